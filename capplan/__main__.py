@@ -1,0 +1,6 @@
+"""``python -m capplan`` is the same program as ``capplan``."""
+
+from capplan.cli.main import run
+
+if __name__ == "__main__":
+    run()
