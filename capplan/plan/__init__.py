@@ -1,0 +1,1 @@
+"""What the user wrote: the typed plan, read from YAML with line numbers."""

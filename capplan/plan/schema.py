@@ -1,0 +1,230 @@
+"""The plan: every key a user may write, with its type, its default and its meaning.
+
+All values are in base units (seconds, requests per second, ratios, US dollars). Field descriptions
+go into the JSON Schema, so that an editor shows them while the plan is written.
+"""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, WithJsonSchema, model_validator
+
+from capplan.plan.arrive import Arrive
+from capplan.plan.sla import Sla
+from capplan.plan.types import (
+    CountRange,
+    Integer,
+    LossRange,
+    Moment,
+    MultipleRange,
+    PositiveShareRange,
+    Rps,
+    RpsRange,
+    Seconds,
+    SecondsOrZero,
+    SecondsRange,
+    Share,
+    ShareRange,
+    Usd,
+    UsdPerHour,
+)
+from capplan.units import Range
+
+
+class Section(BaseModel):
+    """A part of the plan: frozen, and without room for a key that nobody reads."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", hide_input_in_errors=True)
+
+
+class Sale(Section):
+    """When the sale is."""
+
+    name: str = "sale"
+    start: Moment
+    duration: Seconds
+
+
+class Channel(Section):
+    """One way in which people hear of the sale."""
+
+    channel: str = Field(min_length=1, description="A name, such as email, push, social or ads.")
+    reach: CountRange = Field(description="How many people see the message.")
+    visits: ShareRange = Field(description="Which share of them comes.")
+    arrive: Arrive = Field(description="How their visits spread over time.")
+
+
+class SeenPeak(Section):
+    """What the servers carry today."""
+
+    rate: Rps
+    cpu: Share
+    servers: Integer
+
+
+class Usual(Section):
+    """Ordinary business, from which the sale is estimated a second, independent time."""
+
+    orders_per_day: CountRange
+    multiple: MultipleRange = Field(description="Of the usual daily orders, within `within`.")
+    within: Seconds = Field(description="The window in which those orders come.")
+    conversion: PositiveShareRange = Field(description="Orders per visit.")
+
+
+class Visit(Section):
+    """What one visit asks of the servers."""
+
+    requests: MultipleRange = Field(description="That reach the servers (not the CDN), per visit.")
+    first_page: MultipleRange | None = Field(
+        default=None, description="How many of them come within the first 2 s."
+    )
+    duration: SecondsRange = Field(
+        default=Range(75.0, 360.0), description="From the first request to the last."
+    )
+
+
+class PastSale(Section):
+    """An earlier forecast and what came."""
+
+    name: str
+    forecast: Rps = Field(description="The median peak that was forecast.")
+    actual: Rps = Field(description="The peak that came.")
+
+
+class Metrics(Section):
+    """Where the target's own measurements are."""
+
+    prometheus: str
+    queries: dict[str, str] = {}
+
+
+class ResourceLimits(Section):
+    """Limits of the target's resources that bind like the SLA."""
+
+    cpu: Share | None = None
+    memory: Share | None = None
+
+
+class Endpoint(Sla):
+    """An SLA of one endpoint."""
+
+    priority: Literal["critical", "normal", "low"] = "normal"
+
+
+class Service(Section):
+    """What is measured and what it has to keep."""
+
+    target: str | None = Field(default=None, description="The address that receives the load.")
+    locustfile: str | None = Field(default=None, description="Relative to the plan.")
+    unit: Literal["task", "visit"] = "task"
+    timeout: Seconds = Field(default=10.0, description="No answer by then is a miss.")
+    allowed_hosts: tuple[str, ...] = Field(
+        default=(), description="Hosts other than this machine that may receive load."
+    )
+    sla: Sla = Sla(latency_p95=0.3, failures=0.01)
+    max: ResourceLimits = ResourceLimits()
+    metrics: Metrics | None = None
+    endpoints: dict[str, Endpoint] = {}
+
+
+class Ceiling(Section):
+    """Something that does not scale with servers."""
+
+    name: str
+    rate: Rps
+    per: Literal["request", "visit", "order"] = "request"
+
+
+class Servers(Section):
+    """The fleet: what one server costs and how long it needs."""
+
+    today: Integer = 1
+    planned: Integer | None = Field(default=None, description="The count that the gate judges.")
+    capacity: RpsRange | None = Field(
+        default=None, description="Of one server; stands in until it is measured."
+    )
+    price: UsdPerHour = Field(default=0.0, description="Of one server.")
+    boot: SecondsOrZero = Field(default=300.0, description="From request to serving.")
+    warmup: SecondsOrZero = 0.0
+    zones: Integer = Field(default=1, description="The fleet survives the loss of one.")
+    limit: Integer | None = Field(default=None, description="The quota of the account.")
+    ceilings: tuple[Ceiling, ...] = ()
+    scaling_loss: LossRange = Field(
+        default=Range(0.0, 0.15), description="Lost by running many servers instead of one."
+    )
+    imbalance: LossRange = Field(
+        default=Range(0.0, 0.1), description="Lost by uneven balancing of the load."
+    )
+    relative_speed: MultipleRange = Field(
+        default=Range(1.0, 1.0), description="Of a server in the sale against the one measured."
+    )
+
+
+class Policy(Section):
+    """What risk and what cost are accepted."""
+
+    overload_risk: Share = 0.01
+    zone_loss_risk: Share = 0.1
+    window: Seconds = Field(default=10.0, description="A shorter peak is a queue.")
+    value_per_visit: Usd | None = None
+    budget: Usd | None = None
+
+
+class Gate(Section):
+    """Criteria for CI."""
+
+    capacity_drop: Share = Field(default=0.1, description="Accepted against the baseline.")
+
+
+def _read_seen_peak(value: Any) -> Any:
+    if not isinstance(value, str):
+        return value
+    rate, at, rest = value.partition(" at ")
+    cpu, on, servers = rest.partition(" CPU on ")
+    if not at or not on:
+        raise ValueError(f"{value[:60]!r} is not of the form '850 rps at 35% CPU on 6 servers'")
+    return {"rate": rate, "cpu": cpu, "servers": servers.replace("servers", "").strip()}
+
+
+class UsualWithPeak(Usual):
+    """Ordinary business, and optionally its peak."""
+
+    peak: (
+        Annotated[
+            SeenPeak,
+            BeforeValidator(_read_seen_peak),
+            WithJsonSchema({"type": "string", "examples": ["850 rps at 35% CPU on 6 servers"]}),
+        ]
+        | None
+    ) = None
+
+
+class Plan(Section):
+    """A whole plan."""
+
+    sale: Sale
+    audience: tuple[Channel, ...] = ()
+    usual: UsualWithPeak | None = None
+    audience_correlation: Share = Field(
+        default=0.5, description="How much the channels move together."
+    )
+    overlap: LossRange = Field(
+        default=Range(0.0, 0.0), description="Reached by several channels, comes once."
+    )
+    visit: Visit
+    history: tuple[PastSale, ...] = ()
+    service: Service = Service()
+    servers: Servers = Servers()
+    policy: Policy = Policy()
+    gate: Gate = Gate()
+
+    @model_validator(mode="after")
+    def _someone_comes(self) -> Plan:
+        if not self.audience and self.usual is None:
+            raise ValueError("nobody comes: give at least one channel under audience, or usual")
+        names = [channel.channel for channel in self.audience]
+        for name in names:
+            if names.count(name) > 1:
+                raise ValueError(f"the channel {name!r} stands twice under audience")
+        return self

@@ -1,0 +1,1 @@
+"""What commands hand each other: frozen, versioned results in JSON."""

@@ -1,0 +1,48 @@
+"""What every result carries: where it comes from, and what to mind when reading it."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Any
+
+from pydantic import BaseModel, ConfigDict
+
+from capplan import __version__
+
+
+class Frozen(BaseModel):
+    """A part of a result."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class Note(Frozen):
+    """A typed warning: a stable ``code``, what was seen, and what to do about it."""
+
+    code: str
+    message: str
+    advice: str = ""
+
+
+class PlanRef(Frozen):
+    """Which plan a result was made from.
+
+    ``sections`` maps each section of the plan that was read to a hash of its content, so that a
+    later command can tell whether the result still belongs to the plan.
+    """
+
+    name: str
+    sections: dict[str, str]
+
+
+class Result(Frozen):
+    """The envelope of every result. ``schema`` is ``capplan.<name>/1`` in the JSON."""
+
+    model_config = ConfigDict(frozen=True, extra="ignore", serialize_by_alias=True)
+
+    capplan_version: str = __version__
+    plan: PlanRef
+    made_at: datetime
+    seed: int
+    environment: dict[str, Any]
+    notes: tuple[Note, ...] = ()

@@ -1,0 +1,137 @@
+"""How much one server carries: the result of ``capplan loadtest``."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from pydantic import Field
+
+from capplan.plan.sla import Sla
+from capplan.results.base import Frozen, Note, Result
+
+CapacityVerdict = Literal["measured", "not_reached", "below_sla", "inconclusive"]
+Outcome = Literal["pass", "fail", "invalid"]
+
+
+class LatencySummary(Frozen):
+    """Percentiles of latency in seconds, from the intended start unless said otherwise.
+
+    A percentile that falls among requests without an answer is null: it has no upper bound.
+    """
+
+    p50: float | None
+    p75: float | None
+    p90: float | None
+    p95: float | None
+    p99: float | None
+    p999: float | None
+    mean: float | None
+    max: float | None
+
+
+class EndpointStats(Frozen):
+    """What one endpoint did during a trial."""
+
+    name: str
+    requests: int
+    failures: int
+    timeouts: int
+    latency_s: LatencySummary
+
+
+class Criterion(Frozen):
+    """One limit of the SLA and what a trial measured against it.
+
+    ``endpoint`` is null for the whole mix. ``measured`` is null when it has no upper bound.
+    ``exceedance`` is the share of requests that missed the limit: latency over it, or failed.
+    """
+
+    endpoint: str | None
+    name: str
+    limit: float
+    measured: float | None
+    allowed: float
+    exceedance: float
+    held: bool
+
+
+class Health(Frozen):
+    """Whether the generator did its part.
+
+    ``tickets_due`` were drawn by the schedule, ``tickets_issued`` left it in time;
+    ``lateness_s_p99`` counts arrivals for which a free user existed; ``starved`` found none because
+    all users waited for the target.
+    """
+
+    tickets_due: int
+    tickets_issued: int
+    starved: int
+    lateness_s_p99: float
+    generator_cpu: float
+    steal: float
+    users: int
+
+
+class Trial(Frozen):
+    """One load held for one duration."""
+
+    purpose: Literal["probe", "bisect", "refine", "confirm"]
+    rate_rps: float
+    duration_s: float
+    warmup_s: float
+    achieved_rps: float
+    served_rps: float
+    requests: int
+    successes: int
+    failures: int
+    timeouts: int
+    latency_s: LatencySummary
+    latency_actual_s: LatencySummary
+    endpoints: tuple[EndpointStats, ...]
+    criteria: tuple[Criterion, ...]
+    batch_exceedance: tuple[float, ...]
+    requests_per_arrival: float
+    ended_early: bool
+    health: Health
+    outcome: Outcome
+    notes: tuple[Note, ...] = ()
+
+
+class SustainedRate(Frozen):
+    """An interval of the sustained rate; a bound that is not known is null.
+
+    ``confidence`` (0 to 1) is the probability that the interval is meant to contain the truth.
+    """
+
+    low: float | None
+    mid: float | None
+    high: float | None
+    confidence: float
+
+
+class Identity(Frozen):
+    """What makes two measurements comparable; a new run replaces the one with the same identity."""
+
+    target: str
+    locustfile: str
+    locustfile_hash: str
+    sla: str
+    unit: Literal["task", "visit"]
+    servers: int = 1
+
+
+class Capacity(Result):
+    """The sustained rate of the target, and every trial behind it."""
+
+    schema_: Literal["capplan.capacity/1"] = Field(default="capplan.capacity/1", alias="schema")
+    verdict: CapacityVerdict
+    reason: str
+    identity: Identity
+    sla: Sla
+    sustained_rps: SustainedRate
+    max_rate_rps: float | None
+    trials: tuple[Trial, ...]
+    load_time_s: float
+    requests_per_arrival: float | None
+    mix: dict[str, float]
+    interrupted: bool = False

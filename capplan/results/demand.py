@@ -1,0 +1,79 @@
+"""How much traffic will come: the result of ``capplan estimate``."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from pydantic import Field
+
+from capplan.results.base import Frozen, Result
+
+
+class Percentiles(Frozen):
+    """A distribution in six numbers."""
+
+    p5: float
+    p50: float
+    p90: float
+    p95: float
+    p99: float
+    mean: float
+
+
+class Estimate(Frozen):
+    """One way to arrive at the number of visits.
+
+    ``method`` is ``funnel`` (bottom-up, from the channels), ``multiple`` (top-down, from usual
+    orders) or ``combined`` (an equal-weight mixture of both).
+    """
+
+    method: Literal["funnel", "multiple", "combined"]
+    visits_total: Percentiles
+    peak_rps: Percentiles
+
+
+class Profile(Frozen):
+    """λ(t) of the servers' requests; ``t_s`` counts from the start of the sale, may be negative."""
+
+    t_s: tuple[float, ...]
+    rps_p50: tuple[float, ...]
+    rps_p95: tuple[float, ...]
+    rps_p5: tuple[float, ...]
+
+
+class Sensitivity(Frozen):
+    """Which share (0 to 1) of the peak's variance one input explains."""
+
+    input: str
+    share: float
+
+
+class StressCase(Frozen):
+    """A named what-if that stands beside the interval, not in it."""
+
+    name: str
+    peak_rps: float
+    why: str
+
+
+class Demand(Result):
+    """The traffic of the sale as distributions.
+
+    ``peak_rps`` is the maximum over time of λ(t) averaged over ``policy.window``;
+    ``peak_quantiles_rps`` holds equally likely values of it, sorted, at probabilities (i+0.5)/n.
+    """
+
+    schema_: Literal["capplan.demand/1"] = Field(default="capplan.demand/1", alias="schema")
+    draws: int
+    window_s: float
+    peak_rps: Percentiles
+    peak_at_s: float
+    peak_visitors: Percentiles
+    visits_total: Percentiles
+    requests_total: Percentiles
+    requests_per_visit: Percentiles
+    estimates: tuple[Estimate, ...]
+    profile: Profile
+    peak_quantiles_rps: tuple[float, ...]
+    sensitivity: tuple[Sensitivity, ...] = ()
+    stress: tuple[StressCase, ...] = ()

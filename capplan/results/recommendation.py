@@ -1,0 +1,67 @@
+"""How many servers to start: the result of ``capplan recommend``."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Literal
+
+from pydantic import Field
+
+from capplan.results.base import Frozen, Result
+
+
+class Option(Frozen):
+    """One server count, what it costs and what it risks.
+
+    ``multiple`` is of today's servers; ``fleet_rps`` the median of what the fleet sustains;
+    ``zone_loss_probability`` the overload probability with one zone lost; ``excuse`` says why the
+    option was not chosen.
+    """
+
+    servers: int
+    multiple: float
+    cost_usd: float
+    fleet_rps: float
+    overload_probability: float
+    zone_loss_probability: float
+    expected_lost_visits: float
+    expected_lost_value_usd: float | None
+    chosen: bool
+    excuse: str
+
+
+class Step(Frozen):
+    """One step of the schedule."""
+
+    at: datetime
+    servers: int
+    why: str
+
+
+class CeilingCheck(Frozen):
+    """Whether something that does not scale with servers holds the peak."""
+
+    name: str
+    ceiling_rps: float
+    exceed_probability: float
+    binds: bool
+
+
+class Recommendation(Result):
+    """The chosen count among its alternatives. ``feasible`` is false when none meets the policy."""
+
+    schema_: Literal["capplan.recommendation/1"] = Field(
+        default="capplan.recommendation/1", alias="schema"
+    )
+    servers: int
+    feasible: bool
+    asked: int | None = None
+    options: tuple[Option, ...]
+    schedule: tuple[Step, ...]
+    ceilings: tuple[CeilingCheck, ...]
+    capacity_source: Literal["measured", "assumed"]
+    server_rps_low: float
+    server_rps_high: float
+    peak_rps_p50: float
+    peak_rps_p95: float
+    reasons: tuple[str, ...]
