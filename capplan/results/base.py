@@ -35,14 +35,22 @@ class PlanRef(Frozen):
     sections: dict[str, str]
 
 
-class Result(Frozen):
-    """The envelope of every result. ``schema`` is ``capplan.<name>/1`` in the JSON."""
+class Provenance(Frozen):
+    """Where a result comes from: handed into the pure rooms, which read no clock and no machine."""
 
-    model_config = ConfigDict(frozen=True, extra="ignore", serialize_by_alias=True)
-
-    capplan_version: str = __version__
     plan: PlanRef
     made_at: datetime
     seed: int
     environment: dict[str, Any]
+
+
+class Result(Provenance):
+    """The envelope of every result. ``schema`` is ``capplan.<name>/1`` in the JSON.
+
+    A pure room builds one with ``Demand(**dict(provenance), …)``.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="ignore", serialize_by_alias=True)
+
+    capplan_version: str = __version__
     notes: tuple[Note, ...] = ()

@@ -13,19 +13,20 @@ from capplan.results.base import Frozen, Result
 class Option(Frozen):
     """One server count, what it costs and what it risks.
 
-    ``multiple`` is of today's servers; ``fleet_rps`` the median of what the fleet sustains;
+    ``multiple`` is of today's servers; ``fleet_rps`` the median of what the fleet
+    sustains; ``cost`` and ``expected_lost_value`` are in US dollars;
     ``zone_loss_probability`` the overload probability with one zone lost; ``excuse`` says why the
     option was not chosen.
     """
 
     servers: int
     multiple: float
-    cost_usd: float
+    cost: float
     fleet_rps: float
     overload_probability: float
     zone_loss_probability: float
     expected_lost_visits: float
-    expected_lost_value_usd: float | None
+    expected_lost_value: float | None
     chosen: bool
     excuse: str
 
