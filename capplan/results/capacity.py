@@ -43,7 +43,8 @@ class Criterion(Frozen):
     """One limit of the SLA and what a trial measured against it.
 
     ``endpoint`` is null for the whole mix. ``measured`` is null when it has no upper bound.
-    ``exceedance`` is the share of requests that missed the limit: latency over it, or failed.
+    ``exceedance`` is the share of requests that missed the limit, ``variance`` its squared
+    standard error (batch means), ``allowed`` the share that may miss it.
     """
 
     endpoint: str | None
@@ -52,6 +53,7 @@ class Criterion(Frozen):
     measured: float | None
     allowed: float
     exceedance: float
+    variance: float
     held: bool
 
 
@@ -73,10 +75,16 @@ class Health(Frozen):
 
 
 class Trial(Frozen):
-    """One load held for one duration."""
+    """One load held for one duration.
+
+    ``rate_rps`` is what was asked, in requests/s of the mix; ``arrivals_per_s`` the same in
+    arrivals of the unit (tasks or visits). ``achieved_rps`` and ``served_rps`` are what was sent
+    and what was answered with success. ``errors`` are the five most frequent failures.
+    """
 
     purpose: Literal["probe", "bisect", "refine", "confirm"]
     rate_rps: float
+    arrivals_per_s: float
     duration_s: float
     warmup_s: float
     achieved_rps: float
@@ -89,9 +97,9 @@ class Trial(Frozen):
     latency_actual_s: LatencySummary
     endpoints: tuple[EndpointStats, ...]
     criteria: tuple[Criterion, ...]
-    batch_exceedance: tuple[float, ...]
     requests_per_arrival: float
     ended_early: bool
+    errors: dict[str, int]
     health: Health
     outcome: Outcome
     notes: tuple[Note, ...] = ()

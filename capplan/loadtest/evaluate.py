@@ -1,0 +1,315 @@
+"""From a recording to a judged trial: did the SLA hold, and can the numbers be trusted?
+
+A trial is *invalid* when the generator is at fault, and *failed* when the target is. Overload of
+the target is not invalid: above its capacity any pool of users runs dry, because they all wait for
+answers, and what never started in time has missed the SLA.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from capplan.loadtest.protocol import FAILURE, NOT_STARTED, SUCCESS, TIMEOUT
+from capplan.loadtest.recording import Recording, Rows
+from capplan.plan.sla import Sla
+from capplan.results.base import Note
+from capplan.results.capacity import (
+    Criterion,
+    EndpointStats,
+    Health,
+    LatencySummary,
+    Outcome,
+    Trial,
+)
+from capplan.units import format_duration, format_share
+
+BATCHES = 10
+MAX_LATENESS_S = 0.010
+MAX_GENERATOR_CPU = 0.80
+MAX_STEAL = 0.05
+Purpose = Literal["probe", "bisect", "refine", "confirm"]
+
+
+def evaluate(
+    recording: Recording,
+    purpose: Purpose,
+    warmup_s: float,
+    sla: Sla,
+    endpoints: Mapping[str, Sla],
+    steal: float,
+) -> Trial:
+    """Judge one trial against the SLA of the mix and of each endpoint that has its own.
+
+    Requests whose intended start lies within the first ``warmup_s`` seconds are left out. ``steal``
+    is the share of CPU time that the host took away meanwhile.
+    """
+    spec, everything = recording.spec, recording.rows()
+    held_s = min(recording.elapsed_s, spec.duration_s) if recording.ended_early else spec.duration_s
+    if recording.ended_early and held_s < 2 * warmup_s:
+        warmup_s = 0.0  # overload from the first second on; there is no steady state to wait for
+    rows = everything.where((everything.intended_s >= warmup_s) & (everything.intended_s < held_s))
+    measured_s = max(held_s - warmup_s, 1e-9)
+    criteria = _criteria(rows, recording.endpoints, sla, endpoints, rows.sojourn_s)
+    health = _health(recording, steal)
+    outcome, notes = _outcome(rows, recording, criteria, health, sla, endpoints)
+    arrivals = int(recording.state.get("issued", 0))
+    started = int(np.count_nonzero(everything.endpoint != _not_started(recording)))
+    return Trial(
+        purpose=purpose,
+        rate_rps=0.0,  # known once the whole run says how many requests an arrival makes
+        arrivals_per_s=spec.arrivals_per_s,
+        duration_s=held_s,
+        warmup_s=warmup_s,
+        achieved_rps=len(rows) / measured_s,
+        served_rps=float(np.count_nonzero(rows.ending == SUCCESS)) / measured_s,
+        requests=len(rows),
+        successes=int(np.count_nonzero(rows.ending == SUCCESS)),
+        failures=int(np.count_nonzero(rows.ending == FAILURE)),
+        timeouts=int(np.count_nonzero(rows.ending == TIMEOUT)),
+        latency_s=summarise(rows.sojourn_s, rows.ending),
+        latency_actual_s=summarise(rows.latency_s, rows.ending),
+        endpoints=_by_endpoint(rows, recording.endpoints),
+        criteria=criteria,
+        requests_per_arrival=started / arrivals if arrivals else 0.0,
+        ended_early=recording.ended_early,
+        errors=dict(sorted(recording.state.get("errors", {}).items(), key=lambda e: -e[1])[:5]),
+        health=health,
+        outcome=outcome,
+        notes=notes,
+    )
+
+
+def summarise(sojourn_s: NDArray[np.float64], ending: NDArray[np.int64]) -> LatencySummary:
+    """Summarise latency over successes and timeouts; a timeout is slower than any limit."""
+    answered = np.sort(sojourn_s[ending != FAILURE])
+
+    def at(quantile: float) -> float | None:
+        value = _quantile(answered, quantile)
+        return value if value is not None and np.isfinite(value) else None
+
+    finite = answered[np.isfinite(answered)]
+    return LatencySummary(
+        p50=at(0.5),
+        p75=at(0.75),
+        p90=at(0.9),
+        p95=at(0.95),
+        p99=at(0.99),
+        p999=at(0.999),
+        mean=float(finite.mean()) if len(finite) else None,
+        max=at(1.0),
+    )
+
+
+def _quantile(ordered: NDArray[np.float64], quantile: float) -> float | None:
+    """Return the smallest value that at least ``quantile`` of the sample does not exceed."""
+    if not len(ordered):
+        return None
+    return float(ordered[min(len(ordered) - 1, max(0, int(np.ceil(quantile * len(ordered))) - 1))])
+
+
+def _criteria(
+    rows: Rows,
+    names: list[str],
+    sla: Sla,
+    endpoints: Mapping[str, Sla],
+    sojourn_s: NDArray[np.float64],
+) -> tuple[Criterion, ...]:
+    criteria = list(_judge(None, sla, rows, sojourn_s))
+    for name, own in endpoints.items():
+        mask = rows.endpoint == (names.index(name) if name in names else -1)
+        criteria += _judge(name, own, rows.where(mask), sojourn_s[mask])
+    return tuple(criteria)
+
+
+def _judge(
+    endpoint: str | None, sla: Sla, rows: Rows, sojourn_s: NDArray[np.float64]
+) -> list[Criterion]:
+    """Judge one SLA on latency percentiles (successes and timeouts) and on the failed share."""
+    answered = rows.ending != FAILURE
+    slow = sojourn_s[answered]
+    ordered = np.sort(slow)
+    criteria = []
+    for limit in sla.latency:
+        measured = _quantile(ordered, limit.quantile)
+        over = slow > limit.limit_s
+        criteria.append(
+            _criterion(
+                endpoint,
+                limit.name,
+                limit.limit_s,
+                measured,
+                1 - limit.quantile,
+                over,
+                rows.intended_s[answered],
+            )  # fmt: skip
+        )
+    failed = rows.ending != SUCCESS
+    share = float(failed.mean()) if len(failed) else 0.0
+    criteria.append(
+        _criterion(endpoint, "failures", sla.failures, share, sla.failures, failed, rows.intended_s)
+    )
+    return criteria
+
+
+def _criterion(
+    endpoint: str | None,
+    name: str,
+    limit: float,
+    measured: float | None,
+    allowed: float,
+    missed: NDArray[np.bool_],
+    intended_s: NDArray[np.float64],
+) -> Criterion:
+    finite = measured is not None and np.isfinite(measured)
+    exceedance = float(missed.mean()) if len(missed) else 0.0
+    return Criterion(
+        endpoint=endpoint,
+        name=name,
+        limit=limit,
+        measured=measured if finite else None,
+        allowed=allowed,
+        exceedance=exceedance,
+        variance=_batch_variance(missed, intended_s),
+        held=exceedance <= allowed + 1e-12,
+    )
+
+
+def _batch_variance(missed: NDArray[np.bool_], intended_s: NDArray[np.float64]) -> float:
+    """Return the variance of the share of misses, by means of batches of equal time.
+
+    Latencies near saturation are strongly correlated; the binomial variance would be far too
+    small. It is the floor here, with half a miss added so that no misses does not mean no doubt.
+    """
+    count = len(missed)
+    if count < 2 * BATCHES:
+        return 0.25
+    share = (missed.sum() + 0.5) / (count + 1)
+    binomial = float(share * (1 - share) / count)
+    span = intended_s.max() - intended_s.min()
+    batch = np.minimum(((intended_s - intended_s.min()) / max(span, 1e-9) * BATCHES), BATCHES - 1)
+    sizes = np.bincount(batch.astype(int), minlength=BATCHES)
+    sums = np.bincount(batch.astype(int), weights=missed, minlength=BATCHES)
+    # ratio estimator: the batches differ in size because arrivals are Poisson
+    residual = sums - missed.mean() * sizes
+    batched = float((residual**2).sum() * BATCHES / (BATCHES - 1) / count**2)
+    return max(binomial, batched)
+
+
+def _health(recording: Recording, steal: float) -> Health:
+    state = recording.state
+    return Health(
+        tickets_due=int(state.get("due", 0)),
+        tickets_issued=int(state.get("issued", 0)),
+        starved=int(state.get("starved", 0)),
+        lateness_s_p99=float(state.get("lateness_s_p99", 0.0)),
+        generator_cpu=float(state.get("generator_cpu", 0.0)),
+        steal=steal,
+        users=int(state.get("users", 0)),
+    )
+
+
+def _outcome(
+    rows: Rows,
+    recording: Recording,
+    criteria: tuple[Criterion, ...],
+    health: Health,
+    sla: Sla,
+    endpoints: Mapping[str, Sla],
+) -> tuple[Outcome, tuple[Note, ...]]:
+    held = all(criterion.held for criterion in criteria)
+    notes = list(_doubts(recording, health))
+    late_only = False
+    if not held and health.starved and not recording.ended_early:
+        actual = _criteria(rows, recording.endpoints, sla, endpoints, rows.latency_s)
+        late_only = all(criterion.held for criterion in actual)
+        if late_only:
+            notes.append(
+                Note(
+                    code="pool_too_small",
+                    message=f"{health.starved} arrivals found no free user although the target "
+                    f"answered in time",
+                    advice="the pool is grown and the trial repeated",
+                )
+            )
+    fatal = {"late_arrivals", "generator_busy", "arrivals_lost", "pool_too_small"}
+    if any(note.code in fatal for note in notes):
+        return "invalid", tuple(notes)
+    if health.steal > MAX_STEAL:
+        notes.append(
+            Note(
+                code="stolen_cpu",
+                message=f"the host took {format_share(health.steal)} of the CPU time away",
+                advice="measure on a quieter machine; the interval is wider for it",
+            )
+        )
+    return ("pass" if held and not recording.ended_early else "fail"), tuple(notes)
+
+
+def _doubts(recording: Recording, health: Health) -> list[Note]:
+    """Find faults of the generator, which make a trial worthless."""
+    notes = []
+    lost = abs(health.tickets_due - health.tickets_issued)
+    if lost > 0.01 * max(health.tickets_due, 1):
+        notes.append(
+            Note(
+                code="arrivals_lost",
+                message=f"{health.tickets_issued} of {health.tickets_due} arrivals were issued",
+            )
+        )
+    if health.lateness_s_p99 > MAX_LATENESS_S:
+        notes.append(
+            Note(
+                code="late_arrivals",
+                message=f"arrivals left {format_duration(health.lateness_s_p99)} late (p99) "
+                f"although a user was free",
+                advice="the generator's machine is too busy: give it a core of its own",
+            )
+        )
+    if health.generator_cpu > MAX_GENERATOR_CPU:
+        notes.append(
+            Note(
+                code="generator_busy",
+                message=f"the generator used {format_share(health.generator_cpu)} of its core",
+                advice="use FastHttpUser in the script, or a faster machine for the generator",
+            )
+        )
+    return notes
+
+
+def _by_endpoint(rows: Rows, names: list[str]) -> tuple[EndpointStats, ...]:
+    stats = []
+    for index, name in enumerate(names):
+        own = rows.where(rows.endpoint == index)
+        if len(own):
+            stats.append(
+                EndpointStats(
+                    name=name,
+                    requests=len(own),
+                    failures=int(np.count_nonzero(own.ending == FAILURE)),
+                    timeouts=int(np.count_nonzero(own.ending == TIMEOUT)),
+                    latency_s=summarise(own.sojourn_s, own.ending),
+                )
+            )
+    return tuple(stats)
+
+
+def _not_started(recording: Recording) -> int:
+    return recording.endpoints.index(NOT_STARTED) if NOT_STARTED in recording.endpoints else -1
+
+
+def watch_for_hopeless(allowed: float, arrivals: float) -> Any:
+    """Return a watcher that ends a trial which can no longer pass.
+
+    Certain, not likely: more requests have already missed than the SLA allows for all that the
+    trial will send.
+    """
+    budget = allowed * arrivals
+
+    def hopeless(recording: Recording) -> bool:
+        return recording.misses + int(recording.state.get("overdue", 0)) > budget
+
+    return hopeless

@@ -1,0 +1,72 @@
+"""What the load test and its child process say to each other, as JSON lines on one socket.
+
+Parent to child: one ``WorkerConfig``, then commands ``{"do": "check" | "trial" | "end" | "quit"}``.
+Child to parent: ``{"is": "ready" | "refused" | "rows" | "progress" | "done" | "checked"}``.
+This module is imported on both sides and must stay light.
+"""
+
+from __future__ import annotations
+
+import base64
+from array import array
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+SUCCESS, FAILURE, TIMEOUT = 0, 1, 2
+"""How a request ended. A timeout has no latency that could be compared with a limit."""
+
+NOT_STARTED = "(not started)"
+"""The endpoint of an arrival for which no user became free in time."""
+
+
+@dataclass(frozen=True, slots=True)
+class WorkerConfig:
+    """What the child needs to load the user's script.
+
+    ``arguments`` are passed to Locust's own command-line parser, so that options which the script
+    adds itself work.
+    """
+
+    locustfiles: tuple[str, ...]
+    target: str
+    timeout_s: float
+    allowed_hosts: tuple[str, ...]
+    arguments: tuple[str, ...] = ()
+
+    @classmethod
+    def from_json(cls, fields: dict[str, Any]) -> WorkerConfig:
+        """Read what ``dataclasses.asdict`` made, after its way through JSON."""
+        return cls(**{k: tuple(v) if isinstance(v, list) else v for k, v in fields.items()})
+
+
+@dataclass(frozen=True, slots=True)
+class TrialSpec:
+    """One load to hold: Poisson arrivals at ``arrivals_per_s`` for ``duration_s``.
+
+    ``limit_s`` is the strictest latency limit: what is older cannot be a success any more.
+    ``users`` is the size of the pool before the first arrival, ``max_users`` how far it may grow.
+    """
+
+    index: int
+    arrivals_per_s: float
+    duration_s: float
+    limit_s: float
+    seed: int
+    users: int
+    max_users: int
+
+
+COLUMNS: Mapping[str, str] = {
+    "intended_s": "d",  # since the start of the trial
+    "latency_s": "f",  # from the actual start of the request
+    "lateness_s": "f",  # actual minus intended start; 0 after the first request of an arrival
+    "endpoint": "H",
+    "ending": "B",
+}
+"""One row per request, shipped as packed arrays: exact, and cheap to write from the child."""
+
+
+def pack(columns: Mapping[str, array[Any]]) -> dict[str, str]:
+    """Encode columns for a JSON line."""
+    return {name: base64.b64encode(column.tobytes()).decode() for name, column in columns.items()}

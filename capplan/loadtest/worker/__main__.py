@@ -1,0 +1,70 @@
+"""The child's main program: load the script, then do what the parent asks until it says quit."""
+
+from __future__ import annotations
+
+import os
+import sys
+from urllib.parse import urlsplit
+
+from capplan.loadtest.protocol import TrialSpec, WorkerConfig
+from capplan.loadtest.worker.link import Link
+
+
+def main() -> None:
+    """Serve the parent on the socket whose descriptor is the only argument."""
+    link = Link(int(sys.argv[1]))  # its thread has to start before Locust patches threads
+    settings = link.first()
+    config = WorkerConfig(
+        **{k: tuple(v) if isinstance(v, list) else v for k, v in settings.items()}
+    )
+
+    import gevent
+
+    from capplan.loadtest.worker import clients
+    from capplan.loadtest.worker.check import check
+    from capplan.loadtest.worker.gate import Gate
+    from capplan.loadtest.worker.pool import Pool
+    from capplan.loadtest.worker.recorder import Recorder
+    from capplan.loadtest.worker.script import Script, ScriptRefused
+    from capplan.loadtest.worker.trial import TrialRun
+
+    def refuse_host(host: str) -> None:
+        link.send({"is": "refused", "why": "host", "message": host, "trace": ""})
+
+    allowed = frozenset({urlsplit(config.target).hostname or "", *config.allowed_hosts})
+    clients.install(config.timeout_s, allowed, refuse_host)
+    try:
+        script = Script(config)
+    except ScriptRefused as refusal:
+        link.send(
+            {"is": "refused", "why": "script", "message": str(refusal), "trace": refusal.trace}
+        )
+        return
+    gate = Gate(script.classes)
+    gate.install()
+    recorder = Recorder(config.timeout_s)
+    script.environment.events.request.add_listener(recorder.on_request)
+    pool = Pool(script, gate)
+    classes = {cls.__name__: float(cls.weight) for cls in script.classes}
+    link.send({"is": "ready", "classes": classes, "notes": script.notes})
+
+    trial: TrialRun | None = None
+    while True:
+        command = link.poll()
+        if command is None:
+            gevent.sleep(0.02)
+        elif command["do"] == "check":
+            link.send({"is": "checked", "visits": check(script, gate, pool, config.timeout_s)})
+        elif command["do"] == "trial":
+            spec = TrialSpec(**command["spec"])
+            trial = TrialRun(spec, config.timeout_s, link, gate, pool, recorder)
+            gevent.spawn(trial.run)
+        elif command["do"] == "end" and trial is not None:
+            trial.end = True
+        elif command["do"] == "quit":
+            gevent.spawn(pool.stop).join(timeout=1.0)
+            os._exit(0)
+
+
+if __name__ == "__main__":
+    main()

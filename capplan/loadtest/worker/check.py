@@ -1,0 +1,83 @@
+"""One visit of each user class without load, to see that the script works and what it calls."""
+
+from __future__ import annotations
+
+from time import perf_counter
+from typing import Any
+
+import gevent
+from locust import User
+from locust.user.task import TaskSet
+
+from capplan.loadtest.worker.gate import Gate, Ticket
+from capplan.loadtest.worker.pool import Pool
+from capplan.loadtest.worker.script import Script
+
+MAX_TASKS = 50
+
+
+def check(script: Script, gate: Gate, pool: Pool, timeout_s: float) -> list[dict[str, Any]]:
+    """Return what one user of each class called, request by request.
+
+    A visit is as many leaf tasks as the class has different ones: one pass of a sequential flow,
+    or as many random draws.
+    """
+    visits: list[dict[str, Any]] = []
+    calls: list[dict[str, Any]] = []
+
+    def listen(**event: Any) -> None:
+        exception = event.get("exception")
+        calls.append(
+            {
+                "name": f"{event['request_type']} {event['name']}",
+                "latency_s": (event.get("response_time") or 0.0) / 1000,
+                "bytes": event.get("response_length") or 0,
+                "error": None if exception is None else str(exception)[:300],
+            }
+        )
+
+    script.environment.events.request.add_listener(listen)
+    for user_class in script.classes:
+        calls = []
+        pool.last_error = None
+        script.runner.spawn_users({user_class.__name__: 1})
+        tasks = min(MAX_TASKS, len(_leaves(user_class)))
+        done = 0
+        lane = gate.lanes[user_class]
+        while done < tasks and _wait(lambda lane=lane: bool(lane.idle), timeout_s):
+            gate.issue(Ticket(-1, perf_counter()), user_class)
+            gevent.sleep(0)
+            if not _wait(lambda: not gate.in_flight, timeout_s + 1):
+                break
+            done += 1
+        visits.append(
+            {
+                "user_class": user_class.__name__,
+                "tasks": done,
+                "calls": calls,
+                "error": pool.last_error,
+            }
+        )
+        script.runner.stop_users({user_class.__name__: 1})
+        gate.in_flight.clear()
+    script.environment.events.request.remove_listener(listen)
+    return visits
+
+
+def _leaves(holder: type[User] | type[TaskSet]) -> set[Any]:
+    leaves: set[Any] = set()
+    for task in holder.tasks:
+        if isinstance(task, type) and issubclass(task, TaskSet):
+            leaves |= _leaves(task)
+        else:
+            leaves.add(task)
+    return leaves
+
+
+def _wait(condition: Any, timeout_s: float) -> bool:
+    deadline = perf_counter() + timeout_s
+    while not condition():
+        if perf_counter() > deadline:
+            return False
+        gevent.sleep(0.005)
+    return True

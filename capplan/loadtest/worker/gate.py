@@ -1,0 +1,184 @@
+"""The ticket gate: an open workload for any Locust script, unmodified.
+
+Locust's users form a closed loop: each waits for its answer before it starts again, so a slow
+server receives less load. Here every leaf task first takes a ticket. Tickets come from a Poisson
+schedule that does not wait for anybody; the time on the ticket is the *intended start*. Users are
+only a pool that serves tickets.
+
+Of Locust, the gate replaces ``TaskSet.execute_next_task`` (to take a ticket first) and
+``TaskSet.wait`` (silent between tasks, untouched inside a task), and reads ``TaskSet._task_queue``
+and ``User._state``. These private names are under contract tests.
+"""
+
+from __future__ import annotations
+
+import random
+from collections import deque
+from contextvars import ContextVar
+from dataclasses import dataclass, field
+from time import perf_counter
+from typing import Any
+
+import gevent
+from gevent.hub import Waiter
+from locust import User
+from locust.exception import StopUser
+from locust.user.task import (
+    LOCUST_STATE_RUNNING,
+    LOCUST_STATE_STOPPING,
+    LOCUST_STATE_WAITING,
+    TaskSet,
+)
+
+
+class Ticket:
+    """The right to run one leaf task, dated with its intended start."""
+
+    __slots__ = ("fresh", "intended", "started", "starved", "trial")
+
+    def __init__(self, trial: int, intended: float) -> None:
+        self.trial = trial
+        self.intended = intended
+        self.started = 0.0
+        self.starved = False
+        self.fresh = True  # until its first request is recorded
+
+
+current: ContextVar[Ticket | None] = ContextVar("capplan_ticket", default=None)
+"""The ticket on which the running greenlet works; greenlets that it spawns inherit it."""
+
+
+@dataclass
+class Lane:
+    """The users of one class that wait for a ticket, and the tickets that wait for a user."""
+
+    user_class: type[User]
+    idle: deque[Waiter[Ticket]] = field(default_factory=deque)
+    backlog: deque[Ticket] = field(default_factory=deque)
+
+
+class Gate:
+    """Hands tickets to users, one lane per user class so that the mix stays as weighted.
+
+    A lane per class is needed because a shared queue would give more tickets to the class whose
+    tasks are quick.
+    """
+
+    def __init__(self, user_classes: list[type[User]]) -> None:
+        self.lanes = {cls: Lane(cls) for cls in user_classes}
+        self._weights = [float(cls.weight) for cls in user_classes]
+        self._classes = list(user_classes)
+        self.in_flight: set[Ticket] = set()
+        self.issued = 0
+        self.starved = 0
+        self.lateness_s: list[float] = []
+
+    def reset(self) -> None:
+        """Forget the counts of the last trial."""
+        self.issued = self.starved = 0
+        self.lateness_s = []
+
+    def choose(self, rng: random.Random) -> type[User]:
+        """Draw a user class by weight."""
+        return rng.choices(self._classes, self._weights)[0]
+
+    def issue(self, ticket: Ticket, user_class: type[User]) -> None:
+        """Give a ticket to an idle user of the class, or queue it until one is free."""
+        lane = self.lanes[user_class]
+        self.issued += 1
+        if lane.idle:
+            # the user that was busy last has the warmest connection
+            waiter = lane.idle.pop()
+            self.in_flight.add(ticket)
+            gevent.get_hub().loop.run_callback(waiter.switch, ticket)
+        else:
+            ticket.starved = True
+            self.starved += 1
+            lane.backlog.append(ticket)
+
+    def take(self, user: User) -> Ticket:
+        """Block the user until it has a ticket; it stays killable meanwhile."""
+        lane = self.lanes[type(user)]
+        if user._state == LOCUST_STATE_STOPPING:
+            raise StopUser
+        if lane.backlog:
+            ticket = lane.backlog.popleft()
+            self.in_flight.add(ticket)
+        else:
+            waiter: Waiter[Ticket] = Waiter()
+            lane.idle.append(waiter)
+            user._state = LOCUST_STATE_WAITING
+            try:
+                ticket = waiter.get()
+            except BaseException:  # killed while it waited: nobody may hand it a ticket
+                if waiter in lane.idle:
+                    lane.idle.remove(waiter)
+                raise
+            user._state = LOCUST_STATE_RUNNING
+        ticket.started = perf_counter()
+        if not ticket.starved:
+            self.lateness_s.append(ticket.started - ticket.intended)
+        return ticket
+
+    def overdue(self, limit_s: float, now: float) -> int:
+        """Count the tickets, running or queued, that can no longer meet the limit."""
+        latest = now - limit_s
+        queued = sum(t.intended < latest for lane in self.lanes.values() for t in lane.backlog)
+        return queued + sum(t.intended < latest for t in self.in_flight)
+
+    def drop_backlog(self, older_than_s: float, now: float) -> list[Ticket]:
+        """Remove queued tickets that are older than ``older_than_s``."""
+        dropped: list[Ticket] = []
+        for lane in self.lanes.values():
+            while lane.backlog and now - lane.backlog[0].intended >= older_than_s:
+                dropped.append(lane.backlog.popleft())
+        return dropped
+
+    @property
+    def queued(self) -> int:
+        """Tickets that wait for a user."""
+        return sum(len(lane.backlog) for lane in self.lanes.values())
+
+    @property
+    def idle(self) -> int:
+        """Users that wait for a ticket."""
+        return sum(len(lane.idle) for lane in self.lanes.values())
+
+    def install(self) -> None:
+        """Put the gate into Locust's run loop, for every kind of TaskSet."""
+        taskset_class: Any = TaskSet
+        execute, wait = taskset_class.execute_next_task, taskset_class.wait
+
+        def execute_next_task(taskset: Any) -> None:
+            if _is_container(taskset._task_queue[0]):
+                execute(taskset)  # its leaves take tickets of their own
+                return
+            user = taskset.user
+            ticket = self.take(user)
+            user._capplan_ticket = ticket
+            current.set(ticket)
+            try:
+                execute(taskset)
+            finally:
+                current.set(None)
+                user._capplan_ticket = None
+                user._capplan_waited = False
+                self.in_flight.discard(ticket)
+
+        def wait_between_tasks(taskset: Any) -> None:
+            user = taskset.user
+            if getattr(user, "_capplan_ticket", None) is not None:
+                wait(taskset)  # an explicit self.wait() inside a task
+            elif getattr(user, "_capplan_waited", True):
+                # no ticket since the last wait: something fails before it reaches the gate
+                gevent.sleep(0.1)
+            user._capplan_waited = True
+            if user._state == LOCUST_STATE_STOPPING:
+                raise StopUser
+
+        taskset_class.execute_next_task = execute_next_task
+        taskset_class.wait = wait_between_tasks
+
+
+def _is_container(task: Any) -> bool:
+    return isinstance(task, type) and issubclass(task, TaskSet)

@@ -1,0 +1,71 @@
+"""The pool of users that serve tickets: spawned before the load, grown when it runs dry."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import gevent
+from locust import User
+
+from capplan.loadtest.worker.gate import Gate
+from capplan.loadtest.worker.script import Script
+
+
+class Pool:
+    """Live users per class, in proportion to the classes' weights."""
+
+    def __init__(self, script: Script, gate: Gate) -> None:
+        self._script = script
+        self._gate = gate
+        self.last_error: str | None = None
+        script.environment.events.user_error.add_listener(self._on_user_error)
+        script.environment.events.test_start.fire(environment=script.environment)
+
+    @property
+    def size(self) -> int:
+        """Users alive."""
+        return int(self._script.runner.user_count)
+
+    def grow_to(self, users: int, settle_s: float) -> int:
+        """Spawn until there are ``users``; return how many reached the gate within ``settle_s``.
+
+        Logins in ``on_start`` happen here, before the load starts.
+        """
+        counts: dict[str, int] = self._script.runner.user_classes_count
+        weight = sum(float(cls.weight) for cls in self._script.classes)
+        for cls in self._script.classes:
+            wanted = max(1, round(users * float(cls.weight) / weight))
+            self._spawn(cls, wanted - counts[cls.__name__])
+        deadline = gevent.get_hub().loop.now() + settle_s
+        while self._gate.idle < self.size and gevent.get_hub().loop.now() < deadline:
+            gevent.sleep(0.01)
+        return self._gate.idle
+
+    def widen(self, max_users: int) -> None:
+        """Add users to each class whose tickets wait, a tenth of the pool at a time."""
+        for lane in self._gate.lanes.values():
+            room = max_users - self.size
+            if lane.backlog and room > 0:
+                self._spawn(lane.user_class, min(room, 5 + self.size // 10))
+
+    def recycle(self) -> None:
+        """End the users that still work on a ticket, so that none is stuck in the next trial."""
+        greenlets: list[Any] = list(self._script.runner.user_greenlets)
+        stuck = [
+            greenlet
+            for greenlet in greenlets
+            if greenlet.args and getattr(greenlet.args[0], "_capplan_ticket", None) is not None
+        ]
+        gevent.killall(stuck, block=True, timeout=1.0)
+
+    def stop(self) -> None:
+        """End all users and tell the script that the test is over."""
+        self._script.runner.stop()
+
+    def _spawn(self, cls: type[User], count: int) -> None:
+        for _ in range(max(0, count)):
+            self._script.runner.spawn_users({cls.__name__: 1})
+            gevent.sleep(0)  # creating hundreds of clients at once would delay arrivals
+
+    def _on_user_error(self, exception: BaseException, **_: Any) -> None:
+        self.last_error = f"{type(exception).__name__}: {exception}"[:300]

@@ -1,0 +1,99 @@
+"""Records every request exactly, with the ticket it belongs to.
+
+Locust rounds response times to two digits and counts failures among its percentiles; neither can
+decide whether an SLA holds. Here each request is one row, shipped to the parent as it is.
+"""
+
+from __future__ import annotations
+
+import math
+from array import array
+from time import perf_counter
+from typing import Any
+
+from gevent import Timeout
+from requests.exceptions import Timeout as RequestTimeout
+
+from capplan.loadtest.protocol import COLUMNS, FAILURE, NOT_STARTED, SUCCESS, TIMEOUT, pack
+from capplan.loadtest.worker.gate import Ticket, current
+
+MAX_ENDPOINTS = 500
+"""Names beyond this many share one row: a script that puts ids into names must not fill memory."""
+
+
+class Recorder:
+    """Rows of the running trial, and the endpoints that they name."""
+
+    def __init__(self, timeout_s: float) -> None:
+        self._timeout_s = timeout_s
+        self._names: dict[str, int] = {}
+        self._trial = -1
+        self._start = 0.0
+        self._columns = self._empty()
+        self.outside = 0
+        self.errors: dict[str, int] = {}
+
+    def open(self, trial: int, start: float) -> None:
+        """Begin to record a trial that starts at ``start`` on the performance counter."""
+        self._trial, self._start = trial, start
+        self._columns = self._empty()
+        self.outside = 0
+        self.errors = {}
+
+    def on_request(
+        self,
+        request_type: str,
+        name: str,
+        response_time: float | None,
+        exception: BaseException | None = None,
+        **_: Any,
+    ) -> None:
+        """Listen to Locust's request event."""
+        ticket = current.get()
+        if ticket is None or ticket.trial != self._trial:
+            self.outside += 1  # a login in on_start, or an answer that came after its trial
+            return
+        latency_s = (response_time or 0.0) / 1000
+        if exception is None:
+            ending = SUCCESS
+        else:
+            late = latency_s >= self._timeout_s * 0.999
+            ending = TIMEOUT if late or isinstance(exception, Timeout | RequestTimeout) else FAILURE
+            reason = f"{request_type} {name}: {exception}"[:300]
+            if reason in self.errors or len(self.errors) < MAX_ENDPOINTS:
+                self.errors[reason] = self.errors.get(reason, 0) + 1
+        if ticket.fresh:
+            ticket.fresh = False
+            intended, lateness_s = ticket.intended, ticket.started - ticket.intended
+        else:
+            intended, lateness_s = perf_counter() - latency_s, 0.0
+        self._add(intended - self._start, latency_s, lateness_s, f"{request_type} {name}", ending)
+
+    def on_dropped(self, ticket: Ticket) -> None:
+        """Record an arrival that no user could serve in time, or that never ended."""
+        if ticket.trial == self._trial and ticket.fresh:
+            self._add(ticket.intended - self._start, math.inf, 0.0, NOT_STARTED, TIMEOUT)
+
+    def take(self) -> dict[str, Any] | None:
+        """Return what was recorded since the last call, ready to be sent; None when nothing was."""
+        if not self._columns["ending"]:
+            return None
+        columns, self._columns = self._columns, self._empty()
+        return {"columns": pack(columns), "endpoints": list(self._names)}
+
+    def _add(self, intended_s: float, latency_s: float, late_s: float, name: str, end: int) -> None:
+        index = self._names.get(name)
+        if index is None:
+            if len(self._names) >= MAX_ENDPOINTS:
+                name = "(other endpoints)"
+            index = self._names.setdefault(name, len(self._names))
+        columns = self._columns
+        columns["intended_s"].append(intended_s)
+        columns["latency_s"].append(latency_s)
+        columns["lateness_s"].append(late_s)
+        columns["endpoint"].append(index)
+        columns["ending"].append(end)
+
+    @staticmethod
+    def _empty() -> dict[str, array[Any]]:
+        return {name: array(code) for name, code in COLUMNS.items()}

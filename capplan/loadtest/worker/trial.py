@@ -1,0 +1,118 @@
+"""One trial in the child: issue tickets by a Poisson schedule, drain, report."""
+
+from __future__ import annotations
+
+import random
+import time
+from time import perf_counter
+from typing import Any
+
+import gevent
+
+from capplan.loadtest.protocol import TrialSpec
+from capplan.loadtest.worker.gate import Gate, Ticket
+from capplan.loadtest.worker.link import Link
+from capplan.loadtest.worker.pool import Pool
+from capplan.loadtest.worker.recorder import Recorder
+
+REPORT_EVERY_S = 0.1
+_HOUSEKEEPING_S = 0.02
+
+
+class TrialRun:
+    """Holds one load. ``end`` is set from outside when the parent has seen enough."""
+
+    def __init__(
+        self, spec: TrialSpec, timeout_s: float, link: Link, gate: Gate, pool: Pool, rec: Recorder
+    ) -> None:
+        self.spec = spec
+        self.end = False
+        self._timeout_s = timeout_s
+        self._link, self._gate, self._pool, self._recorder = link, gate, pool, rec
+        self._start = 0.0
+        self._due = 0
+        self._issuing = True
+
+    def run(self) -> None:
+        """Run the trial to its end, drained, and send ``done``."""
+        self._gate.reset()
+        ready = self._pool.grow_to(self.spec.users, settle_s=self._timeout_s)
+        cpu, wall = time.process_time(), perf_counter()
+        self._start = perf_counter() + 0.05
+        self._recorder.open(self.spec.index, self._start)
+        watchers = [gevent.spawn(self._report), gevent.spawn(self._keep_pool)]
+        self._issue_tickets()
+        self._issuing = False
+        issue_s = perf_counter() - wall
+        busy = (time.process_time() - cpu) / issue_s
+        self._drain()
+        gevent.killall(watchers, block=True)
+        self._flush("done", ready=ready, generator_cpu=busy, lateness_s_p99=self._lateness_p99())
+
+    def _issue_tickets(self) -> None:
+        rng = random.Random(self.spec.seed)
+        due_s = rng.expovariate(self.spec.arrivals_per_s)
+        while due_s < self.spec.duration_s and not self.end:
+            ahead = self._start + due_s - perf_counter()
+            if ahead > 0:
+                gevent.sleep(min(ahead, 0.1))
+                continue
+            self._due += 1
+            ticket = Ticket(self.spec.index, self._start + due_s)
+            self._gate.issue(ticket, self._gate.choose(rng))
+            due_s += rng.expovariate(self.spec.arrivals_per_s)
+            if self._due % 50 == 0:
+                gevent.sleep(0)  # far behind the schedule users must still get their turn
+
+    def _drain(self) -> None:
+        """Wait until nothing is in flight, so that the next trial meets an idle target."""
+        deadline = perf_counter() + self._timeout_s + 1.0
+        while (self._gate.in_flight or self._gate.queued) and perf_counter() < deadline:
+            older_than_s = 0.0 if self.end else self.spec.limit_s
+            for ticket in self._gate.drop_backlog(older_than_s, perf_counter()):
+                self._recorder.on_dropped(ticket)
+            gevent.sleep(0.01)
+        for ticket in [*self._gate.in_flight, *self._gate.drop_backlog(0.0, perf_counter())]:
+            self._recorder.on_dropped(ticket)
+        self._pool.recycle()
+        self._gate.in_flight.clear()
+
+    def _keep_pool(self) -> None:
+        while True:
+            gevent.sleep(_HOUSEKEEPING_S)
+            if self._gate.queued and self._issuing:
+                self._pool.widen(self.spec.max_users)
+
+    def _report(self) -> None:
+        while True:
+            gevent.sleep(REPORT_EVERY_S)
+            self._flush("progress")
+
+    def _flush(self, kind: str, **extra: Any) -> None:
+        rows = self._recorder.take()
+        if rows is not None:
+            self._link.send({"is": "rows", "trial": self.spec.index, **rows})
+        now = perf_counter()
+        gate = self._gate
+        self._link.send(
+            {
+                "is": kind,
+                "trial": self.spec.index,
+                "elapsed_s": now - self._start,
+                "due": self._due,
+                "issued": gate.issued,
+                "starved": gate.starved,
+                "in_flight": len(gate.in_flight),
+                "queued": gate.queued,
+                "overdue": gate.overdue(self.spec.limit_s, now),
+                "users": self._pool.size,
+                "outside": self._recorder.outside,
+                "errors": self._recorder.errors if kind == "done" else {},
+                "last_error": self._pool.last_error,
+                **extra,
+            }
+        )
+
+    def _lateness_p99(self) -> float:
+        late = sorted(self._gate.lateness_s)
+        return late[min(len(late) - 1, int(0.99 * len(late)))] if late else 0.0
