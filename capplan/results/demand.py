@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import datetime
 from typing import Literal
 
 from pydantic import Field
@@ -59,12 +60,14 @@ class StressCase(Frozen):
 class Demand(Result):
     """The traffic of the sale as distributions.
 
+    ``sale_start`` is the plan's, so that every time in the profile can be shown by the clock;
     ``peak_rps`` is the maximum over time of λ(t) averaged over ``policy.window``;
     ``peak_quantiles_rps`` holds equally likely values of it, sorted, at probabilities (i+0.5)/n.
     """
 
     schema_: Literal["capplan.demand/1"] = Field(default="capplan.demand/1", alias="schema")
     draws: int
+    sale_start: datetime
     window_s: float
     peak_rps: Percentiles
     peak_at_s: float
