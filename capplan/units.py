@@ -19,9 +19,18 @@ _QUANTITY = re.compile(
     rf"\s*(?P<number>{_NUMBER})\s*(?P<unit>[^\d\s].*?)?\s*", re.ASCII | re.DOTALL
 )
 _TO = re.compile(r"\s+to\s+")
+_DASHED = re.compile(rf"\s*({_NUMBER}[^\d\s]*)\s*(?:-|–|—|\.\.+)\s*({_NUMBER}.*)", re.DOTALL)
+_LEADING_MAGNITUDE = re.compile(r"(?:bn|[kKMB])(?![a-zA-Z])")
 _LONGEST = 200  # no quantity is longer; what is, is noise and not worth a slow regular expression
 
 _MAGNITUDES = {"": 1.0, "k": 1e3, "K": 1e3, "M": 1e6, "B": 1e9, "bn": 1e9}
+_COUNTS = _MAGNITUDES | {"thousand": 1e3, "million": 1e6, "billion": 1e9}
+# only these: another word may be a magnitude, and "5 lakh" must not be read as 5
+_NOUNS = {
+    "people", "visitors", "visits", "impressions", "followers", "subscribers", "recipients",
+    "users", "customers", "shoppers", "members", "contacts", "views", "installs", "devices",
+    "fans", "orders", "requests",
+}  # fmt: skip
 _DURATIONS = {
     "us": 1e-6, "µs": 1e-6, "ms": 1e-3,
     "s": 1.0, "sec": 1.0, "second": 1.0, "seconds": 1.0,
@@ -68,16 +77,17 @@ class Range:
 def parse_count(text: str) -> float:
     """Read a number of people, visits or things.
 
-    >>> parse_count("1.2M"), parse_count("5M impressions"), parse_count("300")
+    >>> parse_count("1.2M"), parse_count("5M impressions"), parse_count("300 people")
     (1200000.0, 5000000.0, 300.0)
     """
     number, unit = _split(text, "a count such as 400k or 1.2M")
-    magnitude, _, noun = unit.partition(" ")
-    if magnitude not in _MAGNITUDES and unit.replace(" ", "").isalpha() and len(magnitude) > 2:
-        magnitude, noun = "", unit
-    if magnitude not in _MAGNITUDES or not all(word.isalpha() for word in noun.split()):
+    words = unit.split()
+    if words and words[-1] in _NOUNS:
+        words.pop()
+    magnitude = " ".join(words)
+    if magnitude not in _COUNTS:
         raise ValueError(f"{text!r} is not a count: write it like 400k, 1.2M or 300")
-    return _finite(number * _MAGNITUDES[magnitude], text)
+    return _finite(number * _COUNTS[magnitude], text)
 
 
 def parse_share(text: str) -> float:
@@ -162,12 +172,17 @@ def parse_range(text: str, parse: Callable[[str], float]) -> Range:
         raise ValueError(f"'{text[:40]}…' is too long for a number or a range")
     parts = _TO.split(text.strip())
     if len(parts) == 1:
-        value = parse(parts[0])
+        value = _certain(parts[0], parse)
         return Range(value, value)
     if len(parts) != 2:
         raise ValueError(f"{text!r} is not a range: write it like {_example(parts)}")
     high = parse(parts[1])
-    low = parse(parts[0] + _trailing_unit(parts[1]) if _is_bare(parts[0]) else parts[0])
+    bare = _is_bare(parts[0])
+    low = parse(parts[0] + _trailing_unit(parts[1]) if bare else parts[0])
+    if bare and low > 0 and (magnitude := _two_readings(parts[1], low)):
+        raise ValueError(
+            f"{text!r} can be read in two ways: write {parts[0]}{magnitude} to {parts[1]}"
+        )
     if low > high:
         raise ValueError(f"{text!r} runs backwards: write the smaller value first")
     return Range(low, high)
@@ -228,9 +243,13 @@ def format_duration(duration_s: float) -> str:
     >>> format_duration(0.0123), format_duration(4.2), format_duration(90), format_duration(7200)
     ('12.3 ms', '4.2 s', '1 min 30 s', '2 h')
     """
-    if duration_s < 1:
+    if duration_s < 0:
+        return f"-{format_duration(-duration_s)}"
+    if duration_s == 0:
+        return "0 s"
+    if duration_s < 0.9995:
         return f"{duration_s * 1000:.3g} ms"
-    if duration_s < 60:
+    if duration_s < 59.95:
         return f"{duration_s:.3g} s"
     minutes, seconds = divmod(round(duration_s), 60)
     hours, minutes = divmod(minutes, 60)
@@ -246,9 +265,21 @@ def format_money(amount_usd: float) -> str:
     >>> format_money(0.17), format_money(1234.5), format_money(15_200_000)
     ('$0.17', '$1,234', '$15.2M')
     """
-    if abs(amount_usd) >= 1e6:
+    if amount_usd < 0:
+        return f"-{format_money(-amount_usd)}"
+    if amount_usd >= 1e6:
         return f"${format_count(amount_usd)}"
-    return f"${amount_usd:,.2f}" if abs(amount_usd) < 100 else f"${amount_usd:,.0f}"
+    return f"${amount_usd:,.2f}" if amount_usd < 99.995 else f"${amount_usd:,.0f}"
+
+
+def _certain(text: str, parse: Callable[[str], float]) -> float:
+    try:
+        return parse(text)
+    except ValueError:
+        if dashed := _DASHED.fullmatch(text):
+            example = f"{dashed[1]} to {dashed[2]}"
+            raise ValueError(f"{text!r} is not a range: write it like {example}") from None
+        raise
 
 
 def _split(text: str, wanted: str) -> tuple[float, str]:
@@ -283,10 +314,19 @@ def _is_bare(text: str) -> bool:
 
 def _trailing_unit(text: str) -> str:
     match = _QUANTITY.fullmatch(text)
-    if match is None or not match["unit"]:
+    if match is None or not match["unit"] or any(map(str.isdigit, match["unit"])):
         return ""
     # a magnitude belongs to its own number: "350 to 1.2k rps" starts at 350, not at 350k
-    return " " + re.sub(r"^(?:bn|[kKMB])(?![a-zA-Z])", "", match["unit"]).strip()
+    return " " + _LEADING_MAGNITUDE.sub("", match["unit"]).strip()
+
+
+def _two_readings(high: str, low: float) -> str:
+    """Return the magnitude that ``8 to 20k`` leaves open: 8 or 8k; empty when there is no doubt."""
+    match = _QUANTITY.fullmatch(high)
+    magnitude = _LEADING_MAGNITUDE.match(match["unit"] or "") if match else None
+    if match is None or magnitude is None or low > float(match["number"]):
+        return ""
+    return magnitude[0]
 
 
 def _example(parts: list[str]) -> str:
