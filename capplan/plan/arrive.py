@@ -6,7 +6,8 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, PlainSerializer, WithJsonSchema
 
-from capplan.units import format_duration, parse_duration
+from capplan.plan.types import Seconds
+from capplan.units import format_duration
 
 
 class Spread(BaseModel):
@@ -19,7 +20,7 @@ class Spread(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     kind: Literal["within", "evenly", "at the start"]
-    within_s: float | None = None
+    within_s: Seconds | None = None
 
     def __str__(self) -> str:
         """Return the pattern as it is written in a plan."""
@@ -29,24 +30,26 @@ class Spread(BaseModel):
 
 
 def _read(value: Any) -> Any:
-    if not isinstance(value, str):
+    if isinstance(value, Spread):
         return value
-    text = " ".join(value.split())
+    text = " ".join(value.split()) if isinstance(value, str) else ""
+    word, _, duration = text.partition(" ")
     if text in ("evenly", "at the start"):
         return {"kind": text}
-    word, _, duration = text.partition(" ")
-    if word != "within":
-        raise ValueError(f"{text[:40]!r} is not one of: within 1 h, evenly, at the start")
-    within_s = parse_duration(duration)
-    if within_s <= 0:
-        raise ValueError(f"{text[:40]!r} must be more than zero")
-    return Spread(kind="within", within_s=within_s)
+    if word == "within":
+        return {"kind": word, "within_s": duration}
+    raise ValueError(f"{text[:40]!r} is not one of: within 1 h, evenly, at the start")
+
+
+def _write(spread: Spread) -> str:
+    # to the digit, unlike str(): the plan's hash is made from it
+    return spread.kind if spread.within_s is None else f"within {spread.within_s!r} s"
 
 
 Arrive = Annotated[
     Spread,
     BeforeValidator(_read),
-    PlainSerializer(str, return_type=str),
+    PlainSerializer(_write, return_type=str),
     WithJsonSchema(
         {
             "type": "string",

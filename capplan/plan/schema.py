@@ -6,18 +6,30 @@ go into the JSON Schema, so that an editor shows them while the plan is written.
 
 from __future__ import annotations
 
+import re
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, WithJsonSchema, model_validator
+from pydantic import (
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    ValidationInfo,
+    WithJsonSchema,
+    field_validator,
+    model_validator,
+)
 
 from capplan.plan.arrive import Arrive
 from capplan.plan.sla import Sla
 from capplan.plan.types import (
+    Address,
     CountRange,
     Integer,
     LossRange,
     Moment,
     MultipleRange,
+    Name,
     PositiveShareRange,
     Rps,
     RpsRange,
@@ -41,7 +53,7 @@ class Section(BaseModel):
 class Sale(Section):
     """When the sale is."""
 
-    name: str = "sale"
+    name: Name = "sale"
     start: Moment
     duration: Seconds
 
@@ -49,7 +61,7 @@ class Sale(Section):
 class Channel(Section):
     """One way in which people hear of the sale."""
 
-    channel: str = Field(min_length=1, description="A name, such as email, push, social or ads.")
+    channel: Name = Field(description="A name, such as email, push, social or ads.")
     reach: CountRange = Field(description="How many people see the message.")
     visits: ShareRange = Field(description="Which share of them comes.")
     arrive: Arrive = Field(description="How their visits spread over time.")
@@ -83,11 +95,22 @@ class Visit(Section):
         default=Range(75.0, 360.0), description="From the first request to the last."
     )
 
+    @field_validator("first_page")
+    @classmethod
+    def _is_part_of_the_visit(cls, first_page: Range | None, info: ValidationInfo) -> Range | None:
+        requests = info.data.get("requests")
+        if requests and first_page and first_page.high > requests.high:
+            raise ValueError(
+                f"a first page of up to {first_page.high:g} requests does not fit into a visit"
+                f" of at most {requests.high:g}"
+            )
+        return first_page
+
 
 class PastSale(Section):
     """An earlier forecast and what came."""
 
-    name: str
+    name: Name
     forecast: Rps = Field(description="The median peak that was forecast.")
     actual: Rps = Field(description="The peak that came.")
 
@@ -95,7 +118,7 @@ class PastSale(Section):
 class Metrics(Section):
     """Where the target's own measurements are."""
 
-    prometheus: str
+    prometheus: Address
     queries: dict[str, str] = {}
 
 
@@ -115,8 +138,8 @@ class Endpoint(Sla):
 class Service(Section):
     """What is measured and what it has to keep."""
 
-    target: str | None = Field(default=None, description="The address that receives the load.")
-    locustfile: str | None = Field(default=None, description="Relative to the plan.")
+    target: Address | None = Field(default=None, description="The address that receives the load.")
+    locustfile: str | None = Field(default=None, min_length=1, description="Relative to the plan.")
     unit: Literal["task", "visit"] = "task"
     timeout: Seconds = Field(default=10.0, description="No answer by then is a miss.")
     allowed_hosts: tuple[str, ...] = Field(
@@ -131,7 +154,7 @@ class Service(Section):
 class Ceiling(Section):
     """Something that does not scale with servers."""
 
-    name: str
+    name: Name
     rate: Rps
     per: Literal["request", "visit", "order"] = "request"
 
@@ -160,6 +183,14 @@ class Servers(Section):
         default=Range(1.0, 1.0), description="Of a server in the sale against the one measured."
     )
 
+    @field_validator("limit")
+    @classmethod
+    def _leaves_room_for_the_planned(cls, limit: int | None, info: ValidationInfo) -> int | None:
+        planned = info.data.get("planned")
+        if limit is not None and planned is not None and planned > limit:
+            raise ValueError(f"the {planned} planned servers are more than the limit of {limit}")
+        return limit
+
 
 class Policy(Section):
     """What risk and what cost are accepted."""
@@ -180,11 +211,10 @@ class Gate(Section):
 def _read_seen_peak(value: Any) -> Any:
     if not isinstance(value, str):
         return value
-    rate, at, rest = value.partition(" at ")
-    cpu, on, servers = rest.partition(" CPU on ")
-    if not at or not on:
+    match = re.fullmatch(r"(.+) at (.+) CPU on (\S+) servers?", " ".join(value[:200].split()))
+    if match is None:
         raise ValueError(f"{value[:60]!r} is not of the form '850 rps at 35% CPU on 6 servers'")
-    return {"rate": rate, "cpu": cpu, "servers": servers.replace("servers", "").strip()}
+    return dict(zip(("rate", "cpu", "servers"), match.groups(), strict=True))
 
 
 class UsualWithPeak(Usual):
@@ -219,12 +249,19 @@ class Plan(Section):
     policy: Policy = Policy()
     gate: Gate = Gate()
 
+    @field_validator("audience")
+    @classmethod
+    def _no_channel_twice(cls, audience: tuple[Channel, ...]) -> tuple[Channel, ...]:
+        first: dict[str, int] = {}
+        for i, channel in enumerate(audience):
+            if (before := first.setdefault(channel.channel, i)) != i:
+                raise ValueError(
+                    f"the channel {channel.channel!r} stands twice, as [{before}] and [{i}]"
+                )
+        return audience
+
     @model_validator(mode="after")
     def _someone_comes(self) -> Plan:
         if not self.audience and self.usual is None:
             raise ValueError("nobody comes: give at least one channel under audience, or usual")
-        names = [channel.channel for channel in self.audience]
-        for name in names:
-            if names.count(name) > 1:
-                raise ValueError(f"the channel {name!r} stands twice under audience")
         return self

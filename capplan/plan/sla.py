@@ -5,10 +5,10 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 
-from pydantic import BaseModel, ConfigDict, model_validator
+from pydantic import BaseModel, ConfigDict, ValidationError, model_validator
 
 from capplan.plan.types import Seconds, Share
-from capplan.units import format_duration, format_share, parse_duration, parse_share
+from capplan.units import format_duration, format_share
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,7 +92,7 @@ def parse_sla(text: str) -> Sla:
     >>> parse_sla("p95<300ms, failures<1%").latency
     (LatencyLimit(quantile=0.95, limit_s=0.3),)
     """
-    fields: dict[str, float] = {}
+    fields: dict[str, str] = {}
     for part in text.split(","):
         match = re.fullmatch(r"\s*(p[\d.]+|failures)\s*<=?\s*(.+?)\s*", part)
         if match is None:
@@ -104,5 +104,8 @@ def parse_sla(text: str) -> Sla:
             raise ValueError(f"{name!r} is not a percentile that can be set: use one of {known}")
         if key in fields:
             raise ValueError(f"{name!r} stands twice in {text!r}")
-        fields[key] = parse_share(limit) if key == "failures" else parse_duration(limit)
-    return Sla.model_validate(fields)
+        fields[key] = limit
+    try:
+        return Sla.model_validate(fields)
+    except ValidationError as error:
+        raise ValueError(f"{text!r}: {error.errors()[0]['ctx']['error']}") from None

@@ -10,6 +10,7 @@ import math
 from collections.abc import Callable
 from datetime import datetime
 from typing import Annotated, Any
+from urllib.parse import urlsplit
 
 from pydantic import BeforeValidator, PlainSerializer, WithJsonSchema
 
@@ -28,17 +29,32 @@ from capplan.units import (
 Check = Callable[[float], str | None]
 """A bound: the complaint about a value, or None when it is fine."""
 
+_LONGEST_S = 366 * 86400.0
+_LARGEST = 1e12  # far above any sale, and far enough below overflow for products of a few values
+_MOST_THINGS = 1_000_000
+_SMALLEST = 1e-9  # what is divided by must not be so small that the ratio overflows
+
 
 def _positive(value: float) -> str | None:
-    return None if value > 0 else "must be more than zero"
+    if value <= 0:
+        return "must be more than zero"
+    return None if _SMALLEST <= value <= _LARGEST else "is out of all proportion"
 
 
 def _not_negative(value: float) -> str | None:
-    return None if value >= 0 else "must not be negative"
+    if value < 0:
+        return "must not be negative"
+    return None if value <= _LARGEST else "is out of all proportion"
 
 
 def _below_one(value: float) -> str | None:
-    return None if value < 1 else "must be less than 100%"
+    return _not_negative(value) or (None if value < 1 else "must be less than 100%")
+
+
+def _within_a_year(check: Check) -> Check:
+    return lambda value: (
+        check(value) or (None if value <= _LONGEST_S else "must not be more than a year")
+    )
 
 
 def _scalar(parse: Callable[[str], float], check: Check) -> Callable[[Any], float]:
@@ -80,9 +96,11 @@ def _brief(value: Any) -> str:
     return {dict: "a mapping", list: "a list", type(None): "nothing"}.get(type(value), repr(value))
 
 
-def _schema(description: str, *examples: str) -> WithJsonSchema:
+def _schema(description: str, *examples: str, unit: str = "") -> WithJsonSchema:
+    # x-unit: what the value is counted in inside, so that a default can be shown as it is written
     return WithJsonSchema(
         {"type": ["string", "number"], "description": description, "examples": list(examples)}
+        | ({"x-unit": unit} if unit else {})
     )
 
 
@@ -93,8 +111,8 @@ def _read_integer(value: Any) -> int:
     text = str(value) if isinstance(value, int) else _text(value).strip()
     if not text.isascii() or not text.isdigit() or len(text) > 9:
         raise ValueError(f"{text[:40]!r} is not a whole number")
-    if int(text) < 1:
-        raise ValueError(f"{text!r} must be at least 1")
+    if not 1 <= int(text) <= _MOST_THINGS:
+        raise ValueError(f"{text!r} must be from 1 to {_MOST_THINGS:,}")
     return int(text)
 
 
@@ -111,38 +129,78 @@ def _read_time(value: Any) -> datetime:
             ) from None
     if moment.utcoffset() is None:
         raise ValueError(f"{str(value)[:40]!r} has no time zone: add one, such as +01:00 or Z")
+    if not 2000 <= moment.year < 2100:
+        raise ValueError(f"{str(value)[:40]!r} is not in this century")
     return moment
+
+
+def _read_name(value: Any) -> str:
+    name = _text(value).strip()
+    if not 1 <= len(name) <= 80 or not name.isprintable():
+        raise ValueError(f"{name[:40]!r} is not a name: write one line of 1 to 80 characters")
+    return name
+
+
+def _read_address(value: Any) -> str:
+    text = _text(value).strip()
+    try:
+        parts = urlsplit(text)
+        usable = parts.scheme in ("http", "https") and parts.hostname and parts.port != 0
+    except ValueError:
+        usable = False
+    if not usable or not text.isprintable() or " " in text:
+        raise ValueError(f"{text[:60]!r} is not an address: write it like http://127.0.0.1:8899")
+    return text
+
+
+Name = Annotated[
+    str,
+    BeforeValidator(_read_name),
+    WithJsonSchema({"type": ["string", "number"], "description": "A name, on one line."}),
+]
+Address = Annotated[
+    str,
+    BeforeValidator(_read_address),
+    WithJsonSchema(
+        {
+            "type": "string",
+            "pattern": "^https?://",
+            "description": "An address that begins with http:// or https://.",
+            "examples": ["http://127.0.0.1:8899"],
+        }
+    ),
+]
 
 
 Seconds = Annotated[
     float,
-    BeforeValidator(_scalar(parse_duration, _positive)),
-    _schema("A duration with its unit.", "250 ms", "10 min", "2 h"),
+    BeforeValidator(_scalar(parse_duration, _within_a_year(_positive))),
+    _schema("A duration with its unit.", "250 ms", "10 min", "2 h", unit="seconds"),
 ]
 SecondsOrZero = Annotated[
     float,
-    BeforeValidator(_scalar(parse_duration, _not_negative)),
-    _schema("A duration with its unit, or 0.", "0", "2 min"),
+    BeforeValidator(_scalar(parse_duration, _within_a_year(_not_negative))),
+    _schema("A duration with its unit, or 0.", "0", "2 min", unit="seconds"),
 ]
 Rps = Annotated[
     float,
     BeforeValidator(_scalar(parse_rate, _positive)),
-    _schema("A rate with its unit.", "850 rps", "50/s"),
+    _schema("A rate with its unit.", "850 rps", "50/s", unit="rps"),
 ]
 Share = Annotated[
     float,
     BeforeValidator(_scalar(parse_share, _not_negative)),
-    _schema("A share from 0% to 100%.", "1%", "0.01"),
+    _schema("A share from 0% to 100%.", "1%", "0.01", unit="share"),
 ]
 Usd = Annotated[
     float,
     BeforeValidator(_scalar(parse_money, _not_negative)),
-    _schema("An amount in US dollars.", "$0.40", "$200"),
+    _schema("An amount in US dollars.", "$0.40", "$200", unit="usd"),
 ]
 UsdPerHour = Annotated[
     float,
     BeforeValidator(_scalar(parse_price, _not_negative)),
-    _schema("A price per hour in US dollars.", "$0.17/h"),
+    _schema("A price per hour in US dollars.", "$0.17/h", unit="usd_per_h"),
 ]
 Integer = Annotated[int, BeforeValidator(_read_integer), _schema("A whole number.", "6")]
 Moment = Annotated[
@@ -162,41 +220,41 @@ CountRange = Annotated[
     Range,
     BeforeValidator(_interval(parse_count, _positive)),
     _as_pair,
-    _schema("A count, or a 90 % interval of one.", "400k", "8k to 20k"),
+    _schema("A count, or a 90 % interval of one.", "400k", "8k to 20k", unit="count"),
 ]
 ShareRange = Annotated[
     Range,
     BeforeValidator(_interval(parse_share, _not_negative)),
     _as_pair,
-    _schema("A share, or a 90 % interval of one.", "2%", "1% to 3%"),
+    _schema("A share, or a 90 % interval of one.", "2%", "1% to 3%", unit="share"),
 ]
 PositiveShareRange = Annotated[
     Range,
     BeforeValidator(_interval(parse_share, _positive)),
     _as_pair,
-    _schema("A share above 0%, or a 90 % interval of one.", "2%", "2% to 3%"),
+    _schema("A share above 0%, or a 90 % interval of one.", "2%", "2% to 3%", unit="share"),
 ]
 LossRange = Annotated[
     Range,
-    BeforeValidator(_interval(parse_share, lambda v: _not_negative(v) or _below_one(v))),
+    BeforeValidator(_interval(parse_share, _below_one)),
     _as_pair,
-    _schema("A share below 100%, or a 90 % interval of one.", "0% to 15%"),
+    _schema("A share below 100%, or a 90 % interval of one.", "0% to 15%", unit="share"),
 ]
 SecondsRange = Annotated[
     Range,
-    BeforeValidator(_interval(parse_duration, _positive)),
+    BeforeValidator(_interval(parse_duration, _within_a_year(_positive))),
     _as_pair,
-    _schema("A duration, or a 90 % interval of one.", "3 min", "2 min to 6 min"),
+    _schema("A duration, or a 90 % interval of one.", "3 min", "2 min to 6 min", unit="seconds"),
 ]
 RpsRange = Annotated[
     Range,
     BeforeValidator(_interval(parse_rate, _positive)),
     _as_pair,
-    _schema("A rate, or a 90 % interval of one.", "400 rps", "350 to 420 rps"),
+    _schema("A rate, or a 90 % interval of one.", "400 rps", "350 to 420 rps", unit="rps"),
 ]
 MultipleRange = Annotated[
     Range,
     BeforeValidator(_interval(parse_multiple, _positive)),
     _as_pair,
-    _schema("A factor, or a 90 % interval of one.", "10x", "3 to 8"),
+    _schema("A factor, or a 90 % interval of one.", "10x", "3 to 8", unit="multiple"),
 ]
