@@ -186,8 +186,13 @@ class Shop:
         assert isinstance(error, HTTPException)
         return self._page(request, "refused.html", error.status_code, reason=error.detail)
 
-    async def unavailable(self, request: Request, _error: Exception) -> Response:
-        """Say that the database did not answer in time."""
+    async def unavailable(self, request: Request, error: Exception) -> Response:
+        """Say that the database was busy for longer than its timeout."""
+        if not (
+            isinstance(error, sqlite3.OperationalError)
+            and error.sqlite_errorcode & 0xFF == sqlite3.SQLITE_BUSY
+        ):
+            raise error
         return self._page(request, "refused.html", 503, reason="The shop is very busy.")
 
     async def _cart_page(self, request: Request, template: str) -> Response:

@@ -131,7 +131,6 @@ def connect(path: Path) -> sqlite3.Connection:
         isolation_level=None,
         check_same_thread=False,  # each is used in one thread, and closed in another
     )
-    connection.execute("PRAGMA journal_mode = WAL")
     connection.execute("PRAGMA synchronous = NORMAL")  # in WAL mode still safe against a crash
     connection.execute("PRAGMA foreign_keys = ON")
     return connection
@@ -146,6 +145,7 @@ def prepare(path: Path, count: int, seed: int) -> None:
     connection = connect(path)
     try:
         if connection.execute("SELECT count(*) FROM sqlite_master").fetchone()[0] == 0:
+            connection.execute("PRAGMA journal_mode = WAL")  # stays with the file
             _in_transaction(connection, "IMMEDIATE", _stock_up, count, seed)
         else:
             _in_transaction(connection, "IMMEDIATE", _reopen, count, seed)
@@ -166,7 +166,7 @@ def _in_transaction(
 
 
 def _stock_up(connection: sqlite3.Connection, count: int, seed: int) -> None:
-    for statement in SCHEMA.split(";\n"):
+    for statement in SCHEMA.split(";\n"):  # executescript would commit half-way
         connection.execute(statement)
     connection.execute(f"PRAGMA application_id = {APPLICATION_ID}")
     connection.execute("INSERT INTO origin VALUES (?, ?)", (count, seed))
