@@ -1,0 +1,1 @@
+"""The maths: one idea per file, pure, knows no plan."""
