@@ -32,7 +32,7 @@ class Spread(BaseModel):
 def _read(value: Any) -> Any:
     if isinstance(value, Spread):
         return value
-    text = " ".join(value.split()) if isinstance(value, str) else ""
+    text = " ".join(value.split()) if isinstance(value, str) else "a list or a mapping"
     word, _, duration = text.partition(" ")
     if text in ("evenly", "at the start"):
         return {"kind": text}
@@ -54,7 +54,7 @@ Arrive = Annotated[
         {
             "type": "string",
             "pattern": "^(within .+|evenly|at the start)$",
-            "examples": ["within 1 h", "evenly", "at the start"],
+            "examples": ["evenly", "at the start", "within 1 h"],
         }
     ),
 ]
