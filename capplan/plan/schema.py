@@ -162,14 +162,14 @@ class Ceiling(Section):
 class Servers(Section):
     """The fleet: what one server costs and how long it needs."""
 
-    today: Integer = 1
+    today: Integer = Field(default=1, description="Servers that run on an ordinary day.")
     planned: Integer | None = Field(default=None, description="The count that the gate judges.")
     capacity: RpsRange | None = Field(
         default=None, description="Of one server; stands in until it is measured."
     )
     price: UsdPerHour = Field(default=0.0, description="Of one server.")
     boot: SecondsOrZero = Field(default=300.0, description="From request to serving.")
-    warmup: SecondsOrZero = 0.0
+    warmup: SecondsOrZero = Field(default=0.0, description="From serving to full speed.")
     zones: Integer = Field(default=1, description="The fleet survives the loss of one.")
     limit: Integer | None = Field(default=None, description="The quota of the account.")
     ceilings: tuple[Ceiling, ...] = ()

@@ -32,6 +32,8 @@ Check = Callable[[float], str | None]
 _LONGEST_S = 366 * 86400.0
 _LARGEST = 1e12  # far above any sale, and far enough below overflow for products of a few values
 _MOST_THINGS = 1_000_000
+_ALWAYS_WRITTEN = ("seconds", "rps", "usd", "usd_per_h")
+_TEXT_OR_NUMBER = ["string", "number"]
 _SMALLEST = 1e-9  # what is divided by must not be so small that the ratio overflows
 
 
@@ -96,11 +98,11 @@ def _brief(value: Any) -> str:
     return {dict: "a mapping", list: "a list", type(None): "nothing"}.get(type(value), repr(value))
 
 
-def _schema(description: str, *examples: str, unit: str = "") -> WithJsonSchema:
+def _schema(description: str, *examples: str, unit: str) -> WithJsonSchema:
     # x-unit: what the value is counted in inside, so that a default can be shown as it is written
+    about = {"description": description, "examples": list(examples), "x-unit": unit}
     return WithJsonSchema(
-        {"type": ["string", "number"], "description": description, "examples": list(examples)}
-        | ({"x-unit": unit} if unit else {})
+        {"type": "string" if unit in _ALWAYS_WRITTEN else _TEXT_OR_NUMBER} | about
     )
 
 
@@ -156,7 +158,7 @@ def _read_address(value: Any) -> str:
 Name = Annotated[
     str,
     BeforeValidator(_read_name),
-    WithJsonSchema({"type": ["string", "number"], "description": "A name, on one line."}),
+    WithJsonSchema({"type": _TEXT_OR_NUMBER, "description": "A name, on one line."}),
 ]
 Address = Annotated[
     str,
@@ -180,7 +182,7 @@ Seconds = Annotated[
 SecondsOrZero = Annotated[
     float,
     BeforeValidator(_scalar(parse_duration, _within_a_year(_not_negative))),
-    _schema("A duration with its unit, or 0.", "0", "2 min", unit="seconds"),
+    _schema("A duration with its unit, or 0.", "0", "2 min", unit="seconds_or_zero"),
 ]
 Rps = Annotated[
     float,
@@ -202,7 +204,9 @@ UsdPerHour = Annotated[
     BeforeValidator(_scalar(parse_price, _not_negative)),
     _schema("A price per hour in US dollars.", "$0.17/h", unit="usd_per_h"),
 ]
-Integer = Annotated[int, BeforeValidator(_read_integer), _schema("A whole number.", "6")]
+Integer = Annotated[
+    int, BeforeValidator(_read_integer), _schema("A whole number.", "6", unit="whole")
+]
 Moment = Annotated[
     datetime,
     BeforeValidator(_read_time),
