@@ -43,8 +43,11 @@ def main(argv: list[str] | None = None) -> int:
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, _leave)
     try:
-        with tempfile.TemporaryDirectory(prefix="shop-") as folder:
-            _run(options, options.database or Path(folder) / "shop.sqlite3")
+        if options.database:
+            _run(options, options.database)
+        else:
+            with tempfile.TemporaryDirectory(prefix="shop-") as folder:
+                _run(options, Path(folder) / "shop.sqlite3")
     except Refused as refused:
         print(f"error: {refused}\n\nhint: {refused.hint}", file=sys.stderr)
         return refused.exit_code
