@@ -1,0 +1,107 @@
+"""The program ``capplan``: its commands in the order of the work, its errors and exit codes.
+
+Loading this module loads no maths and no plan: each command imports what it runs.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Sequence
+from typing import Annotated, TextIO
+
+import typer
+
+from capplan import __version__
+from capplan.cli import estimate, gate, recommend
+from capplan.cli.options import examples
+from capplan.errors import CapplanError, ExitCode
+
+app = typer.Typer(
+    name="capplan",
+    add_completion=False,
+    no_args_is_help=True,
+    rich_markup_mode="rich",
+    context_settings={"help_option_names": ["-h", "--help"]},
+    epilog=examples(
+        "capplan demo",
+        "capplan init && capplan estimate sale.yaml",
+    ),
+)
+
+
+def _version(asked: bool) -> None:
+    if asked:
+        sys.stdout.write(f"capplan {__version__}\n")
+        raise typer.Exit()
+
+
+@app.callback()
+def capplan(
+    version: Annotated[
+        bool,
+        typer.Option("--version", callback=_version, is_eager=True, help="Print the version."),
+    ] = False,
+) -> None:
+    """Load testing and capacity planning before a flash sale.
+
+    How much traffic will come, how much one server carries, how many servers to start, and what
+    each choice costs and risks.
+    """
+
+
+for panel, name, function, epilog in (
+    ("Plan the sale", "estimate", estimate.estimate, estimate.EPILOG),
+    ("Decide", "recommend", recommend.recommend, recommend.EPILOG),
+    ("Decide", "gate", gate.gate, gate.EPILOG),
+):
+    app.command(name, rich_help_panel=panel, epilog=epilog)(function)
+
+
+def run() -> None:
+    """Run the command line of this process and end it with the exit code of the answer."""
+    code = main(sys.argv[1:])
+    _flush(sys.stdout)
+    sys.exit(code)
+
+
+def main(arguments: Sequence[str]) -> int:
+    """Run one command line and return its exit code.
+
+    Whatever a user can cause becomes a message on stderr; anything else is a bug and is raised.
+    """
+    for stream in (sys.stdout, sys.stderr):
+        # a name in the plan may have characters that this terminal has not
+        if hasattr(stream, "reconfigure"):
+            stream.reconfigure(errors="replace")
+    try:
+        code = typer.main.get_command(app).main(
+            list(arguments), prog_name="capplan", standalone_mode=False
+        )
+    except CapplanError as error:
+        _complain(error.message, error.hint)
+        return error.exit_code
+    except typer.TyperException as error:
+        _complain(error.format_message(), _help_hint(error))
+        return error.exit_code
+    except KeyboardInterrupt:
+        code = ExitCode.INTERRUPTED
+    if code == ExitCode.INTERRUPTED:
+        _complain("interrupted", "")
+    return code or ExitCode.OK
+
+
+def _complain(message: str, hint: str) -> None:
+    sys.stderr.write(f"error: {message}\n" + (f"\nhint: {hint}\n" if hint else ""))
+
+
+def _help_hint(error: typer.TyperException) -> str:
+    context = getattr(error, "ctx", None)
+    return f"see: {context.command_path} --help" if context else "see: capplan --help"
+
+
+def _flush(stream: TextIO) -> None:
+    try:
+        stream.flush()
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())

@@ -1,0 +1,46 @@
+"""Arguments and options that several commands share."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Annotated, TypeVar
+
+import typer
+
+from capplan.errors import UsageError
+
+T = TypeVar("T")
+
+PlanArgument = Annotated[
+    Path,
+    typer.Argument(
+        metavar="PLAN",
+        help="The plan, a YAML file. - reads it from stdin and leaves no files behind.",
+    ),
+]
+SeedOption = Annotated[
+    int,
+    typer.Option("--seed", min=0, help="Same plan and same seed give the same answer."),
+]
+JsonOption = Annotated[
+    bool,
+    typer.Option("--json", help="Print the result as JSON, and nothing else, on stdout."),
+]
+OutputOption = Annotated[
+    Path | None,
+    typer.Option("-o", "--output", metavar="FILE", help="Also write the result as JSON here."),
+]
+
+
+def read(option: str, text: str, parse: Callable[[str], T]) -> T:
+    """Read the text of an option; raise a ``UsageError`` that names the option."""
+    try:
+        return parse(text)
+    except ValueError as error:
+        raise UsageError(f"{option}: {error}") from None
+
+
+def examples(*lines: str) -> str:
+    """Return the end of a command's help: command lines that can be copied."""
+    return "Examples:\n\n" + "\n".join(f"  {line}" for line in lines)

@@ -1,0 +1,52 @@
+"""How an answer leaves the program: text or JSON on stdout, and JSON in a file when asked."""
+
+from __future__ import annotations
+
+import os
+import shlex
+import sys
+from pathlib import Path
+
+from rich.console import Console, RenderableType
+
+from capplan.results.base import Result
+from capplan.results.store import check_writable, to_json, write_text
+
+
+def check(output: Path | None) -> None:
+    """Make sure that ``-o`` can be written, before the work starts."""
+    if output:
+        check_writable(output)
+
+
+def deliver(result: Result, shown: RenderableType, *, as_json: bool, output: Path | None) -> None:
+    """Write the result to ``output`` when that is given, then print it, as JSON or as shown."""
+    if output:
+        write_text(output, to_json(result))
+    if as_json:
+        write(to_json(result))
+    else:
+        say(shown)
+
+
+def say(shown: RenderableType) -> None:
+    """Print something for people on stdout; colours only where it is a terminal."""
+    console = Console(highlight=False, markup=False, emoji=False)
+    with console.capture() as captured:
+        console.print(shown, crop=False)
+    write(captured.get())
+
+
+def write(text: str) -> None:
+    """Write to stdout; a reader who has seen enough (``| head``) is no error."""
+    try:
+        sys.stdout.write(text)
+        sys.stdout.flush()
+    except BrokenPipeError:
+        # what is still buffered must go somewhere, or the interpreter complains when it ends
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+
+
+def named(plan: Path) -> str:
+    """Return the plan as the user would type it in the next command."""
+    return shlex.quote(str(plan))

@@ -1,0 +1,109 @@
+"""The pieces that every answer in the terminal is made of.
+
+An answer reads from the top: the answer in words, the table behind it, what to mind, what to do
+next. Colour only repeats what the words say.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+
+from rich.console import Console, ConsoleOptions, Group, RenderableType, RenderResult
+from rich.measure import Measurement
+from rich.table import Table
+from rich.text import Text
+
+from capplan.render.chart import Band, Canvas, framed
+from capplan.results.base import Note
+
+_CHART_HEIGHT = 10
+_CHART_WIDTH = 100  # wider does not show more
+_BAR_WIDTH = 24
+
+
+def answer(headline: str, *blocks: RenderableType | None, style: str = "bold") -> Group:
+    """Stack an answer in words above the blocks that support it, a blank line between them."""
+    shown: list[RenderableType] = [Text(headline, style=style)]
+    for block in blocks:
+        if block is not None:
+            shown += [Text(""), block]
+    return Group(*shown)
+
+
+def table(title: str, columns: Sequence[str], rows: Iterable[Sequence[RenderableType]]) -> Table:
+    """Lay out rows under a title: the first column is words, the others are numbers.
+
+    A column whose name starts with ``<`` is words too.
+    """
+    laid = Table(
+        title=title or None, title_justify="left", title_style="bold", box=None,
+        header_style="dim", padding=(0, 2, 0, 0), pad_edge=False,
+    )  # fmt: skip
+    for index, name in enumerate(columns):
+        words = index == 0 or name.startswith("<")
+        laid.add_column(name.removeprefix("<"), justify="left" if words else "right")
+    for row in rows:
+        laid.add_row(*row)
+    return laid
+
+
+def notes(found: Sequence[Note]) -> Group | None:
+    """List what to mind, each with its advice."""
+    if not found:
+        return None
+    return Group(*(_hanging("note: ", _sentence(note), "yellow") for note in found))
+
+
+def next_step(*commands: str) -> Text:
+    """Name the command that comes next, unbroken so that it can be copied."""
+    return Text(f"next: {' '.join(commands)}", no_wrap=True, overflow="ignore")
+
+
+def bullets(lines: Iterable[str]) -> Group:
+    """List sentences."""
+    return Group(*(_hanging("- ", line) for line in lines))
+
+
+@dataclass(frozen=True)
+class Bar:
+    """A bar of ``length`` (0 to 1) of the widest one."""
+
+    length: float
+
+    def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
+        """Draw it in characters that this console has."""
+        yield Text(("#" if options.ascii_only else "█") * max(1, round(self.length * _BAR_WIDTH)))
+
+    def __rich_measure__(self, console: Console, options: ConsoleOptions) -> Measurement:
+        """Take the same room whatever the length."""
+        return Measurement(_BAR_WIDTH, _BAR_WIDTH)
+
+
+@dataclass(frozen=True)
+class Chart:
+    """A band of rates by the clock, as wide as there is room."""
+
+    band: Band
+    start: datetime
+
+    def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
+        """Draw it for the width and the characters of this console."""
+        labels = 10
+        width = max(20, min(options.max_width, _CHART_WIDTH) - labels)
+        canvas = Canvas(width, _CHART_HEIGHT, options.ascii_only)
+        for line in framed(self.band, self.start, canvas):
+            yield Text(line, no_wrap=True, overflow="crop")
+
+
+def _hanging(label: str, text: str, style: str = "") -> Table:
+    grid = Table.grid(padding=0)
+    grid.add_column(no_wrap=True, style=style)
+    grid.add_column(overflow="fold")
+    grid.add_row(label, Text(text))
+    return grid
+
+
+def _sentence(note: Note) -> str:
+    return f"{note.message}; {note.advice}" if note.advice else note.message

@@ -1,0 +1,30 @@
+"""``capplan recommend``: how many servers to start, from the demand and the capacity."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from capplan.recommend import recommend as compute
+from capplan.results.recommendation import Recommendation
+from capplan.workflow import sections
+from capplan.workflow.capacity import current_capacity
+from capplan.workflow.demand import current_demand
+from capplan.workflow.provenance import provenance
+from capplan.workflow.shelf import open_plan
+
+
+def recommend(plan: Path | str, *, servers: int | None = None, seed: int = 1) -> Recommendation:
+    """Recommend a server count for the sale in ``plan`` and keep the answer beside the plan.
+
+    ``servers`` asks what that count would mean. Estimates the traffic first where that was not
+    done, or was done for another state of the plan. Raises ``UsageError`` for a plan with mistakes
+    and for a measured capacity that no longer belongs to the plan.
+    """
+    plan_file, shelf = open_plan(plan)
+    measured = current_capacity(plan_file, shelf)
+    traffic, notes = current_demand(plan_file, shelf, seed)
+    origin = provenance(plan_file, sections.RECOMMENDATION, seed)
+    result = compute(plan_file.plan, traffic, measured, origin, servers)
+    result = result.model_copy(update={"notes": (*notes, *result.notes)})
+    shelf.keep(result)
+    return result

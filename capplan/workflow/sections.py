@@ -1,0 +1,24 @@
+"""Which sections of the plan each result depends on; a result is stale when one of them changed."""
+
+from __future__ import annotations
+
+DEMAND = (
+    "sale",
+    "audience",
+    "usual",
+    "audience_correlation",
+    "overlap",
+    "visit",
+    "history",
+    "policy.window",
+)
+CAPACITY = (
+    "service.target",
+    "service.locustfile",
+    "service.sla",
+    "service.unit",
+    "service.timeout",
+    "service.endpoints",
+)
+RECOMMENDATION = (*DEMAND, *CAPACITY, "servers", "policy")
+VERDICT = (*RECOMMENDATION, "gate")

@@ -1,0 +1,63 @@
+"""Where the results of one plan are kept, so that commands meet in files and nowhere else."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TypeVar
+
+from capplan.plan.load import PlanFile, load_plan
+from capplan.results.base import Result
+from capplan.results.capacity import Capacity
+from capplan.results.demand import Demand
+from capplan.results.recommendation import Recommendation
+from capplan.results.store import read_result, write_result
+from capplan.results.verdict import Verdict
+
+R = TypeVar("R", bound=Result)
+
+_FILES: dict[type[Result], str] = {
+    Demand: "demand.json",
+    Capacity: "capacity.json",
+    Recommendation: "recommendation.json",
+    Verdict: "verdict.json",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Shelf:
+    """The folder of one plan's results; a plan that came from standard input has none."""
+
+    folder: Path | None
+
+    def find(self, kind: type[R]) -> R | None:
+        """Return the stored result of this kind, or None when there is none.
+
+        Raises ``UsageError`` for a file that is there and cannot be read as one.
+        """
+        path = self.path(kind)
+        return read_result(path, kind) if path and path.exists() else None
+
+    def keep(self, result: Result) -> None:
+        """Store a result in place of the one before."""
+        if path := self.path(type(result)):
+            write_result(path, result)
+
+    def path(self, kind: type[Result]) -> Path | None:
+        """Return where a result of this kind belongs."""
+        return self.folder and self.folder / _FILES[kind]
+
+
+def open_plan(plan: Path | str) -> tuple[PlanFile, Shelf]:
+    """Load a plan, ``-`` from standard input, and find the place of its results.
+
+    Raises ``UsageError`` when the plan is missing or has mistakes.
+    """
+    plan_file = load_plan(Path(plan))
+    return plan_file, Shelf(None if str(plan) == "-" else plan_file.results_dir)
+
+
+def shown(path: Path) -> str:
+    """Return a path as a person would type it: relative when that is shorter."""
+    return min(str(path), os.path.relpath(path), key=len)
