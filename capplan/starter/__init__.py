@@ -1,0 +1,1 @@
+"""What ``capplan init`` writes; these files are for people and are not imported."""
