@@ -13,14 +13,13 @@ from typing import Annotated, TextIO
 import typer
 
 from capplan import __version__
-from capplan.cli import estimate, gate, recommend
+from capplan.cli import estimate, gate, init, recommend, refserver
 from capplan.cli.options import examples
 from capplan.errors import CapplanError, ExitCode
 
 app = typer.Typer(
     name="capplan",
     add_completion=False,
-    no_args_is_help=True,
     rich_markup_mode="rich",
     context_settings={"help_option_names": ["-h", "--help"]},
     epilog=examples(
@@ -36,26 +35,31 @@ def _version(asked: bool) -> None:
         raise typer.Exit()
 
 
-@app.callback()
+@app.callback(
+    help="Load testing and capacity planning before a flash sale.\n\n"
+    "How much traffic will come, how much one server carries, how many servers to start, and what "
+    "each choice costs and risks."
+)
 def capplan(
     version: Annotated[
         bool,
-        typer.Option("--version", callback=_version, is_eager=True, help="Print the version."),
+        typer.Option(
+            "--version", metavar="", callback=_version, is_eager=True, help="Print the version."
+        ),
     ] = False,
 ) -> None:
-    """Load testing and capacity planning before a flash sale.
-
-    How much traffic will come, how much one server carries, how many servers to start, and what
-    each choice costs and risks.
-    """
+    """Take the options that belong to no command."""
 
 
-for panel, name, function, epilog in (
-    ("Plan the sale", "estimate", estimate.estimate, estimate.EPILOG),
-    ("Decide", "recommend", recommend.recommend, recommend.EPILOG),
-    ("Decide", "gate", gate.gate, gate.EPILOG),
+for panel, command, epilog in (
+    ("Plan the sale", init.init, init.EPILOG),
+    ("Plan the sale", estimate.estimate, estimate.EPILOG),
+    ("Decide", recommend.recommend, recommend.EPILOG),
+    ("Decide", gate.gate, gate.EPILOG),
+    ("Try it out", refserver.refserver, refserver.EPILOG),
 ):
-    app.command(name, rich_help_panel=panel, epilog=epilog)(function)
+    text = "\n\n".join(" ".join(part.split()) for part in (command.__doc__ or "").split("\n\n"))
+    app.command(help=text, epilog=epilog, rich_help_panel=panel)(command)
 
 
 def run() -> None:
@@ -76,13 +80,13 @@ def main(arguments: Sequence[str]) -> int:
             stream.reconfigure(errors="replace")
     try:
         code = typer.main.get_command(app).main(
-            list(arguments), prog_name="capplan", standalone_mode=False
+            list(arguments) or ["--help"], prog_name="capplan", standalone_mode=False
         )
     except CapplanError as error:
         _complain(error.message, error.hint)
         return error.exit_code
     except typer.TyperException as error:
-        _complain(error.format_message(), _help_hint(error))
+        _complain(error.format_message().rstrip("."), _help_hint(error))
         return error.exit_code
     except KeyboardInterrupt:
         code = ExitCode.INTERRUPTED

@@ -21,11 +21,15 @@ PlanArgument = Annotated[
 ]
 SeedOption = Annotated[
     int,
-    typer.Option("--seed", min=0, help="Same plan and same seed give the same answer."),
+    typer.Option(
+        "--seed", min=0, metavar="N", help="Same plan and same seed give the same answer."
+    ),
 ]
 JsonOption = Annotated[
     bool,
-    typer.Option("--json", help="Print the result as JSON, and nothing else, on stdout."),
+    typer.Option(
+        "--json", metavar="", help="Print the result as JSON, and nothing else, on stdout."
+    ),
 ]
 OutputOption = Annotated[
     Path | None,
@@ -39,6 +43,14 @@ def read(option: str, text: str, parse: Callable[[str], T]) -> T:
         return parse(text)
     except ValueError as error:
         raise UsageError(f"{option}: {error}") from None
+
+
+def read_rate(option: str, text: str) -> float:
+    """Read a rate in requests/s, whose unit may be left out on the command line."""
+    from capplan.units import parse_rate
+
+    bare = text.replace(".", "", 1).isdecimal()
+    return read(option, f"{text} rps" if bare else text, parse_rate)
 
 
 def examples(*lines: str) -> str:

@@ -34,7 +34,8 @@ def say(shown: RenderableType) -> None:
     console = Console(highlight=False, markup=False, emoji=False)
     with console.capture() as captured:
         console.print(shown, crop=False)
-    write(captured.get())
+    # tables fill their last column with spaces, which no one wants in a file
+    write("".join(f"{line.rstrip()}\n" for line in captured.get().splitlines()))
 
 
 def write(text: str) -> None:

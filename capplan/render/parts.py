@@ -25,22 +25,24 @@ _BAR_WIDTH = 24
 
 def answer(headline: str, *blocks: RenderableType | None, style: str = "bold") -> Group:
     """Stack an answer in words above the blocks that support it, a blank line between them."""
-    shown: list[RenderableType] = [Text(headline, style=style)]
+    shown: list[RenderableType] = [Headline(headline, style)]
     for block in blocks:
         if block is not None:
             shown += [Text(""), block]
     return Group(*shown)
 
 
-def table(title: str, columns: Sequence[str], rows: Iterable[Sequence[RenderableType]]) -> Table:
-    """Lay out rows under a title: the first column is words, the others are numbers.
+def titled(title: str, block: RenderableType) -> Group:
+    """Put a title above a block."""
+    return Group(Text(title, style="bold"), block)
+
+
+def table(columns: Sequence[str], rows: Iterable[Sequence[RenderableType]]) -> Table:
+    """Lay out rows: the first column is words, the others are numbers.
 
     A column whose name starts with ``<`` is words too.
     """
-    laid = Table(
-        title=title or None, title_justify="left", title_style="bold", box=None,
-        header_style="dim", padding=(0, 2, 0, 0), pad_edge=False,
-    )  # fmt: skip
+    laid = Table(box=None, header_style="dim", padding=(0, 2, 0, 0), pad_edge=False)
     for index, name in enumerate(columns):
         words = index == 0 or name.startswith("<")
         laid.add_column(name.removeprefix("<"), justify="left" if words else "right")
@@ -64,6 +66,21 @@ def next_step(*commands: str) -> Text:
 def bullets(lines: Iterable[str]) -> Group:
     """List sentences."""
     return Group(*(_hanging("- ", line) for line in lines))
+
+
+@dataclass(frozen=True)
+class Headline:
+    """The answer in words; one line where nobody watches, so that ``| head -1`` has all of it."""
+
+    text: str
+    style: str
+
+    def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
+        """Break it only for a terminal."""
+        if console.is_terminal:
+            yield Text(self.text, style=self.style)
+        else:
+            yield Text(self.text, no_wrap=True, overflow="ignore")
 
 
 @dataclass(frozen=True)

@@ -6,14 +6,14 @@ it, for the command that comes next.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from datetime import datetime
 
-from rich.console import RenderableType
+from rich.console import Group, RenderableType
 from rich.table import Table
 
 from capplan.render.chart import Band
-from capplan.render.parts import Bar, Chart, answer, bullets, next_step, notes, table
+from capplan.render.parts import Bar, Chart, answer, bullets, next_step, notes, table, titled
 from capplan.results.capacity import Capacity, Trial
 from capplan.results.demand import Demand, Percentiles
 from capplan.results.recommendation import Option, Recommendation
@@ -43,7 +43,7 @@ def demand(result: Demand, plan: str) -> RenderableType:
         f"confidence), {_when(result.peak_at_s)}.",
         _percentiles(result),
         _estimates(result),
-        Chart(_band(result), result.sale_start),
+        _chart(result),
         _sensitivity(result),
         _stress(result),
         notes(result.notes),
@@ -55,8 +55,8 @@ def capacity(result: Capacity, plan: str) -> RenderableType:
     """Show what one server sustains."""
     return answer(
         _capacity_headline(result),
-        _trials(result.trials),
-        notes(result.notes),
+        _trials(result.trials) if result.trials else None,
+        notes((*result.notes, *(note for trial in result.trials for note in trial.notes))),
         next_step("capplan recommend", plan) if result.verdict == "measured" else None,
     )
 
@@ -82,13 +82,21 @@ def verdict(result: Verdict, plan: str) -> RenderableType:
     return answer(
         f"{result.verdict.upper()}: {worst.message}",
         table(
-            "",
             ("check", "<outcome", "<what was seen"),
             [(check.name, check.outcome, check.message) for check in result.checks],
         ),
         notes(result.notes),
         None if result.verdict == "pass" else next_step("capplan recommend", plan),
         style=_COLOURS[result.verdict],
+    )
+
+
+def written(paths: Sequence[str], plan: str) -> RenderableType:
+    """Show which files a project begins with."""
+    return answer(
+        f"Wrote {paths[0]}: put your own numbers into it.",
+        bullets(paths),
+        next_step("capplan estimate", plan),
     )
 
 
@@ -101,59 +109,69 @@ def _percentiles(result: Demand) -> Table:
         ("requests per visit", result.requests_per_visit, format_number),
     )
     return table(
-        "",
         ("", "p5", "p50", "p90", "p95", "p99", "mean"),
         [(name, *map(show, (p.p5, p.p50, p.p90, p.p95, p.p99, p.mean))) for name, p, show in rows],
     )
 
 
-def _estimates(result: Demand) -> Table | None:
+def _estimates(result: Demand) -> Group | None:
     if len(result.estimates) < 2:
         return None
 
     def cells(p: Percentiles) -> Iterable[str]:
         return map(format_number, (p.p5, p.p50, p.p95))
 
-    return table(
+    return titled(
         "Independent estimates of the peak, requests/s",
-        ("", "p5", "p50", "p95", "visits, p50"),
-        [
-            (
-                _METHODS[estimate.method],
-                *cells(estimate.peak_rps),
-                format_count(estimate.visits_total.p50),
-            )
-            for estimate in result.estimates
-        ],
+        table(
+            ("", "p5", "p50", "p95", "visits, p50"),
+            [
+                (
+                    _METHODS[estimate.method],
+                    *cells(estimate.peak_rps),
+                    format_count(estimate.visits_total.p50),
+                )
+                for estimate in result.estimates
+            ],
+        ),
     )
 
 
-def _band(result: Demand) -> Band:
+def _chart(result: Demand) -> Group:
     profile = result.profile
-    return Band(profile.t_s, profile.rps_p5, profile.rps_p50, profile.rps_p95)
+    band = Band(profile.t_s, profile.rps_p5, profile.rps_p50, profile.rps_p95)
+    return titled(
+        f"Requests/s on {result.sale_start:%a %d %b %Y, %Z}: the median, and 90% of the cases "
+        "around it",
+        Chart(band, result.sale_start),
+    )
 
 
-def _sensitivity(result: Demand) -> Table | None:
+def _sensitivity(result: Demand) -> Group | None:
     if not result.sensitivity:
         return None
     largest = max(entry.share for entry in result.sensitivity) or 1.0
-    return table(
+    return titled(
         "What makes the peak uncertain: the share of its variance",
-        ("", "share", "<"),
-        [
-            (entry.input, format_share(entry.share), Bar(entry.share / largest))
-            for entry in result.sensitivity
-        ],
+        table(
+            ("", "share", "<"),
+            [
+                (entry.input, format_share(entry.share), Bar(entry.share / largest))
+                for entry in result.sensitivity
+            ],
+        ),
     )
 
 
-def _stress(result: Demand) -> Table | None:
+def _stress(result: Demand) -> Group | None:
     if not result.stress:
         return None
-    return table(
+    return titled(
         "What if: cases beside the range, not in it",
-        ("", "peak", "<"),
-        [(case.name, format_rate(case.peak_rps), case.why) for case in result.stress],
+        table(
+            ("", "peak", "<"),
+            [(case.name, format_rate(case.peak_rps), case.why) for case in result.stress],
+        ),
     )
 
 
@@ -171,22 +189,24 @@ def _capacity_headline(result: Capacity) -> str:
     }[result.verdict]
 
 
-def _trials(trials: Iterable[Trial]) -> Table:
-    return table(
+def _trials(trials: Iterable[Trial]) -> Group:
+    return titled(
         "Trials: latency from the intended start, rates in requests/s",
-        ("trial", "asked", "sent", "p50", "p95", "p99", "failed", "late p99", "<outcome"),
-        [
-            (
-                trial.purpose,
-                format_number(trial.rate_rps),
-                format_number(trial.achieved_rps),
-                *map(_latency, (trial.latency_s.p50, trial.latency_s.p95, trial.latency_s.p99)),
-                format_share((trial.failures + trial.timeouts) / max(trial.requests, 1)),
-                _latency(trial.health.lateness_s_p99),
-                trial.outcome,
-            )
-            for trial in trials
-        ],
+        table(
+            ("trial", "asked", "sent", "p50", "p95", "p99", "failed", "late p99", "<outcome"),
+            [
+                (
+                    trial.purpose,
+                    format_number(trial.rate_rps),
+                    format_number(trial.achieved_rps),
+                    *map(_latency, (trial.latency_s.p50, trial.latency_s.p95, trial.latency_s.p99)),
+                    format_share((trial.failures + trial.timeouts) / max(trial.requests, 1)),
+                    _latency(trial.health.lateness_s_p99),
+                    trial.outcome,
+                )
+                for trial in trials
+            ],
+        ),
     )
 
 
@@ -201,50 +221,58 @@ def _recommendation_headline(result: Recommendation) -> str:
     return f"Start {result.servers} servers{by}: {stakes}."
 
 
-def _options(options: Iterable[Option]) -> Table:
-    return table(
-        "Options",
-        ("servers", "of today", "cost", "fleet rps", "overload", "zone lost", "<why not"),
-        [
-            (
-                f"{option.servers}{' *' if option.chosen else ''}",
-                f"{option.multiple:.3g}x",
-                format_money(option.cost),
-                format_number(option.fleet_rps),
-                format_share(option.overload_probability),
-                format_share(option.zone_loss_probability),
-                "chosen" if option.chosen else option.excuse,
-            )
-            for option in options
-        ],
+def _options(options: Iterable[Option]) -> Group:
+    return titled(
+        "Options, as multiples of today's servers",
+        table(
+            ("servers", "cost", "overload", "zone lost", "lost visits", "<why not"),
+            [
+                (
+                    f"{option.servers} = {option.multiple:.3g}x",
+                    format_money(option.cost),
+                    format_share(option.overload_probability),
+                    format_share(option.zone_loss_probability),
+                    format_count(round(option.expected_lost_visits)),
+                    "chosen" if option.chosen else option.excuse,
+                )
+                for option in options
+            ],
+        ),
     )
 
 
-def _ceilings(result: Recommendation) -> Table | None:
+def _ceilings(result: Recommendation) -> Group | None:
     if not result.ceilings:
         return None
-    return table(
+    return titled(
         "Ceilings that do not scale with servers",
-        ("", "holds", "risk", "<"),
-        [
-            (
-                ceiling.name,
-                format_rate(ceiling.ceiling_rps),
-                format_share(ceiling.exceed_probability),
-                "binds: no number of servers helps" if ceiling.binds else "",
-            )
-            for ceiling in result.ceilings
-        ],
+        table(
+            ("", "holds", "risk", "<"),
+            [
+                (
+                    ceiling.name,
+                    format_rate(ceiling.ceiling_rps),
+                    format_share(ceiling.exceed_probability),
+                    "binds: no number of servers helps" if ceiling.binds else "",
+                )
+                for ceiling in result.ceilings
+            ],
+        ),
     )
 
 
-def _schedule(result: Recommendation) -> Table | None:
+def _schedule(result: Recommendation) -> Group | None:
     if not result.schedule:
         return None
-    return table(
+    return titled(
         "Schedule",
-        ("at", "servers", "<why"),
-        [(f"{step.at:%a %d %b %H:%M}", str(step.servers), step.why) for step in result.schedule],
+        table(
+            ("at", "servers", "<why"),
+            [
+                (f"{step.at:%a %d %b %H:%M}", str(step.servers), step.why)
+                for step in result.schedule
+            ],
+        ),
     )
 
 

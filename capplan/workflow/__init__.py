@@ -15,6 +15,7 @@ a ``capplan.errors.CapplanError``.
 
 from capplan.workflow.demand import estimate
 from capplan.workflow.gate import gate
+from capplan.workflow.init import init
 from capplan.workflow.recommend import recommend
 
-__all__ = ["estimate", "gate", "recommend"]
+__all__ = ["estimate", "gate", "init", "recommend"]

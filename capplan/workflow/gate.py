@@ -5,11 +5,10 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
-from capplan.render.junit import junit as as_junit
-from capplan.render.markdown import summary
-
 from capplan.errors import SetupError
 from capplan.gate import judge
+from capplan.render.junit import junit as as_junit
+from capplan.render.markdown import summary
 from capplan.results.store import check_writable, write_text
 from capplan.results.verdict import Verdict
 from capplan.workflow import sections

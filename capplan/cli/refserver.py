@@ -1,0 +1,72 @@
+"""``capplan refserver``."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from capplan.cli.options import examples, read, read_rate
+
+EPILOG = examples(
+    "capplan refserver",
+    "capplan refserver --port 8899 --slots 8 --mean 10ms --for 1h",
+    "capplan refserver --service lognormal --cv 1.5 --sla 'p99<200ms'",
+    "capplan refserver --fail-above 120rps",
+)
+
+
+def refserver(
+    port: Annotated[
+        int, typer.Option(min=0, max=65535, metavar="N", help="0 is any free one.")
+    ] = 0,
+    slots: Annotated[int, typer.Option(min=1, metavar="N", help="Requests served at once.")] = 4,
+    service: Annotated[
+        str,
+        typer.Option(
+            metavar="NAME", help="exponential, lognormal, deterministic or hyperexponential."
+        ),
+    ] = "exponential",
+    mean: Annotated[str, typer.Option(metavar="TIME", help="Mean service time.")] = "20ms",
+    cv: Annotated[
+        float | None,
+        typer.Option(
+            min=0,
+            metavar="X",
+            help="Standard deviation over mean, where the shape leaves a choice.",
+        ),
+    ] = None,
+    seed: Annotated[int, typer.Option(min=0, metavar="N", help="Of the service times.")] = 1,
+    fail_above: Annotated[
+        str | None,
+        typer.Option(metavar="RATE", help="Refuse half of the requests above this rate."),
+    ] = None,
+    lifetime: Annotated[
+        str, typer.Option("--for", metavar="TIME", help="It ends by itself after this time.")
+    ] = "10min",
+    sla: Annotated[
+        str, typer.Option(metavar="SLA", help="What the theoretical rate has to keep.")
+    ] = "p95<150ms, failures<1%",
+) -> None:
+    """Run a small server whose sustained rate is known from theory.
+
+    It answers on this machine only, after the time that a queue with these slots and service times
+    would need. A load test against it can be checked against the truth.
+    """
+    from capplan.cli.output import say
+    from capplan.plan.sla import parse_sla
+    from capplan.refserver import RefServerConfig, parse_service
+    from capplan.render.refserver import listening
+    from capplan.units import parse_duration
+    from capplan.workflow.refserver import refserver as serve
+
+    config = RefServerConfig(
+        slots=slots,
+        service=parse_service(service, read("--mean", mean, parse_duration), cv),
+        port=port,
+        seed=seed,
+        fail_above_rps=read_rate("--fail-above", fail_above) if fail_above else None,
+        lifetime_s=read("--for", lifetime, parse_duration),
+    )
+    limits = read("--sla", sla, parse_sla)
+    serve(config, limits, lambda url, truth: say(listening(url, config, limits, truth)))
