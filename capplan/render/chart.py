@@ -21,7 +21,7 @@ _TIME_STEPS_S = (
     1, 2, 5, 10, 15, 30,
     60, 120, 300, 600, 900, 1800,
     3600, 7200, 10800, 21600, 43200,
-    86400, 172800, 604800, 1209600, 2419200,
+    86400, 172800, 604800, 1209600,
 )  # fmt: skip
 _DAY_S = 86400
 _LABEL = 9  # a label and the gap behind it
@@ -106,9 +106,9 @@ def time_axis(start: datetime, first_s: float, last_s: float, width: int) -> dic
     {0: '12:00', 12: '12:30', 24: '13:00', 36: '13:30'}
     """
     span_s = max(last_s - first_s, 1.0)
-    step_s = next(
-        (step for step in _TIME_STEPS_S if span_s / step * _LABEL <= width), _TIME_STEPS_S[-1]
-    )
+    step_s = next((s for s in _TIME_STEPS_S if span_s / s * _LABEL <= width), _TIME_STEPS_S[-1])
+    while span_s / step_s * _LABEL > width:
+        step_s *= 2
     first = start + timedelta(seconds=first_s)
     labels = {}
     for moment in _round_moments(first, span_s, step_s):
@@ -124,7 +124,7 @@ def framed(band: Band, start: datetime, canvas: Canvas) -> list[str]:
     rates = rate_axis(max(band.high), canvas.height)
     times = time_axis(start, band.t_s[0], band.t_s[-1], canvas.width)
     margin = max(map(len, rates.values()))
-    side, tick, rule, mark = "||-+" if canvas.ascii_only else "│┤─┴"
+    side, tick, rule, mark = "|+-+" if canvas.ascii_only else "│┤─┴"
     lines = [
         f"{rates.get(row, ''):>{margin}} {tick if row in rates else side}{drawn}".rstrip()
         for row, drawn in enumerate(plot(band, canvas))

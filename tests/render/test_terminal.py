@@ -1,0 +1,348 @@
+import io
+import math
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import pytest
+from rich.console import Console, RenderableType
+
+from capplan.plan.sla import parse_sla
+from capplan.render import terminal
+from capplan.results.base import Note, PlanRef, Provenance
+from capplan.results.capacity import (
+    Capacity,
+    Health,
+    Identity,
+    LatencySummary,
+    SustainedRate,
+    Trial,
+)
+from capplan.results.demand import (
+    Demand,
+    Estimate,
+    Percentiles,
+    Profile,
+    Sensitivity,
+    StressCase,
+)
+from capplan.results.recommendation import CeilingCheck, Option, Recommendation, Step
+from capplan.results.verdict import Check, Verdict
+
+START = datetime(2026, 11, 27, 12, tzinfo=UTC)
+NOTE = Note(code="stress", message="the channels stand alone", advice="set audience_correlation")
+
+
+def origin() -> dict[str, Any]:
+    return dict(
+        Provenance(
+            plan=PlanRef(name="sale", sections={}), made_at=START, seed=1, environment={"cpus": 2}
+        )
+    )
+
+
+def spread(p50: float) -> Percentiles:
+    return Percentiles(
+        p5=p50 / 2, p50=p50, p90=1.8 * p50, p95=2.2 * p50, p99=3 * p50, mean=1.1 * p50
+    )
+
+
+def demand(**changes: Any) -> Demand:
+    t_s = [float(t) for t in range(-600, 7201, 60)]
+    shape = [math.exp(-abs(t - 720) / (300 if t < 720 else 2400)) for t in t_s]
+    funnel, multiple, combined = (
+        Estimate(method=method, visits_total=spread(60_000.0 * f), peak_rps=spread(4100.0 * f))
+        for method, f in (("funnel", 1.2), ("multiple", 0.7), ("combined", 1.0))
+    )
+    fields: dict[str, Any] = {
+        **origin(),
+        "draws": 100_000,
+        "sale_start": START,
+        "window_s": 10.0,
+        "peak_rps": spread(4100.0),
+        "peak_at_s": 720.0,
+        "peak_visitors": spread(21_000.0),
+        "visits_total": spread(60_000.0),
+        "requests_total": spread(2_400_000.0),
+        "requests_per_visit": spread(35.0),
+        "estimates": (funnel, multiple, combined),
+        "profile": Profile(
+            t_s=tuple(t_s),
+            rps_p5=tuple(2050 * s for s in shape),
+            rps_p50=tuple(4100 * s for s in shape),
+            rps_p95=tuple(9020 * s for s in shape),
+        ),
+        "peak_quantiles_rps": (2050.0, 4100.0, 9020.0),
+        "sensitivity": (
+            Sensitivity(input="audience.email.visits", share=0.42),
+            Sensitivity(input="visit.requests", share=0.21),
+            Sensitivity(input="audience.waiting.reach", share=0.04),
+        ),
+        "stress": (
+            StressCase(
+                name="everyone at once", peak_rps=18_000.0, why="all channels arrive within 10 min"
+            ),
+        ),
+        "notes": (NOTE,),
+    }
+    return Demand(**fields | changes)
+
+
+def latency(p50: float | None, p99: float | None) -> LatencySummary:
+    return LatencySummary(p50=p50, p75=p50, p90=p50, p95=p99, p99=p99, p999=p99, mean=p50, max=p99)
+
+
+def trial(purpose: Any, rate_rps: float, outcome: Any, p99: float | None = 0.25) -> Trial:
+    return Trial(
+        purpose=purpose,
+        rate_rps=rate_rps,
+        arrivals_per_s=rate_rps,
+        duration_s=10.0,
+        warmup_s=2.0,
+        achieved_rps=rate_rps * 0.99,
+        served_rps=rate_rps * 0.98,
+        requests=1000,
+        successes=985,
+        failures=10,
+        timeouts=5,
+        latency_s=latency(0.041, p99),
+        latency_actual_s=latency(0.04, p99),
+        endpoints=(),
+        criteria=(),
+        requests_per_arrival=1.0,
+        ended_early=False,
+        errors={},
+        health=Health(
+            tickets_due=1000,
+            tickets_issued=1000,
+            starved=0,
+            lateness_s_p99=0.0031,
+            generator_cpu=0.4,
+            steal=0.0,
+            users=200,
+        ),
+        outcome=outcome,
+    )
+
+
+def capacity(**changes: Any) -> Capacity:
+    sla = parse_sla("p95<300ms, failures<1%")
+    fields: dict[str, Any] = {
+        **origin(),
+        "verdict": "measured",
+        "reason": "the bracket is narrow enough",
+        "identity": Identity(
+            target="http://127.0.0.1:8899",
+            locustfile="shop.py",
+            locustfile_hash="0",
+            sla=str(sla),
+            unit="task",
+        ),
+        "sla": sla,
+        "sustained_rps": SustainedRate(low=372.0, mid=386.0, high=401.0, confidence=0.9),
+        "max_rate_rps": None,
+        "trials": (
+            trial("probe", 100.0, "pass"),
+            trial("bisect", 800.0, "fail", p99=None),
+            trial("confirm", 386.0, "pass"),
+        ),
+        "load_time_s": 61.0,
+        "requests_per_arrival": 1.0,
+        "mix": {"GET /": 1.0},
+    }
+    return Capacity(**fields | changes)
+
+
+def option(servers: int, *, chosen: bool = False, excuse: str = "") -> Option:
+    return Option(
+        servers=servers,
+        multiple=servers / 6,
+        cost=servers * 0.5,
+        fleet_rps=servers * 380.0,
+        overload_probability=0.2 / servers,
+        zone_loss_probability=0.3 / servers,
+        expected_lost_visits=900.0 / servers,
+        expected_lost_value=None,
+        chosen=chosen,
+        excuse=excuse,
+    )
+
+
+def recommendation(**changes: Any) -> Recommendation:
+    fields: dict[str, Any] = {
+        **origin(),
+        "servers": 24,
+        "feasible": True,
+        "options": (
+            option(6, excuse="overload risk 3.3% is more than the 1% of the policy"),
+            option(24, chosen=True),
+            option(60, excuse="costs $18 more for a risk that is small already"),
+        ),
+        "schedule": (
+            Step(at=START - timedelta(minutes=18), servers=24, why="boot 4 min, warm-up 2 min"),
+            Step(at=START + timedelta(hours=2), servers=6, why="back to today's fleet"),
+        ),
+        "ceilings": (
+            CeilingCheck(name="database", ceiling_rps=9000.0, exceed_probability=0.03, binds=True),
+        ),
+        "capacity_source": "measured",
+        "server_rps_low": 372.0,
+        "server_rps_high": 401.0,
+        "peak_rps_p50": 4100.0,
+        "peak_rps_p95": 9020.0,
+        "reasons": ("24 is the smallest count within the accepted risk of 1%",),
+    }
+    return Recommendation(**fields | changes)
+
+
+def verdict(**changes: Any) -> Verdict:
+    fields: dict[str, Any] = {
+        **origin(),
+        "verdict": "fail",
+        "checks": (
+            Check(
+                name="zone loss",
+                outcome="pass",
+                measured=0.02,
+                required=0.1,
+                message="with a zone lost the overload risk is 2%, accepted are 10%",
+            ),
+            Check(
+                name="overload",
+                outcome="fail",
+                measured=0.04,
+                required=0.01,
+                message="24 servers have an overload risk of 4%, accepted is 1%",
+            ),
+        ),
+    }
+    return Verdict(**fields | changes)
+
+
+def text(shown: RenderableType, width: int = 80, encoding: str = "utf-8") -> str:
+    buffer = io.BytesIO()
+    file = io.TextIOWrapper(buffer, encoding=encoding, errors="strict")
+    Console(file=file, width=width, highlight=False).print(shown, crop=False)
+    file.flush()
+    return buffer.getvalue().decode(encoding)
+
+
+@pytest.mark.parametrize(
+    ("shown", "first_line"),
+    [
+        (
+            terminal.demand(demand(), "sale.yaml"),
+            "Expect a peak of 4,100 rps (2,050 to 9,020 with 90% confidence), "
+            "12 min after the start.",
+        ),
+        (
+            terminal.demand(demand(peak_at_s=0.0), "sale.yaml"),
+            "Expect a peak of 4,100 rps (2,050 to 9,020 with 90% confidence), at the start.",
+        ),
+        (
+            terminal.demand(demand(peak_at_s=-90.0), "sale.yaml"),
+            "Expect a peak of 4,100 rps (2,050 to 9,020 with 90% confidence), "
+            "1 min 30 s before the start.",
+        ),
+        (
+            terminal.capacity(capacity(), "sale.yaml"),
+            "One server sustains 372 to 401 rps (SLA p95<300ms, failures<1%).",
+        ),
+        (
+            terminal.capacity(capacity(verdict="below_sla", reason="all answers are 500"), "x"),
+            "One server misses the SLA at any load: all answers are 500",
+        ),
+        (
+            terminal.recommendation(recommendation(), "sale.yaml"),
+            "Start 24 servers by 11:42: overload risk 0.83% at $12.00.",
+        ),
+        (
+            terminal.recommendation(recommendation(feasible=False), "sale.yaml"),
+            "No server count meets the policy; the best is 24: overload risk 0.83% at $12.00.",
+        ),
+        (
+            terminal.verdict(verdict(), "sale.yaml"),
+            "FAIL: 24 servers have an overload risk of 4%, accepted is 1%",
+        ),
+    ],
+)
+def test_the_first_line_is_the_answer(shown: RenderableType, first_line: str) -> None:
+    assert text(shown).splitlines()[0] == first_line
+
+
+EVERY_ANSWER = {
+    "demand": terminal.demand(demand(), "sale.yaml"),
+    "capacity": terminal.capacity(capacity(), "sale.yaml"),
+    "recommendation": terminal.recommendation(recommendation(), "sale.yaml"),
+    "verdict": terminal.verdict(verdict(), "sale.yaml"),
+    "files": terminal.written(["sale.yaml", "locustfile.py"], "sale.yaml"),
+}
+
+
+@pytest.mark.parametrize("name", EVERY_ANSWER)
+@pytest.mark.parametrize("width", [80, 120])
+def test_an_answer_below_its_first_line_fits_the_width(name: str, width: int) -> None:
+    _, *rest = text(EVERY_ANSWER[name], width).splitlines()
+    assert max(map(len, rest)) <= width
+
+
+@pytest.mark.parametrize("name", EVERY_ANSWER)
+def test_an_answer_ends_with_the_next_command(name: str) -> None:
+    assert text(EVERY_ANSWER[name]).splitlines()[-1].startswith("next: capplan ")
+
+
+@pytest.mark.parametrize("name", EVERY_ANSWER)
+def test_a_file_gets_no_escape_sequences(name: str) -> None:
+    assert "\x1b" not in text(EVERY_ANSWER[name])
+
+
+@pytest.mark.parametrize("name", ["demand", "recommendation", "verdict", "files"])
+def test_an_output_that_knows_only_ascii_gets_ascii(name: str) -> None:
+    text(EVERY_ANSWER[name], encoding="ascii")
+
+
+def test_a_terminal_breaks_a_long_first_line_between_words() -> None:
+    console = Console(file=io.StringIO(), width=40, force_terminal=True, color_system=None)
+    console.print(terminal.demand(demand(), "sale.yaml"), crop=False)
+    assert isinstance(console.file, io.StringIO)
+    first, second, *_ = console.file.getvalue().splitlines()
+    assert first.rstrip() == "Expect a peak of 4,100 rps (2,050 to"
+    assert second.startswith("9,020 with")
+
+
+def test_both_estimates_are_shown_only_when_there_are_two() -> None:
+    assert "from usual orders, top down" in text(terminal.demand(demand(), "p"))
+    alone = demand(estimates=demand().estimates[:1])
+    assert "bottom up" not in text(terminal.demand(alone, "p"))
+
+
+def test_a_note_carries_its_advice() -> None:
+    shown = text(terminal.demand(demand(), "sale.yaml"))
+    assert "note: the channels stand alone; set audience_correlation\n" in shown
+
+
+def test_a_note_of_several_trials_is_shown_once() -> None:
+    late = Note(code="late", message="arrivals were late")
+    trials = [t.model_copy(update={"notes": (late,)}) for t in capacity().trials]
+    shown = text(terminal.capacity(capacity(trials=tuple(trials)), "p"))
+    assert shown.count("arrivals were late") == 1
+
+
+def test_a_percentile_among_unanswered_requests_is_shown_as_unbounded() -> None:
+    rows = text(terminal.capacity(capacity(), "p")).splitlines()
+    assert next(row for row in rows if row.startswith("bisect")).count("∞") == 2
+
+
+def test_a_rejected_option_shows_its_excuse() -> None:
+    shown = " ".join(text(terminal.recommendation(recommendation(), "p"), 120).split())
+    assert "6 = 1x $3.00 3.3% 5% 150 overload risk 3.3% is more than the 1%" in shown
+
+
+def test_an_assumed_capacity_leads_to_the_load_test() -> None:
+    assumed = terminal.recommendation(recommendation(capacity_source="assumed"), "sale.yaml")
+    assert text(assumed).splitlines()[-1] == "next: capplan loadtest sale.yaml"
+
+
+def test_a_passed_gate_asks_for_nothing() -> None:
+    passed = verdict(verdict="pass", checks=verdict().checks[:1])
+    assert "next:" not in text(terminal.verdict(passed, "sale.yaml"))
+    assert text(terminal.verdict(passed, "sale.yaml")).startswith("PASS: with a zone lost")
