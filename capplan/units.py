@@ -295,7 +295,9 @@ def _quantity(text: str, factors: Mapping[str, float], wanted: str) -> float:
     number, unit = _split(text, wanted)
     if unit not in factors:
         raise ValueError(f"{text!r} is not {wanted}")
-    return _finite(number * factors[unit], text)
+    factor = factors[unit]
+    # 35% is 35/100, the nearest number to 0.35; 35 * 0.01 is not
+    return _finite(number * factor if factor >= 1 else number / round(1 / factor), text)
 
 
 def _finite(value: float, text: str) -> float:

@@ -27,6 +27,7 @@ _ADVICE = (
     ("mapping values are not allowed", "a second ': ' in one line, or indented too far; text that"
      " contains ': ' needs quotes"),
     ("could not find expected ':'", "a line without 'key: value'"),
+    ("alphabetic or numeric character", "a character that needs quotes round its text"),
     ("cannot start any token", "a character that needs quotes round its text"),
     ("unexpected end of stream", "a quote that opens here is not closed"),
     ("did not find expected <document start>", "text after the end of the plan"),
