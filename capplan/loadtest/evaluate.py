@@ -1,4 +1,4 @@
-"""From a recording to a judged trial: did the SLA hold, and can the numbers be trusted?
+"""From a recording to a judged trial: whether the SLA held, and whether to trust the numbers.
 
 A trial is *invalid* when the generator is at fault, and *failed* when the target is. Overload of
 the target is not invalid: above its capacity any pool of users runs dry, because they all wait for
@@ -136,16 +136,9 @@ def _judge(
     for limit in sla.latency:
         measured = _quantile(ordered, limit.quantile)
         over = slow > limit.limit_s
+        allowed, when = 1 - limit.quantile, rows.intended_s[answered]
         criteria.append(
-            _criterion(
-                endpoint,
-                limit.name,
-                limit.limit_s,
-                measured,
-                1 - limit.quantile,
-                over,
-                rows.intended_s[answered],
-            )  # fmt: skip
+            _criterion(endpoint, limit.name, limit.limit_s, measured, allowed, over, when)
         )
     failed = rows.ending != SUCCESS
     share = float(failed.mean()) if len(failed) else 0.0

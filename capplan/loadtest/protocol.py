@@ -37,14 +37,18 @@ class WorkerConfig:
     @classmethod
     def from_json(cls, fields: dict[str, Any]) -> WorkerConfig:
         """Read what ``dataclasses.asdict`` made, after its way through JSON."""
-        return cls(**{k: tuple(v) if isinstance(v, list) else v for k, v in fields.items()})
+        values: dict[str, Any] = {
+            key: tuple(value) if isinstance(value, list) else value for key, value in fields.items()
+        }
+        return cls(**values)
 
 
 @dataclass(frozen=True, slots=True)
 class TrialSpec:
     """One load to hold: Poisson arrivals at ``arrivals_per_s`` for ``duration_s``.
 
-    ``limit_s`` is the strictest latency limit: what is older cannot be a success any more.
+    What is older than ``limit_s`` is *overdue*; an arrival that found no user within ``give_up_s``
+    is not sent any more once the schedule has ended.
     ``users`` is the size of the pool before the first arrival, ``max_users`` how far it may grow.
     """
 
@@ -52,6 +56,7 @@ class TrialSpec:
     arrivals_per_s: float
     duration_s: float
     limit_s: float
+    give_up_s: float
     seed: int
     users: int
     max_users: int

@@ -68,7 +68,7 @@ class TrialRun:
         """Wait until nothing is in flight, so that the next trial meets an idle target."""
         deadline = perf_counter() + self._timeout_s + 1.0
         while (self._gate.in_flight or self._gate.queued) and perf_counter() < deadline:
-            older_than_s = 0.0 if self.end else self.spec.limit_s
+            older_than_s = 0.0 if self.end else self.spec.give_up_s
             for ticket in self._gate.drop_backlog(older_than_s, perf_counter()):
                 self._recorder.on_dropped(ticket)
             gevent.sleep(0.01)
