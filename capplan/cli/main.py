@@ -6,6 +6,7 @@ Loading this module loads no maths and no plan: each command imports what it run
 from __future__ import annotations
 
 import os
+import select
 import sys
 from collections.abc import Sequence
 from typing import Annotated, TextIO
@@ -13,7 +14,7 @@ from typing import Annotated, TextIO
 import typer
 
 from capplan import __version__
-from capplan.cli import estimate, gate, init, recommend, refserver
+from capplan.cli import demo, estimate, gate, init, recommend, refserver
 from capplan.cli.options import examples
 from capplan.errors import CapplanError, ExitCode
 
@@ -56,6 +57,7 @@ for panel, command, epilog in (
     ("Plan the sale", estimate.estimate, estimate.EPILOG),
     ("Decide", recommend.recommend, recommend.EPILOG),
     ("Decide", gate.gate, gate.EPILOG),
+    ("Try it out", demo.demo, demo.EPILOG),
     ("Try it out", refserver.refserver, refserver.EPILOG),
 ):
     text = "\n\n".join(" ".join(part.split()) for part in (command.__doc__ or "").split("\n\n"))
@@ -90,6 +92,11 @@ def main(arguments: Sequence[str]) -> int:
         return error.exit_code
     except KeyboardInterrupt:
         code = ExitCode.INTERRUPTED
+    except SystemExit as ended:
+        # Typer ends the process at any broken pipe; only that of stdout is none of our business
+        if isinstance(ended.__context__, BrokenPipeError) and not _reader_is_gone():
+            raise ended.__context__ from None
+        return ExitCode.OK
     if code == ExitCode.INTERRUPTED:
         _complain("interrupted", "")
     return code or ExitCode.OK
@@ -102,6 +109,12 @@ def _complain(message: str, hint: str) -> None:
 def _help_hint(error: typer.TyperException) -> str:
     context = getattr(error, "ctx", None)
     return f"see: {context.command_path} --help" if context else "see: capplan --help"
+
+
+def _reader_is_gone() -> bool:
+    poll = select.poll()
+    poll.register(1, 0)
+    return any(event & select.POLLERR for _, event in poll.poll(0))
 
 
 def _flush(stream: TextIO) -> None:

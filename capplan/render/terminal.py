@@ -14,7 +14,7 @@ from rich.table import Table
 
 from capplan.render.chart import Band
 from capplan.render.parts import Bar, Chart, answer, bullets, next_step, notes, table, titled
-from capplan.results.base import Note
+from capplan.results.base import Note, Result
 from capplan.results.capacity import Capacity, Trial
 from capplan.results.demand import Demand, Percentiles
 from capplan.results.recommendation import Option, Recommendation
@@ -34,6 +34,19 @@ _METHODS = {
     "combined": "both, with equal weight",
 }
 _COLOURS = {"pass": "bold green", "fail": "bold red", "inconclusive": "bold yellow"}
+
+
+def show(result: Result, plan: str) -> RenderableType:
+    """Show a result of any kind."""
+    if isinstance(result, Demand):
+        return demand(result, plan)
+    if isinstance(result, Capacity):
+        return capacity(result, plan)
+    if isinstance(result, Recommendation):
+        return recommendation(result, plan)
+    if isinstance(result, Verdict):
+        return verdict(result, plan)
+    raise TypeError(f"no rendering of {type(result).__name__}")
 
 
 def demand(result: Demand, plan: str) -> RenderableType:

@@ -14,8 +14,9 @@ a ``capplan.errors.CapplanError``.
 """
 
 from capplan.workflow.demand import estimate
+from capplan.workflow.demo import demo
 from capplan.workflow.gate import gate
 from capplan.workflow.init import init
 from capplan.workflow.recommend import recommend
 
-__all__ = ["estimate", "gate", "init", "recommend"]
+__all__ = ["demo", "estimate", "gate", "init", "recommend"]
