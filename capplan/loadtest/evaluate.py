@@ -7,8 +7,8 @@ answers, and what never started in time has missed the SLA.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any, Literal
+from collections.abc import Callable, Mapping
+from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -28,6 +28,7 @@ from capplan.results.capacity import (
 from capplan.units import format_duration, format_share
 
 BATCHES = 10
+HOPELESS = 4.0
 MAX_LATENESS_S = 0.010
 MAX_GENERATOR_CPU = 0.80
 MAX_STEAL = 0.05
@@ -48,9 +49,11 @@ def evaluate(
     is the share of CPU time that the host took away meanwhile.
     """
     spec, everything = recording.spec, recording.rows()
-    held_s = min(recording.elapsed_s, spec.duration_s) if recording.ended_early else spec.duration_s
-    if recording.ended_early and held_s < 2 * warmup_s:
-        warmup_s = 0.0  # overload from the first second on; there is no steady state to wait for
+    planned_s = spec.duration_s - warmup_s
+    held_s = spec.duration_s
+    if recording.ended_early:
+        # overload from the first second on: there is no steady state to wait for
+        held_s, warmup_s = min(float(recording.state["held_s"]), spec.duration_s), 0.0
     rows = everything.where((everything.intended_s >= warmup_s) & (everything.intended_s < held_s))
     measured_s = max(held_s - warmup_s, 1e-9)
     criteria = _criteria(rows, recording.endpoints, sla, endpoints, rows.sojourn_s)
@@ -62,6 +65,7 @@ def evaluate(
         purpose=purpose,
         rate_rps=0.0,  # known once the whole run says how many requests an arrival makes
         arrivals_per_s=spec.arrivals_per_s,
+        planned_s=planned_s,
         duration_s=held_s,
         warmup_s=warmup_s,
         achieved_rps=len(rows) / measured_s,
@@ -294,15 +298,20 @@ def _not_started(recording: Recording) -> int:
     return recording.endpoints.index(NOT_STARTED) if NOT_STARTED in recording.endpoints else -1
 
 
-def watch_for_hopeless(allowed: float, arrivals: float) -> Any:
+def watch_for_hopeless(
+    slow_allowed: float, failures_allowed: float, planned: float
+) -> Callable[[Recording], bool]:
     """Return a watcher that ends a trial which can no longer pass.
 
-    Certain, not likely: more requests have already missed than the SLA allows for all that the
-    trial will send.
+    Certain, not likely: more requests have already missed a limit than the SLA allows of all
+    ``planned`` requests. It waits for four times as many, so that a trial just above the limit runs
+    its course: there it tells most.
     """
-    budget = allowed * arrivals
+    slow_budget = HOPELESS * slow_allowed * planned
+    failure_budget = max(HOPELESS * failures_allowed * planned, 10)
 
     def hopeless(recording: Recording) -> bool:
-        return recording.misses + int(recording.state.get("overdue", 0)) > budget
+        overdue = int(recording.state.get("overdue", 0))
+        return recording.misses + overdue > slow_budget or recording.failures > failure_budget
 
     return hopeless

@@ -306,7 +306,9 @@ def _effective_requests(o: Observation, miss: Misses, sustained: float) -> float
     distance = np.log(near / miss.allowed)
     spread = _TRIAL_NOISE**2 + (_LINE_ERROR * distance) ** 2
     spread += _SHORT_TRIAL_ERROR**2 if o.purpose == "probe" else 0.0
-    return float(1 / (1 / float(np.sqrt(episodes * min(episodes, by_batches))) + spread * near / (1 - near)))
+    return float(
+        1 / (1 / float(np.sqrt(episodes * min(episodes, by_batches))) + spread * near / (1 - near))
+    )
 
 
 def _interval(belief: Posterior) -> tuple[float, float, float]:
@@ -314,9 +316,8 @@ def _interval(belief: Posterior) -> tuple[float, float, float]:
     tail = (1 - CONFIDENCE) / 2
     low, mid, high = np.interp([tail, 0.5, 1 - tail], cumulative, np.log(belief.rate))
     floor = 1.645 * _HOST_NOISE
-    widen = lambda side: float(np.hypot(side, floor))  # noqa: E731
     return (
-        float(np.exp(mid - widen(mid - low))),
+        float(np.exp(mid - np.hypot(mid - low, floor))),
         float(np.exp(mid)),
-        float(np.exp(mid + widen(high - mid))),
+        float(np.exp(mid + np.hypot(high - mid, floor))),
     )

@@ -13,10 +13,7 @@ from capplan.loadtest.worker.link import Link
 def main() -> None:
     """Serve the parent on the socket whose descriptor is the only argument."""
     link = Link(int(sys.argv[1]))  # its thread has to start before Locust patches threads
-    settings = link.first()
-    config = WorkerConfig(
-        **{k: tuple(v) if isinstance(v, list) else v for k, v in settings.items()}
-    )
+    config = WorkerConfig.from_json(link.first())
 
     import gevent
 

@@ -43,11 +43,17 @@ class TrialRun:
         watchers = [gevent.spawn(self._report), gevent.spawn(self._keep_pool)]
         self._issue_tickets()
         self._issuing = False
-        issue_s = perf_counter() - wall
-        busy = (time.process_time() - cpu) / issue_s
+        held_s = perf_counter() - self._start
+        busy = (time.process_time() - cpu) / (perf_counter() - wall)
         self._drain()
         gevent.killall(watchers, block=True)
-        self._flush("done", ready=ready, generator_cpu=busy, lateness_s_p99=self._lateness_p99())
+        self._flush(
+            "done",
+            ready=ready,
+            held_s=held_s,
+            generator_cpu=busy,
+            lateness_s_p99=self._lateness_p99(),
+        )
 
     def _issue_tickets(self) -> None:
         rng = random.Random(self.spec.seed)

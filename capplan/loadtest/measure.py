@@ -1,0 +1,296 @@
+"""Measure the sustained rate of a target: search, run trials, judge them, until the search stops.
+
+The search thinks in arrivals/s (tasks or visits); people think in requests/s. One arrival makes
+``requests_per_arrival`` requests, which is measured along the way and pooled over all trials.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+
+import psutil
+
+from capplan.errors import UsageError
+from capplan.loadtest import search
+from capplan.loadtest.engine import CheckedVisit, Engine
+from capplan.loadtest.evaluate import evaluate, watch_for_hopeless
+from capplan.loadtest.progress import Progress, snapshot
+from capplan.loadtest.protocol import TrialSpec, WorkerConfig
+from capplan.loadtest.recording import Recording
+from capplan.loadtest.search import Bounds, Misses, Next, Observation, Settings, Stop
+from capplan.plan.sla import Sla
+from capplan.results.base import Note
+from capplan.results.capacity import CapacityVerdict, Criterion, Trial
+from capplan.units import format_duration, format_rate, format_share
+
+FIRST_RATE = 20.0
+MOST_USERS = 5000
+
+
+@dataclass(frozen=True, slots=True)
+class Job:
+    """What is measured. ``max_rate_rps`` counts requests of the mix, like every rate shown."""
+
+    target: str
+    locustfiles: tuple[Path, ...]
+    sla: Sla
+    endpoints: Mapping[str, Sla]
+    timeout_s: float
+    allowed_hosts: tuple[str, ...]
+    max_rate_rps: float | None
+    time_budget_s: float
+    seed: int
+    log: Path
+    arguments: tuple[str, ...] = ()
+
+    @property
+    def worker(self) -> WorkerConfig:
+        """What the child needs to know of it."""
+        return WorkerConfig(
+            tuple(str(path) for path in self.locustfiles),
+            self.target,
+            self.timeout_s,
+            self.allowed_hosts,
+            self.arguments,
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Measurement:
+    """What is known so far; bounds in requests/s. ``mix`` is each endpoint's share of requests."""
+
+    verdict: CapacityVerdict
+    reason: str
+    bounds_rps: Bounds
+    trials: tuple[Trial, ...]
+    load_time_s: float
+    requests_per_arrival: float
+    mix: dict[str, float]
+    notes: tuple[Note, ...]
+    interrupted: bool = False
+
+
+def check(job: Job) -> tuple[CheckedVisit, ...]:
+    """Run one visit of each user class without load."""
+    with Engine(job.worker, job.log) as engine:
+        return engine.check()
+
+
+def measure(
+    job: Job, show: Callable[[Progress], None], keep: Callable[[Measurement], None]
+) -> Measurement:
+    """Find the sustained rate.
+
+    ``show`` hears of progress about ten times a second; ``keep`` gets what is known after each
+    trial, so that nothing measured is lost. A KeyboardInterrupt ends the load at once and returns
+    what was measured, marked as interrupted.
+    """
+    run = _Run(job, show)
+    try:
+        with Engine(job.worker, job.log) as engine:
+            run.begin(engine)
+            while isinstance(step := run.next_step(), Next):
+                run.trial(engine, step)
+                keep(run.so_far())
+    except KeyboardInterrupt:
+        return replace(run.so_far(), interrupted=True)
+    return run.finished(step)
+
+
+@dataclass
+class _Run:
+    job: Job
+    show: Callable[[Progress], None]
+    trials: list[Trial] = field(default_factory=list)
+    spent_s: float = 0.0
+    notes: tuple[Note, ...] = ()
+    per_arrival: float = 1.0
+    pool_factor: float = 2.0
+
+    def begin(self, engine: Engine) -> None:
+        """Make one visit of each class first: it shows what an arrival is, and fails early."""
+        visits = engine.check()
+        for visit in visits:
+            if visit.tasks == 0:
+                raise UsageError(
+                    f"no user of class {visit.user_class} got as far as its first task"
+                    + (f": {visit.error}" if visit.error else ""),
+                    f"run it alone: capplan loadtest --check; the generator's log: {self.job.log}",
+                )
+        weights = engine.ready.classes
+        in_tasks = {
+            v.user_class: sum(call["in_task"] for call in v.calls) / v.tasks for v in visits
+        }
+        total = sum(weights.values())
+        expected = sum(in_tasks[name] * weight for name, weight in weights.items()) / total
+        if expected == 0:
+            raise UsageError(
+                "the tasks of the locustfile made no request",
+                "look at what it calls: capplan loadtest --check",
+            )
+        self.per_arrival = expected
+        self.notes = tuple(Note(code="script", message=text) for text in engine.ready.notes)
+
+    def next_step(self) -> Next | Stop:
+        """Ask the search what to do."""
+        maximum = self.job.max_rate_rps
+        settings = Settings(
+            self.job.time_budget_s,
+            FIRST_RATE / max(self.per_arrival, 1.0),
+            None if maximum is None else maximum / self.per_arrival,
+        )
+        return search.decide([_observation(t) for t in self.trials], settings, self.spent_s)
+
+    def trial(self, engine: Engine, step: Next) -> None:
+        """Run one trial and judge it."""
+        job, rate = self.job, step.rate
+        limits = job.sla.latency
+        limit_s = limits[0].limit_s if limits else job.timeout_s
+        longest_s = limits[-1].limit_s if limits else job.timeout_s
+        spec = TrialSpec(
+            index=len(self.trials),
+            arrivals_per_s=rate,
+            duration_s=step.duration_s,
+            limit_s=limit_s,
+            give_up_s=longest_s,
+            seed=job.seed * 100_003 + len(self.trials),
+            users=min(MOST_USERS, int(rate * longest_s * self.pool_factor) + 20),
+            max_users=min(MOST_USERS, int(rate * job.timeout_s) + 50),
+        )
+        planned = rate * step.duration_s * self.per_arrival
+        allowed = 1 - limits[0].quantile if limits else job.sla.failures
+        hopeless = watch_for_hopeless(allowed, job.sla.failures, planned)
+        bounds, left_s = self._bounds_rps(), job.time_budget_s - self.spent_s
+
+        def watch(recording: Recording) -> bool:
+            self.show(snapshot(recording, step.purpose, rate * self.per_arrival, bounds, left_s))
+            return hopeless(recording)
+
+        clock, stolen = time.monotonic(), _stolen_s()
+        recording = engine.trial(spec, watch)
+        took_s = time.monotonic() - clock
+        self.spent_s += took_s
+        steal = (_stolen_s() - stolen) / took_s / (psutil.cpu_count() or 1)
+        trial = evaluate(recording, step.purpose, step.warmup_s, job.sla, job.endpoints, steal)
+        if any(note.code == "pool_too_small" for note in trial.notes):
+            self.pool_factor *= 2
+        self.trials.append(trial)
+        self._restate()
+
+    def so_far(self) -> Measurement:
+        """Return what is known when the search ends before it is done."""
+        return self._measurement("inconclusive", "the run ended before the search did", None)
+
+    def finished(self, stop: Stop) -> Measurement:
+        """Return the answer."""
+        return self._measurement(stop.verdict, self._explain(stop), stop.bounds)
+
+    def _restate(self) -> None:
+        """Pool the requests per arrival and state every trial's rate with it."""
+        whole = [t for t in self.trials if not t.ended_early] or self.trials
+        arrivals = sum(t.health.tickets_issued for t in whole)
+        if arrivals:
+            made = sum(t.requests_per_arrival * t.health.tickets_issued for t in whole)
+            self.per_arrival = max(made / arrivals, 1e-6)
+        self.trials = [
+            t.model_copy(update={"rate_rps": t.arrivals_per_s * self.per_arrival})
+            for t in self.trials
+        ]
+
+    def _bounds_rps(self, bounds: Bounds | None = None) -> Bounds:
+        known = bounds or search.known_bounds([_observation(t) for t in self.trials])
+        low, mid, high = (
+            None if rate is None else rate * self.per_arrival
+            for rate in (known.low, known.mid, known.high)
+        )
+        return Bounds(low, mid, high)
+
+    def _measurement(
+        self, verdict: CapacityVerdict, reason: str, bounds: Bounds | None
+    ) -> Measurement:
+        bounds_rps = self._bounds_rps(bounds)
+        if verdict == "inconclusive":
+            bounds_rps = replace(bounds_rps, mid=None)
+        return Measurement(
+            verdict=verdict,
+            reason=reason,
+            bounds_rps=bounds_rps,
+            trials=tuple(self.trials),
+            load_time_s=self.spent_s,
+            requests_per_arrival=self.per_arrival,
+            mix=_mix(self.trials),
+            notes=self.notes + _trial_notes(self.trials),
+        )
+
+    def _explain(self, stop: Stop) -> str:
+        missed = [t for t in self.trials if t.outcome == "fail"]
+        if stop.verdict == "not_reached" or not missed:
+            return stop.reason
+        lowest = min(missed, key=lambda t: t.rate_rps)
+        worst = max(lowest.criteria, key=lambda c: c.exceedance / max(c.allowed, 1e-9))
+        text = f"{_describe(worst)} at {format_rate(lowest.rate_rps)}"
+        if worst.name == "failures" and lowest.errors:
+            text += f" ({next(iter(lowest.errors))})"
+        return f"{stop.reason}: {text}" if stop.reason else text
+
+
+def _observation(trial: Trial) -> Observation:
+    return Observation(
+        rate=trial.arrivals_per_s,
+        measured_s=trial.planned_s if trial.ended_early else trial.duration_s - trial.warmup_s,
+        purpose=trial.purpose,
+        passed=None if trial.outcome == "invalid" else trial.outcome == "pass",
+        at_least=trial.ended_early,
+        misses=tuple(_misses(c, trial) for c in trial.criteria),
+    )
+
+
+def _misses(criterion: Criterion, trial: Trial) -> Misses:
+    share = criterion.exceedance
+    if trial.ended_early:  # at least the misses so far, over all requests that were planned
+        share *= min(1.0, trial.duration_s / trial.planned_s)
+    latency = criterion.name != "failures"
+    variance = 0.0 if trial.ended_early else criterion.variance
+    return Misses(criterion.allowed, share, variance, criterion.limit if latency else None)
+
+
+def _describe(criterion: Criterion) -> str:
+    where = f" of {criterion.endpoint}" if criterion.endpoint else ""
+    if criterion.name == "failures":
+        return f"{format_share(criterion.exceedance)} of the requests{where} failed"
+    if criterion.measured is None:
+        return f"{criterion.name}{where} had no upper bound (timeouts)"
+    return (
+        f"{criterion.name}{where} was {format_duration(criterion.measured)}, "
+        f"over {format_duration(criterion.limit)}"
+    )
+
+
+def _mix(trials: list[Trial]) -> dict[str, float]:
+    counts: dict[str, int] = {}
+    for trial in trials:
+        for endpoint in trial.endpoints:
+            counts[endpoint.name] = counts.get(endpoint.name, 0) + endpoint.requests
+    total = sum(counts.values())
+    return {name: count / total for name, count in sorted(counts.items(), key=lambda c: -c[1])}
+
+
+def _trial_notes(trials: list[Trial]) -> tuple[Note, ...]:
+    """One note per kind of doubt, with the number of trials it concerns."""
+    by_code: dict[str, list[Note]] = {}
+    for trial in trials:
+        for note in trial.notes:
+            by_code.setdefault(note.code, []).append(note)
+    return tuple(
+        notes[-1].model_copy(
+            update={"message": f"in {len(notes)} of {len(trials)} trials: {notes[-1].message}"}
+        )
+        for notes in by_code.values()
+    )
+
+
+def _stolen_s() -> float:
+    return float(getattr(psutil.cpu_times(), "steal", 0.0))

@@ -1,0 +1,57 @@
+"""Checks of the target before any load: that it may be loaded, and that something answers."""
+
+from __future__ import annotations
+
+import ipaddress
+import socket
+from collections.abc import Collection
+from urllib.parse import SplitResult, urlsplit
+
+from capplan.errors import SetupError, UsageError
+
+CONNECT_TIMEOUT_S = 3.0
+
+
+def require_loadable(target: str, allowed_hosts: Collection[str]) -> None:
+    """Refuse a target that is not on this machine and was not named in the plan.
+
+    Raises ``UsageError`` for a malformed or unnamed target, ``SetupError`` when its name cannot be
+    resolved or nothing listens there.
+    """
+    url = _split(target)
+    host = url.hostname or ""
+    port = url.port or {"http": 80, "https": 443}[url.scheme]
+    try:
+        addresses = {info[4][0] for info in socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)}
+    except OSError as error:
+        raise SetupError(
+            f"the target {target} cannot be found: {error}", "check service.target in the plan"
+        ) from error
+    local = all(ipaddress.ip_address(str(a).split("%")[0]).is_loopback for a in addresses)
+    if not local and host not in allowed_hosts:
+        raise UsageError(
+            f"the target {target} is not on this machine",
+            f"if it may be loaded, add {host} to service.allowed_hosts, with payments and mail "
+            "stubbed there",
+        )
+    try:
+        socket.create_connection((host, port), timeout=CONNECT_TIMEOUT_S).close()
+    except OSError as error:
+        raise SetupError(
+            f"nothing answers at {target}: {error.strerror or error}",
+            "start the server first, or name another one with --target",
+        ) from error
+
+
+def _split(target: str) -> SplitResult:
+    try:
+        url = urlsplit(target)
+        _ = url.port
+    except ValueError as error:
+        raise UsageError(f"{target!r} is not an address: {error}") from error
+    if url.scheme not in ("http", "https") or not url.hostname:
+        raise UsageError(
+            f"{target!r} is not an address that can be loaded",
+            "write it like http://127.0.0.1:8899",
+        )
+    return url
