@@ -36,10 +36,18 @@ def init(folder: Path, today: date | None = None) -> list[Path]:
     start = next_friday_noon((today or datetime.now(UTC).date()) + _LEAD)
     plan = folder / "sale.yaml"
     texts[plan] = texts[plan].replace("START_OF_THE_SALE", start.isoformat())
-    # the schema is not the user's work: a newer one replaces it
-    write_text(folder / _SCHEMA, json_schema.shipped())
-    _write_all(texts)
-    return [*texts, folder / _SCHEMA]
+    schema = folder / _SCHEMA
+    written: list[Path] = []
+    try:
+        for path, text in texts.items():
+            _write_new(path, text, written)
+        # the schema is not the user's work: a newer one replaces it
+        write_text(schema, json_schema.shipped())
+    except BaseException:
+        for path in written:
+            path.unlink()
+        raise
+    return [*texts, schema]
 
 
 def next_friday_noon(day: date) -> datetime:
@@ -58,17 +66,13 @@ def _starter(name: str) -> str:
     return resources.files("capplan.starter").joinpath(name).read_text("utf-8")
 
 
-def _write_all(texts: dict[Path, str]) -> None:
-    written: list[Path] = []
+def _write_new(path: Path, text: str, written: list[Path]) -> None:
     try:
-        for path, text in texts.items():
-            path.parent.mkdir(parents=True, exist_ok=True)
-            with path.open("x", encoding="utf-8") as file:
-                written.append(path)
-                file.write(text)
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with path.open("x", encoding="utf-8") as file:
+            written.append(path)
+            file.write(text)
     except OSError as error:
-        for path in written:
-            path.unlink()
         raise SetupError(
             f"{path} cannot be written: {error.strerror or error}",
             "allow writing there, or name another folder: capplan init DIR",
