@@ -1,0 +1,53 @@
+"""What ``capplan loadtest --check`` saw: one visit of each user class, request by request."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from rich.console import Group, RenderableType
+from rich.text import Text
+
+from capplan.loadtest.engine import CheckedVisit
+from capplan.render.parts import answer, next_step, table, titled
+from capplan.units import format_count, format_duration
+
+
+def checked(visits: Sequence[CheckedVisit], plan: str) -> RenderableType:
+    """Show what was called, the failures first in words."""
+    calls = [call for visit in visits for call in visit.calls]
+    failed = sum(call["error"] is not None for call in calls)
+    broken = [visit for visit in visits if visit.error or not visit.tasks]
+    headline = (
+        f"The script works: {len(calls)} requests by {len(visits)} user classes, none failed."
+        if not failed and not broken
+        else f"The script has problems: {failed} of {len(calls)} requests failed."
+    )
+    return answer(
+        headline,
+        *(_visit(visit) for visit in visits),
+        next_step("capplan loadtest", plan),
+        style="bold red" if failed or broken else "bold",
+    )
+
+
+def _visit(visit: CheckedVisit) -> Group:
+    blocks: list[RenderableType] = [
+        titled(
+            f"{visit.user_class}: {visit.tasks} tasks",
+            table(
+                ("request", "latency", "size", "<"),
+                [
+                    (
+                        call["name"],
+                        format_duration(call["latency_s"]),
+                        format_count(call["bytes"]),
+                        call["error"] or ("" if call["in_task"] else "on_start, not counted"),
+                    )
+                    for call in visit.calls
+                ],
+            ),
+        )
+    ]
+    if visit.error:
+        blocks.append(Text(f"a task raised {visit.error}", style="red"))
+    return Group(*blocks)

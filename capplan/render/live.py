@@ -1,0 +1,74 @@
+"""What a running load test looks like: one line per finished trial, one panel for the running one.
+
+Off a terminal only the lines are shown.
+"""
+
+from __future__ import annotations
+
+from rich.console import Group, RenderableType
+from rich.table import Table
+from rich.text import Text
+
+from capplan.loadtest.progress import Progress
+from capplan.loadtest.search import Bounds
+from capplan.results.capacity import Trial
+from capplan.units import format_duration, format_number, format_rate, format_share
+
+_COLOURS = {"pass": "green", "fail": "red", "invalid": "yellow"}
+
+
+def trial_line(number: int, trial: Trial, bounds_rps: Bounds) -> Text:
+    """Say in one line what a finished trial found and what is known since."""
+    failed = (trial.failures + trial.timeouts) / max(trial.requests, 1)
+    line = Text(f"trial {number:2d}  {trial.purpose:<7}  {format_rate(trial.rate_rps):>10}  ")
+    line.append(f"{trial.outcome:<7}", style=_COLOURS[trial.outcome])
+    line.append(f"  p95 {_latency(trial.latency_s.p95):>8}  failed {format_share(failed):>5}")
+    line.append(f"  {known(bounds_rps)}", style="dim")
+    return line
+
+
+def known(bounds_rps: Bounds) -> str:
+    """Say what is known of the sustained rate so far."""
+    low, high = bounds_rps.low, bounds_rps.high
+    if low is not None and high is not None:
+        return f"sustains {format_number(low)} to {format_number(high)} rps"
+    if low is not None:
+        return f"sustains at least {format_rate(low)}"
+    if high is not None:
+        return f"sustains less than {format_rate(high)}"
+    return "nothing known yet"
+
+
+def panel(progress: Progress) -> RenderableType:
+    """Show the running trial."""
+    latency = progress.latency_s
+    failed = progress.failures / max(progress.requests, 1)
+    grid = Table(box=None, show_header=False, padding=(0, 2, 0, 0), pad_edge=False)
+    grid.add_row(
+        "rate", f"asked {format_rate(progress.asked_rps)}, "
+        f"served {format_rate(progress.served_rps)}",
+    )  # fmt: skip
+    grid.add_row(
+        "latency",
+        "  ".join(
+            f"{name} {_latency(value)}"
+            for name, value in (("p50", latency.p50), ("p95", latency.p95), ("p99", latency.p99))
+        ),
+    )
+    grid.add_row(
+        "failed",
+        f"{format_share(failed)} of {format_number(progress.requests)} requests",
+    )
+    grid.add_row("arrivals", f"{format_duration(progress.lateness_s)} late (p99)")
+    grid.add_row("known", known(progress.bounds_rps))
+    grid.add_row("left", f"about {format_duration(round(progress.left_s))}")
+    title = Text(
+        f"trial {progress.trial} ({progress.purpose}), "
+        f"{format_duration(round(progress.trial_left_s))} to go",
+        style="bold",
+    )
+    return Group(title, grid)
+
+
+def _latency(seconds: float | None) -> str:
+    return "∞" if seconds is None else format_duration(seconds)

@@ -1,0 +1,239 @@
+"""``capplan loadtest``: measure what the target sustains, and keep it beside the plan."""
+
+from __future__ import annotations
+
+import json
+import tempfile
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+
+from capplan.errors import Interrupted, UsageError
+from capplan.loadtest import measure
+from capplan.loadtest.engine import CheckedVisit
+from capplan.loadtest.measure import Job, Measurement
+from capplan.loadtest.progress import Progress
+from capplan.loadtest.search import CONFIDENCE
+from capplan.loadtest.target import require_loadable
+from capplan.plan.load import PlanFile
+from capplan.plan.schema import Service
+from capplan.plan.sla import Sla
+from capplan.results.base import Note, Provenance
+from capplan.results.capacity import Capacity, Identity, SustainedRate
+from capplan.results.store import write_result
+from capplan.workflow import sections
+from capplan.workflow.changes import file_hash
+from capplan.workflow.provenance import provenance
+from capplan.workflow.shelf import Shelf, open_plan, shown
+
+TIME_BUDGET_S = 120.0
+PARTIAL = "capacity.partial.json"
+
+
+@dataclass(frozen=True, slots=True)
+class Overrides:
+    """What the command line says instead of the plan; None leaves the plan's word.
+
+    Paths are relative to the working directory. ``max_rate_rps`` counts requests of the mix.
+    """
+
+    target: str | None = None
+    locustfile: Path | None = None
+    sla: Sla | None = None
+    max_rate_rps: float | None = None
+    time_budget_s: float = TIME_BUDGET_S
+
+
+def loadtest(
+    plan: Path | str,
+    *,
+    overrides: Overrides = Overrides(),
+    seed: int = 1,
+    show: Callable[[Progress], None] = lambda progress: None,
+    trial_done: Callable[[Measurement], None] = lambda measured: None,
+) -> Capacity:
+    """Find the sustained rate of the plan's target and keep it as the plan's capacity.
+
+    ``show`` hears of progress a few times a second, ``trial_done`` of what is known after each
+    trial. Raises ``UsageError`` for a plan or script that cannot be used, ``SetupError`` when
+    the target does not answer, and ``Interrupted`` after a Ctrl-C, when what was measured is kept.
+    """
+    plan_file, shelf = open_plan(plan)
+    run = _prepare(plan_file, shelf, overrides, seed)
+    origin = provenance(_with_service(plan_file, run.service), sections.CAPACITY, seed)
+    # a --target is another way to the same service, not a change of the plan
+    plan_ref = origin.plan.sections | plan_file.sections("service.target")
+    origin = origin.model_copy(
+        update={"plan": origin.plan.model_copy(update={"sections": plan_ref})}
+    )
+
+    def keep(measured: Measurement) -> None:
+        _keep_partial(shelf, _result(run, measured, origin, overrides))
+        trial_done(measured)
+
+    measured = measure.measure(run.job, show, keep)
+    result = _result(run, measured, origin, overrides)
+    if measured.interrupted:
+        kept = _keep_partial(shelf, result)
+        raise Interrupted(
+            f"interrupted after {len(measured.trials)} trials",
+            f"what was measured is in {shown(kept)}" if kept else "",
+        )
+    if result.verdict == "inconclusive" and shelf.find(Capacity) is not None:
+        _keep_partial(shelf, result)  # an answer is not replaced by none
+    else:
+        shelf.keep(result)
+        _partial(shelf, remove=True)
+    return result
+
+
+def check(
+    plan: Path | str,
+    *,
+    overrides: Overrides = Overrides(),
+) -> tuple[CheckedVisit, ...]:
+    """Run one visit of each user class without load and return what was called."""
+    plan_file, shelf = open_plan(plan)
+    return measure.check(_prepare(plan_file, shelf, overrides, seed=1).job)
+
+
+def all_well(visits: Sequence[CheckedVisit]) -> bool:
+    """Return whether every user got through its tasks and every request succeeded."""
+    return all(
+        visit.tasks and not visit.error and all(call["error"] is None for call in visit.calls)
+        for visit in visits
+    )
+
+
+def checked_json(visits: Sequence[CheckedVisit]) -> str:
+    """Return what a check saw as JSON."""
+    return json.dumps([asdict(visit) for visit in visits], indent=2) + "\n"
+
+
+@dataclass(frozen=True, slots=True)
+class _Run:
+    job: Job
+    service: Service
+    identity: Identity
+
+
+def _prepare(plan_file: PlanFile, shelf: Shelf, overrides: Overrides, seed: int) -> _Run:
+    service = plan_file.plan.service
+    target = overrides.target or service.target
+    if target is None:
+        raise UsageError(
+            "the plan names no target", "add service.target, or say --target http://127.0.0.1:8899"
+        )
+    if service.unit == "visit":
+        raise UsageError(
+            "service.unit: visit cannot be measured by this version",
+            "use unit: task, where each task of the script is one arrival",
+        )
+    script = _locustfile(plan_file, overrides)
+    sla = overrides.sla or service.sla
+    require_loadable(target, service.allowed_hosts)
+    service = service.model_copy(
+        update={
+            "target": target,
+            "sla": sla,
+            "locustfile": service.locustfile if overrides.locustfile is None else str(script),
+        }
+    )
+    job = Job(
+        target=target.rstrip("/"),
+        locustfiles=(script,),
+        sla=sla,
+        endpoints=service.endpoints,
+        timeout_s=service.timeout,
+        allowed_hosts=service.allowed_hosts,
+        max_rate_rps=overrides.max_rate_rps,
+        time_budget_s=overrides.time_budget_s,
+        seed=seed,
+        log=_log(shelf),
+    )
+    identity = Identity(
+        target=target,
+        locustfile=script.name,
+        locustfile_hash=file_hash(script),
+        sla=str(sla),
+        unit=service.unit,
+    )
+    return _Run(job, service, identity)
+
+
+def _locustfile(plan_file: PlanFile, overrides: Overrides) -> Path:
+    if overrides.locustfile is not None:
+        path = overrides.locustfile.absolute()
+    elif plan_file.plan.service.locustfile is not None:
+        path = plan_file.resolve(plan_file.plan.service.locustfile)
+    else:
+        raise UsageError(
+            "the plan names no locustfile", "add service.locustfile, or say --locustfile FILE"
+        )
+    if not path.is_file():
+        raise UsageError(
+            f"the locustfile {shown(path)} does not exist",
+            "its path is relative to the plan; write a first one with: capplan init",
+        )
+    return path
+
+
+def _log(shelf: Shelf) -> Path:
+    if shelf.folder is None:
+        return Path(tempfile.mkdtemp(prefix="capplan-")) / "loadtest.log"
+    shelf.folder.mkdir(parents=True, exist_ok=True)
+    return shelf.folder / "loadtest.log"
+
+
+def _with_service(plan_file: PlanFile, service: Service) -> PlanFile:
+    return replace(plan_file, plan=plan_file.plan.model_copy(update={"service": service}))
+
+
+def _result(run: _Run, measured: Measurement, origin: Provenance, overrides: Overrides) -> Capacity:
+    bounds = measured.bounds_rps
+    return Capacity(
+        **dict(origin),
+        verdict=measured.verdict,
+        reason=measured.reason,
+        identity=run.identity,
+        sla=run.job.sla,
+        sustained_rps=SustainedRate(
+            low=bounds.low, mid=bounds.mid, high=bounds.high, confidence=CONFIDENCE
+        ),
+        max_rate_rps=overrides.max_rate_rps,
+        trials=measured.trials,
+        load_time_s=measured.load_time_s,
+        requests_per_arrival=measured.requests_per_arrival,
+        mix=measured.mix,
+        notes=measured.notes + _unused(run.service),
+        interrupted=measured.interrupted,
+    )
+
+
+def _unused(service: Service) -> tuple[Note, ...]:
+    unused = {
+        "service.max": service.max.cpu is not None or service.max.memory is not None,
+        "service.metrics": service.metrics is not None,
+    }
+    return tuple(
+        Note(
+            code="not_used",
+            message=f"{key} is not measured by this version: it did not limit the answer",
+        )
+        for key, given in unused.items()
+        if given
+    )
+
+
+def _keep_partial(shelf: Shelf, result: Capacity) -> Path | None:
+    path = _partial(shelf)
+    if path is not None:
+        write_result(path, result)
+    return path
+
+
+def _partial(shelf: Shelf, *, remove: bool = False) -> Path | None:
+    path = shelf.folder and shelf.folder / PARTIAL
+    if path and remove:
+        path.unlink(missing_ok=True)
+    return path
