@@ -14,7 +14,7 @@ from rich.table import Table
 
 from capplan.render.chart import Band
 from capplan.render.parts import Bar, Chart, answer, bullets, next_step, notes, table, titled
-from capplan.results.base import Note, Result
+from capplan.results.base import Result
 from capplan.results.capacity import Capacity, Trial
 from capplan.results.demand import Demand, Percentiles
 from capplan.results.recommendation import Option, Recommendation
@@ -70,7 +70,7 @@ def capacity(result: Capacity, plan: str) -> RenderableType:
     return answer(
         _capacity_headline(result),
         _trials(result.trials) if result.trials else None,
-        notes(_once((*result.notes, *(n for trial in result.trials for n in trial.notes)))),
+        notes(result.notes),
         next_step("capplan recommend", plan) if result.verdict == "measured" else None,
     )
 
@@ -288,10 +288,6 @@ def _schedule(result: Recommendation) -> Group | None:
             ],
         ),
     )
-
-
-def _once(found: Iterable[Note]) -> tuple[Note, ...]:
-    return tuple(dict.fromkeys(found))
 
 
 def _span(low: float, high: float) -> str:

@@ -35,7 +35,7 @@ def current_capacity(plan_file: PlanFile, shelf: Shelf) -> Capacity | None:
     if changes:
         raise UsageError(
             f"the measured capacity no longer belongs to the plan: {listed(changes)} changed "
-            f"since {measured.made_at:%Y-%m-%d %H:%M}",
+            f"since {measured.made_at:%Y-%m-%d %H:%M %Z}",
             f"measure again with: capplan loadtest {shown(plan_file.path)}",
         )
     return measured

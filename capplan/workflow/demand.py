@@ -41,13 +41,12 @@ def current_demand(plan_file: PlanFile, shelf: Shelf, seed: int) -> tuple[Demand
         return _estimate(plan_file, shelf, DRAWS, seed), ()
     changes = changed(stored.plan.sections, plan_file.sections(*sections.DEMAND))
     if stored.capplan_version != __version__:
-        changes = (f"capplan (was {stored.capplan_version})", *changes)
-    if not changes:
+        reason = f"it was made by capplan {stored.capplan_version}"
+    elif changes:
+        reason = f"{listed(changes)} changed since"
+    else:
         return stored, ()
-    note = Note(
-        code="recomputed",
-        message=f"the traffic was estimated anew: {listed(changes)} changed since",
-    )
+    note = Note(code="recomputed", message=f"the traffic was estimated anew: {reason}")
     return _estimate(plan_file, shelf, stored.draws, stored.seed), (note,)
 
 

@@ -96,6 +96,7 @@ def trial(purpose: Any, rate_rps: float, outcome: Any, p99: float | None = 0.25)
         purpose=purpose,
         rate_rps=rate_rps,
         arrivals_per_s=rate_rps,
+        planned_s=8.0,
         duration_s=10.0,
         warmup_s=2.0,
         achieved_rps=rate_rps * 0.99,
@@ -318,13 +319,6 @@ def test_both_estimates_are_shown_only_when_there_are_two() -> None:
 def test_a_note_carries_its_advice() -> None:
     shown = text(terminal.demand(demand(), "sale.yaml"))
     assert "note: the channels stand alone; set audience_correlation\n" in shown
-
-
-def test_a_note_of_several_trials_is_shown_once() -> None:
-    late = Note(code="late", message="arrivals were late")
-    trials = [t.model_copy(update={"notes": (late,)}) for t in capacity().trials]
-    shown = text(terminal.capacity(capacity(trials=tuple(trials)), "p"))
-    assert shown.count("arrivals were late") == 1
 
 
 def test_a_percentile_among_unanswered_requests_is_shown_as_unbounded() -> None:

@@ -1,0 +1,220 @@
+import json
+import re
+import shlex
+import sys
+from collections.abc import Callable
+from dataclasses import dataclass
+from io import BytesIO, TextIOWrapper
+from pathlib import Path
+
+import pytest
+
+from capplan.cli.main import main
+from capplan.results.demand import Demand
+from capplan.results.store import from_json
+
+PLAN = """
+sale: {start: 2026-11-27T12:00:00+01:00, duration: 2 h}
+audience: [{channel: email, reach: 400k, visits: 1% to 3%, arrive: within 1 h}]
+visit: {requests: 20 to 60}
+servers: {planned: 200, capacity: 350 to 420 rps, price: $0.17/h}
+"""
+
+
+@dataclass(frozen=True)
+class Ran:
+    code: int
+    out: str
+    err: str
+
+
+@pytest.fixture(autouse=True)
+def _workplace(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each test works in a folder with a plan; nothing depends on the terminal or on CI."""
+    monkeypatch.chdir(tmp_path)
+    for name in ("GITHUB_STEP_SUMMARY", "FORCE_COLOR"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("TERM", "dumb")
+    monkeypatch.setenv("COLUMNS", "80")
+    Path("sale.yaml").write_text(PLAN)
+
+
+@pytest.fixture
+def capplan(capsys: pytest.CaptureFixture[str]) -> Callable[[str], Ran]:
+    def run(line: str) -> Ran:
+        capsys.readouterr()
+        code = main(shlex.split(line))
+        said = capsys.readouterr()
+        return Ran(code, said.out, said.err)
+
+    return run
+
+
+Capplan = Callable[[str], Ran]
+
+
+def test_an_estimate_is_answered_in_words_first_and_ends_with_the_next_command(
+    capplan: Capplan,
+) -> None:
+    ran = capplan("estimate sale.yaml --draws 1000")
+    assert (ran.code, ran.err) == (0, "")
+    first, *_, last = ran.out.splitlines()
+    assert re.fullmatch(
+        r"Expect a peak of [\d,]+ rps \([\d,]+ to [\d,]+ with 90% confidence\), .* the start\.",
+        first,
+    )
+    assert last == "next: capplan loadtest sale.yaml"
+
+
+def test_a_recommendation_starts_with_the_count_the_time_the_risk_and_the_cost(
+    capplan: Capplan,
+) -> None:
+    ran = capplan("recommend sale.yaml")
+    assert (ran.code, ran.err) == (0, "")
+    assert re.match(
+        r"Start \d+ servers by \d\d:\d\d: overload risk [\d.<%]+ at \$[\d.,]+\.\n", ran.out
+    )
+
+
+@pytest.mark.parametrize(
+    ("planned", "code", "word"), [(200, 0, "PASS"), (1, 3, "FAIL")], ids=["enough", "too few"]
+)
+def test_the_gate_says_its_verdict_first_and_exits_with_it(
+    planned: int, code: int, word: str, capplan: Capplan
+) -> None:
+    Path("sale.yaml").write_text(PLAN.replace("planned: 200", f"planned: {planned}"))
+    ran = capplan("gate sale.yaml")
+    assert (ran.code, ran.err) == (code, "")
+    assert ran.out.startswith(f"{word}: ")
+
+
+def test_a_policy_that_no_count_meets_exits_with_3(capplan: Capplan) -> None:
+    Path("sale.yaml").write_text(PLAN.replace("planned: 200", "limit: 2"))
+    ran = capplan("recommend sale.yaml")
+    assert ran.code == 3
+    assert ran.out.startswith("No server count meets the policy; the best is 2: ")
+
+
+def test_a_count_can_be_asked_for(capplan: Capplan) -> None:
+    asked = json.loads(capplan("recommend sale.yaml --servers 18 --json").out)
+    assert asked["asked"] == 18
+    assert 18 in [option["servers"] for option in asked["options"]]
+
+
+@pytest.mark.parametrize("command", ["estimate", "recommend", "gate"])
+def test_json_is_all_there_is_on_stdout_and_the_same_in_the_file(
+    command: str, capplan: Capplan
+) -> None:
+    ran = capplan(f"{command} sale.yaml --json -o out/result.json")
+    assert (ran.code, ran.err) == (0, "")
+    assert json.loads(ran.out)["schema"].startswith("capplan.")
+    assert Path("out/result.json").read_text() == ran.out
+
+
+@pytest.mark.parametrize("command", ["estimate", "recommend", "gate"])
+def test_the_same_plan_and_seed_give_the_same_bytes(command: str, capplan: Capplan) -> None:
+    first, second = (
+        re.sub(r'"made_at": .*', "", capplan(f"{command} sale.yaml --seed 3 --json").out)
+        for _ in range(2)
+    )
+    assert first == second
+
+
+@pytest.mark.parametrize("command", ["estimate", "recommend", "gate"])
+def test_a_file_that_cannot_be_written_is_refused_before_the_work(
+    command: str, capplan: Capplan
+) -> None:
+    ran = capplan(f"{command} sale.yaml -o sale.yaml/result.json")
+    assert (ran.code, ran.out) == (4, "")
+    assert ran.err.startswith("error: sale.yaml/result.json cannot be written")
+    assert not Path("sale.capplan").exists()
+
+
+@pytest.mark.parametrize("command", ["estimate", "recommend", "gate"])
+def test_a_plan_with_a_mistake_is_an_error_without_a_traceback(
+    command: str, capplan: Capplan
+) -> None:
+    Path("sale.yaml").write_text(PLAN.replace("reach", "raech"))
+    ran = capplan(f"{command} sale.yaml")
+    assert (ran.code, ran.out) == (2, "")
+    assert "sale.yaml:3" in ran.err
+    assert "did you mean 'reach'?" in ran.err
+
+
+@pytest.mark.parametrize("command", ["recommend", "gate"])
+def test_an_unknown_capacity_is_an_error_with_two_ways_out(command: str, capplan: Capplan) -> None:
+    Path("sale.yaml").write_text(PLAN.replace("capacity: 350 to 420 rps, ", ""))
+    ran = capplan(f"{command} sale.yaml")
+    assert (ran.code, ran.out) == (2, "")
+    assert "hint: measure it with: capplan loadtest sale.yaml; or assume it" in ran.err
+
+
+@pytest.mark.parametrize("command", ["estimate", "recommend", "gate"])
+def test_a_plan_can_come_from_standard_input(
+    command: str, capplan: Capplan, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sys, "stdin", TextIOWrapper(BytesIO(PLAN.encode())))
+    assert capplan(f"{command} -").code == 0
+    assert [path.name for path in Path().iterdir()] == ["sale.yaml"]
+
+
+def test_the_file_of_an_estimate_is_a_demand(capplan: Capplan) -> None:
+    text = capplan("estimate sale.yaml --draws 1000 --seed 8 --json").out
+    assert from_json(text, Demand, "stdout").seed == 8
+
+
+def test_the_gate_writes_a_junit_report(capplan: Capplan) -> None:
+    assert capplan("gate sale.yaml --junit gate.xml").code == 0
+    assert Path("gate.xml").read_text().startswith("<?xml")
+
+
+def test_what_init_writes_works_at_once(capplan: Capplan) -> None:
+    ran = capplan("init shop")
+    assert ran.code == 0
+    assert ran.out.startswith("Wrote shop/sale.yaml: put your own numbers into it.\n")
+    assert ran.out.endswith("next: capplan estimate shop/sale.yaml\n")
+    assert capplan("estimate shop/sale.yaml --draws 1000").code == 0
+    assert capplan("recommend shop/sale.yaml").code == 0
+
+
+def test_init_overwrites_nothing(capplan: Capplan) -> None:
+    ran = capplan("init")
+    assert (ran.code, ran.out) == (2, "")
+    assert Path("sale.yaml").read_text() == PLAN
+
+
+def test_a_name_with_spaces_is_quoted_in_the_next_command(capplan: Capplan) -> None:
+    Path("my sale.yaml").write_text(PLAN)
+    ran = capplan("estimate 'my sale.yaml' --draws 1000")
+    assert ran.out.splitlines()[-1] == "next: capplan loadtest 'my sale.yaml'"
+
+
+def test_the_reference_server_says_where_it_is_and_what_theory_expects(capplan: Capplan) -> None:
+    # M/M/4 with 20 ms: P(T > 150 ms) = 5% at 174 rps
+    ran = capplan("refserver --for 100ms")
+    assert (ran.code, ran.err) == (0, "")
+    assert re.match(r"Listening on http://127\.0\.0\.1:\d+ for 100 ms; Ctrl-C ends it\.\n", ran.out)
+    assert "- in theory it sustains 174 rps within p95<150ms, failures<1%" in ran.out
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ("--mean 20", "--mean: '20' is not a duration"),
+        ("--service wild", "'wild' is not a service time"),
+        ("--sla p95", "--sla: 'p95' is not a limit"),
+        ("--fail-above many", "--fail-above: 'many' is not a rate"),
+    ],
+)
+def test_a_reference_server_that_cannot_be_is_refused(
+    options: str, message: str, capplan: Capplan
+) -> None:
+    ran = capplan(f"refserver --for 100ms {options}")
+    assert (ran.code, ran.out) == (2, "")
+    assert ran.err.startswith(f"error: {message}")
+
+
+def test_a_demo_does_not_touch_a_folder_of_something_else(capplan: Capplan) -> None:
+    ran = capplan("demo .")
+    assert (ran.code, ran.out) == (2, "")
+    assert ran.err.startswith("error: . is not empty and no earlier demo")
