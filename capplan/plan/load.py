@@ -105,17 +105,19 @@ def _validate(data: bytes, origin: str) -> Plan:
 
 def _complaints(error: ValidationError, root: Node) -> list[Complaint]:
     placed = [(*root.follow(e["loc"]), e) for e in error.errors(include_url=False)]
-    # where nothing usable stands there is a complaint already
-    placed = [place for place in placed if place[0].content is not None]
     placed.sort(key=lambda place: (place[0].line, place[0].column))
-    shown = [e for _, _, e in placed[:SHOWN]]
-    unknown = [e["loc"] for e in shown if e["type"] == "extra_forbidden"]
+    unknown = [e["loc"] for _, _, e in placed if e["type"] == "extra_forbidden"][:SHOWN]
     misspelt = {(*path[:-1], nearest_key(path, Plan)) for path in unknown}
+    told = [
+        (node, depth, e)
+        for node, depth, e in placed
+        # where nothing usable stands, or under a misspelt key, there is a complaint already
+        if node.content is not None and not (e["type"] == "missing" and e["loc"] in misspelt)
+    ]
     return [
         # explained only where it is shown: noise has thousands of unknown keys
         _complaint(node, e["loc"][:depth], e, explain(e, Plan) if i < SHOWN else "")
-        for i, (node, depth, e) in enumerate(placed)
-        if e["type"] != "missing" or e["loc"] not in misspelt
+        for i, (node, depth, e) in enumerate(told)
     ]
 
 

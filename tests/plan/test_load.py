@@ -340,6 +340,15 @@ def test_of_very_many_mistakes_the_first_twenty_are_shown(tmp_path):
     assert lines[21:] == ["  … and 4980 more"]
 
 
+def test_a_misspelt_key_counts_once_however_many_there_are(tmp_path):
+    channels = "".join(
+        f"  - {{channel: c{i}, reach: 1, vists: 1%, arrive: evenly}}\n" for i in range(30)
+    )
+    lines = mistakes(tmp_path, SMALL.replace("visit:\n", channels + "visit:\n")).splitlines()
+    assert len(lines) == 22
+    assert all(line.endswith("unknown key 'vists', did you mean 'visits'?") for line in lines[1:-1])
+
+
 def test_a_missing_plan_points_to_init(tmp_path):
     with pytest.raises(UsageError) as caught:
         load_plan(tmp_path / "sale.yaml")
