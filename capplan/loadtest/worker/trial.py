@@ -71,17 +71,26 @@ class TrialRun:
                 gevent.sleep(0)  # far behind the schedule users must still get their turn
 
     def _drain(self) -> None:
-        """Wait until nothing is in flight, so that the next trial meets an idle target."""
+        """Wait until nothing is in flight, so that the next trial meets an idle target.
+
+        Arrivals that no user could serve by the limit are recorded as misses. When the trial was
+        ended early, what is still queued has no outcome and is forgotten.
+        """
         deadline = perf_counter() + self._timeout_s + 1.0
         while (self._gate.in_flight or self._gate.queued) and perf_counter() < deadline:
-            older_than_s = 0.0 if self.end else self.spec.give_up_s
-            for ticket in self._gate.drop_backlog(older_than_s, perf_counter()):
-                self._recorder.on_dropped(ticket)
+            self._give_up(0.0 if self.end else self.spec.give_up_s)
             gevent.sleep(0.01)
-        for ticket in [*self._gate.in_flight, *self._gate.drop_backlog(0.0, perf_counter())]:
+        self._give_up(0.0)
+        for ticket in self._gate.in_flight:
             self._recorder.on_dropped(ticket)
         self._pool.recycle()
         self._gate.in_flight.clear()
+
+    def _give_up(self, older_than_s: float) -> None:
+        now = perf_counter()
+        for ticket in self._gate.drop_backlog(older_than_s, now):
+            if now - ticket.intended >= self.spec.give_up_s:
+                self._recorder.on_dropped(ticket)
 
     def _keep_pool(self) -> None:
         while True:
