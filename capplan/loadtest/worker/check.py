@@ -9,7 +9,7 @@ import gevent
 from locust import User
 from locust.user.task import TaskSet
 
-from capplan.loadtest.worker.gate import Gate, Ticket, current
+from capplan.loadtest.worker.gate import Gate, Ticket, current_ticket
 from capplan.loadtest.worker.pool import Pool
 from capplan.loadtest.worker.script import Script
 
@@ -29,7 +29,7 @@ def check(script: Script, gate: Gate, pool: Pool, timeout_s: float) -> list[dict
         exception = event.get("exception")
         calls.append(
             {
-                "in_task": current.get() is not None,
+                "in_task": current_ticket() is not None,
                 "name": f"{event['request_type']} {event['name']}",
                 "latency_s": (event.get("response_time") or 0.0) / 1000,
                 "bytes": event.get("response_length") or 0,

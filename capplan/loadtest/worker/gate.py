@@ -14,7 +14,6 @@ from __future__ import annotations
 
 import random
 from collections import deque
-from contextvars import ContextVar
 from dataclasses import dataclass, field
 from time import perf_counter
 from typing import Any
@@ -44,8 +43,18 @@ class Ticket:
         self.fresh = True  # until its first request is recorded
 
 
-current: ContextVar[Ticket | None] = ContextVar("capplan_ticket", default=None)
-"""The ticket on which the running greenlet works; greenlets that it spawns inherit it."""
+def current_ticket() -> Ticket | None:
+    """Return the ticket on which the running greenlet, or the one that spawned it, works."""
+    shared = getattr(gevent.getcurrent(), "spawn_tree_locals", None)
+    ticket: Ticket | None = shared.get("capplan_ticket") if shared else None
+    return ticket
+
+
+def _work_on(ticket: Ticket | None) -> None:
+    # a spawned greenlet shares this dict as it is then: a new one keeps the old ticket for those
+    # that the last task left behind
+    greenlet: Any = gevent.getcurrent()
+    greenlet.spawn_tree_locals = {**(greenlet.spawn_tree_locals or {}), "capplan_ticket": ticket}
 
 
 @dataclass
@@ -156,11 +165,11 @@ class Gate:
             user = taskset.user
             ticket = self.take(user)
             user._capplan_ticket = ticket
-            current.set(ticket)
+            _work_on(ticket)
             try:
                 execute(taskset)
             finally:
-                current.set(None)
+                _work_on(None)
                 user._capplan_ticket = None
                 user._capplan_waited = False
                 self.in_flight.discard(ticket)

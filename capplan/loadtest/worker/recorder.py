@@ -15,7 +15,7 @@ from gevent import Timeout
 from requests.exceptions import Timeout as RequestTimeout
 
 from capplan.loadtest.protocol import COLUMNS, FAILURE, NOT_STARTED, SUCCESS, TIMEOUT, pack
-from capplan.loadtest.worker.gate import Ticket, current
+from capplan.loadtest.worker.gate import Ticket, current_ticket
 
 MAX_ENDPOINTS = 500
 """Names beyond this many share one row: a script that puts ids into names must not fill memory."""
@@ -49,7 +49,7 @@ class Recorder:
         **_: Any,
     ) -> None:
         """Listen to Locust's request event."""
-        ticket = current.get()
+        ticket = current_ticket()
         if ticket is None or ticket.trial != self._trial:
             self.outside += 1  # a login in on_start, or an answer that came after its trial
             return
