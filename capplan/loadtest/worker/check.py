@@ -67,7 +67,9 @@ def check(script: Script, gate: Gate, pool: Pool, timeout_s: float) -> list[dict
 
 def _leaves(holder: type[User] | type[TaskSet]) -> set[Any]:
     leaves: set[Any] = set()
-    for task in holder.tasks:
+    # a Markov chain keeps its tasks to itself
+    chain = [task for task in vars(holder).values() if hasattr(task, "transitions")]
+    for task in holder.tasks or chain:
         if isinstance(task, type) and issubclass(task, TaskSet):
             leaves |= _leaves(task)
         else:
