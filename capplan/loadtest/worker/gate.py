@@ -130,10 +130,13 @@ class Gate:
         return ticket
 
     def overdue(self, limit_s: float, now: float) -> int:
-        """Count the tickets, running or queued, that can no longer meet the limit."""
+        """Count the tickets, running or queued, whose first request can no longer meet the limit.
+
+        A task that goes on after its first answer may take its time.
+        """
         latest = now - limit_s
         queued = sum(t.intended < latest for lane in self.lanes.values() for t in lane.backlog)
-        return queued + sum(t.intended < latest for t in self.in_flight)
+        return queued + sum(t.fresh and t.intended < latest for t in self.in_flight)
 
     def drop_backlog(self, older_than_s: float, now: float) -> list[Ticket]:
         """Remove queued tickets that are older than ``older_than_s``."""
