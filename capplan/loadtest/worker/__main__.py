@@ -55,7 +55,8 @@ def main() -> None:
         elif command["do"] == "trial":
             spec = TrialSpec(**command["spec"])
             trial = TrialRun(spec, config.timeout_s, link, gate, pool, recorder)
-            gevent.spawn(trial.run)
+            # its traceback is in the log by then, and the parent shows the end of it
+            gevent.spawn(trial.run).link_exception(lambda _: os._exit(1))
         elif command["do"] == "end" and trial is not None:
             trial.end = True
         elif command["do"] == "quit":
