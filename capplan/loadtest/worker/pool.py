@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from typing import Any
 
 import gevent
@@ -56,8 +57,8 @@ class Pool:
             for greenlet in greenlets
             if greenlet.args and getattr(greenlet.args[0], "_capplan_ticket", None) is not None
         ]
-        with gevent.Timeout(1.0, False):  # a task may catch what ends it
-            gevent.killall(stuck)
+        with suppress(gevent.Timeout):  # a task may catch what ends it
+            gevent.killall(stuck, timeout=1.0)
 
     def stop(self) -> None:
         """End all users and tell the script that the test is over."""
