@@ -1,7 +1,8 @@
 """What the load test and its child process say to each other, as JSON lines on one socket.
 
 Parent to child: one ``WorkerConfig``, then commands ``{"do": "check" | "trial" | "end" | "quit"}``.
-Child to parent: ``{"is": "ready" | "refused" | "rows" | "progress" | "done" | "checked"}``.
+Child to parent: ``{"is": "ready" | "refused" | "rows" | "progress" | "done" |
+"checking" | "checked"}``.
 This module is imported on both sides and must stay light.
 """
 

@@ -28,6 +28,9 @@ def main() -> None:
     def refuse_host(host: str) -> None:
         link.send({"is": "refused", "why": "host", "message": host, "trace": ""})
 
+    def alive() -> None:
+        link.send({"is": "checking"})
+
     allowed = frozenset({urlsplit(config.target).hostname or "", *config.allowed_hosts})
     clients.install(config.timeout_s, allowed, refuse_host)
     try:
@@ -51,7 +54,8 @@ def main() -> None:
         if command is None:
             gevent.sleep(0.02)
         elif command["do"] == "check":
-            link.send({"is": "checked", "visits": check(script, gate, pool, config.timeout_s)})
+            visits = check(script, gate, pool, config.timeout_s, alive)
+            link.send({"is": "checked", "visits": visits})
         elif command["do"] == "trial":
             spec = TrialSpec(**command["spec"])
             trial = TrialRun(spec, config.timeout_s, link, gate, pool, recorder)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from time import perf_counter
 from typing import Any
 
@@ -16,11 +17,13 @@ from capplan.loadtest.worker.script import Script
 MAX_TASKS = 50
 
 
-def check(script: Script, gate: Gate, pool: Pool, timeout_s: float) -> list[dict[str, Any]]:
+def check(
+    script: Script, gate: Gate, pool: Pool, timeout_s: float, alive: Callable[[], None]
+) -> list[dict[str, Any]]:
     """Return what one user of each class called, request by request.
 
     A visit is as many leaf tasks as the class has different ones: one pass of a sequential flow,
-    or as many random draws.
+    or as many random draws. ``alive`` is called before everything that may take ``timeout_s``.
     """
     visits: list[dict[str, Any]] = []
     calls: list[dict[str, Any]] = []
@@ -40,6 +43,7 @@ def check(script: Script, gate: Gate, pool: Pool, timeout_s: float) -> list[dict
     script.environment.events.request.add_listener(listen)
     for user_class in script.classes:
         calls = []
+        alive()
         pool.last_error = None
         script.runner.spawn_users({user_class.__name__: 1})
         tasks = min(MAX_TASKS, len(_leaves(user_class)))
@@ -48,6 +52,7 @@ def check(script: Script, gate: Gate, pool: Pool, timeout_s: float) -> list[dict
         while done < tasks and _wait(lambda lane=lane: bool(lane.idle), timeout_s):
             gate.issue(Ticket(-1, perf_counter()), user_class)
             gevent.sleep(0)
+            alive()
             if not _wait(lambda: not gate.in_flight, timeout_s + 1):
                 break
             done += 1
