@@ -51,3 +51,15 @@ class Interrupted(CapplanError):
     """The user ended the run; what was measured before is kept (exit 130)."""
 
     exit_code = ExitCode.INTERRUPTED
+
+
+class NotMet(CapplanError):
+    """The answer is no: the SLA, the capacity or the budget cannot be met (exit 3)."""
+
+    exit_code = ExitCode.FAILED
+
+
+class Inconclusive(CapplanError):
+    """There is no answer that could be trusted (exit 5)."""
+
+    exit_code = ExitCode.INCONCLUSIVE

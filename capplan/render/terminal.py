@@ -245,7 +245,7 @@ def _options(options: Iterable[Option]) -> Group:
                     f"{option.servers} = {option.multiple:.3g}x",
                     format_money(option.cost),
                     format_share(option.overload_probability),
-                    format_share(option.zone_loss_probability),
+                    _risk(option.zone_loss_probability),
                     format_count(round(option.expected_lost_visits)),
                     "chosen" if option.chosen else option.excuse,
                 )
@@ -253,6 +253,10 @@ def _options(options: Iterable[Option]) -> Group:
             ],
         ),
     )
+
+
+def _risk(probability: float | None) -> str:
+    return "-" if probability is None else format_share(probability)
 
 
 def _ceilings(result: Recommendation) -> Group | None:

@@ -80,7 +80,8 @@ class Trial(Frozen):
     ``rate_rps`` is what was asked, in requests/s of the mix; ``arrivals_per_s`` the same in
     arrivals of the unit (tasks or visits). ``achieved_rps`` and ``served_rps`` are what was sent
     and what was answered with success. ``duration_s`` was held, of which the first ``warmup_s`` do
-    not count; ``planned_s`` is what would have counted had the trial not ended early. ``errors`` are the five most frequent failures.
+    not count; ``planned_s`` is what would have counted had the trial not ended early.
+    ``errors`` are the five most frequent failures.
     """
 
     purpose: Literal["probe", "bisect", "refine", "confirm"]

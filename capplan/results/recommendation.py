@@ -13,9 +13,9 @@ from capplan.results.base import Frozen, Result
 class Option(Frozen):
     """One server count, what it costs and what it risks.
 
-    ``multiple`` is of today's servers; ``fleet_rps`` the median of what the fleet
-    sustains; ``cost`` and ``expected_lost_value`` are in US dollars;
-    ``zone_loss_probability`` the overload probability with one zone lost; ``excuse`` says why the
+    ``multiple`` is of today's servers; ``fleet_rps`` the median of what the fleet sustains;
+    ``cost`` and ``expected_lost_value`` are in US dollars; ``zone_loss_probability`` is the
+    overload probability with one zone lost, null when there is only one; ``excuse`` says why the
     option was not chosen.
     """
 
@@ -24,7 +24,7 @@ class Option(Frozen):
     cost: float
     fleet_rps: float
     overload_probability: float
-    zone_loss_probability: float
+    zone_loss_probability: float | None
     expected_lost_visits: float
     expected_lost_value: float | None
     chosen: bool

@@ -1,0 +1,43 @@
+"""A verdict as JUnit XML, which every CI system can show.
+
+An inconclusive check becomes an ``error``: a runner must not show it as green.
+"""
+
+from __future__ import annotations
+
+import re
+from xml.etree import ElementTree
+
+from capplan.results.verdict import Verdict
+
+_NOT_XML = re.compile("[^\t\n\r\u0020-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
+_ELEMENT = {"fail": "failure", "inconclusive": "error"}
+
+
+def junit(verdict: Verdict) -> str:
+    """Return one test suite with one test case per check."""
+    outcomes = [check.outcome for check in verdict.checks]
+    suite = ElementTree.Element(
+        "testsuite",
+        name=_clean(f"capplan gate {verdict.plan.name}"),
+        tests=str(len(outcomes)),
+        failures=str(outcomes.count("fail")),
+        errors=str(outcomes.count("inconclusive")),
+        timestamp=verdict.made_at.isoformat(),
+    )
+    for check in verdict.checks:
+        case = ElementTree.SubElement(
+            suite, "testcase", classname="capplan.gate", name=_clean(check.name)
+        )
+        if check.outcome == "pass":
+            ElementTree.SubElement(case, "system-out").text = _clean(check.message)
+        else:
+            ElementTree.SubElement(case, _ELEMENT[check.outcome], message=_clean(check.message))
+    ElementTree.indent(suite)
+    text = ElementTree.tostring(suite, encoding="unicode")
+    return f'<?xml version="1.0" encoding="UTF-8"?>\n{text}\n'
+
+
+def _clean(text: str) -> str:
+    """Replace characters that XML cannot hold, such as control characters in a plan's names."""
+    return _NOT_XML.sub("\ufffd", text)
