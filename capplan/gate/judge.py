@@ -40,7 +40,7 @@ def judge(plan: Plan, demand: Demand, capacity: Capacity | None, provenance: Pro
         checks = [_check("capacity", "inconclusive", error.message)]
     else:
         limits, ceiling_notes = ceilings(plan, demand, found.peaks_rps)
-        checks = [_sla(capacity, found), *_risks(found, planned), *_quota(plan, planned)]
+        checks = [*_risks(found, planned), _sla(capacity, found), *_quota(plan, planned)]
         checks += [
             _compared(
                 f"ceiling: {limit.name}",

@@ -121,7 +121,7 @@ class Decider:
 
 
 def counts(plan: Plan, chosen: int, asked: int | None) -> list[int]:
-    """Return the counts worth showing: multiples of today, the plan's, and those around the choice."""
+    """Return the counts worth showing: multiples of today, the plan's, those around the choice."""
     step = max(1, round(chosen * 0.1))
     wanted = {multiple * plan.servers.today for multiple in MULTIPLES}
     wanted |= {chosen - 2 * step, chosen - step, chosen, chosen + step, chosen + 2 * step}
