@@ -1,8 +1,8 @@
 """What the load test and its child process say to each other, as JSON lines on one socket.
 
 Parent to child: one ``WorkerConfig``, then commands ``{"do": "check" | "trial" | "end" | "quit"}``.
-Child to parent: ``{"is": "ready" | "refused" | "rows" | "progress" | "done" |
-"checking" | "checked"}``.
+Child to parent: ``{"is": "ready" | "refused" | "checking" | "checked" | "rows" | "progress" |
+"done"}``.
 This module is imported on both sides and must stay light.
 """
 
@@ -19,6 +19,9 @@ SUCCESS, FAILURE, TIMEOUT = 0, 1, 2
 
 NOT_STARTED = "(not started)"
 """The endpoint of an arrival for which no user became free in time."""
+
+TASK_FAILED = "(task failed)"
+"""The endpoint of an arrival whose task raised before any of its requests was reported."""
 
 
 @dataclass(frozen=True, slots=True)

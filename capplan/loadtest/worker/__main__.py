@@ -44,6 +44,7 @@ def main() -> None:
     gate.install()
     recorder = Recorder(config.timeout_s)
     script.environment.events.request.add_listener(recorder.on_request)
+    gate.task_failed = recorder.on_task_failed
     pool = Pool(script, gate)
     classes = {cls.__name__: float(cls.weight) for cls in script.classes}
     link.send({"is": "ready", "classes": classes, "notes": script.notes})

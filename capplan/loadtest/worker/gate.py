@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import random
 from collections import deque
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from time import perf_counter
 from typing import Any
@@ -21,12 +22,26 @@ from typing import Any
 import gevent
 from gevent.hub import Waiter
 from locust import User
-from locust.exception import StopUser
+from locust.exception import (
+    InterruptTaskSet,
+    RescheduleTask,
+    RescheduleTaskImmediately,
+    StopTest,
+    StopUser,
+)
 from locust.user.task import (
     LOCUST_STATE_RUNNING,
     LOCUST_STATE_STOPPING,
     LOCUST_STATE_WAITING,
     TaskSet,
+)
+
+_SIGNALS = (
+    InterruptTaskSet,
+    RescheduleTask,
+    RescheduleTaskImmediately,
+    StopTest,
+    StopUser,
 )
 
 
@@ -81,6 +96,8 @@ class Gate:
         self.issued = 0
         self.starved = 0
         self.lateness_s: list[float] = []
+        self.task_failed: Callable[[Ticket, Exception], None] = lambda ticket, error: None
+        """Called when a task raises something that is not one of Locust's own signals."""
 
     def reset(self) -> None:
         """Forget the counts of the last trial."""
@@ -171,6 +188,11 @@ class Gate:
             _work_on(ticket)
             try:
                 execute(taskset)
+            except _SIGNALS:
+                raise
+            except Exception as error:
+                self.task_failed(ticket, error)
+                raise
             finally:
                 _work_on(None)
                 user._capplan_ticket = None

@@ -14,7 +14,15 @@ from typing import Any
 from gevent import Timeout
 from requests.exceptions import Timeout as RequestTimeout
 
-from capplan.loadtest.protocol import COLUMNS, FAILURE, NOT_STARTED, SUCCESS, TIMEOUT, pack
+from capplan.loadtest.protocol import (
+    COLUMNS,
+    FAILURE,
+    NOT_STARTED,
+    SUCCESS,
+    TASK_FAILED,
+    TIMEOUT,
+    pack,
+)
 from capplan.loadtest.worker.gate import Ticket, current_ticket
 
 MAX_ENDPOINTS = 500
@@ -33,12 +41,15 @@ class Recorder:
         self.outside = 0
         self.errors: dict[str, int] = {}
 
+    def reset(self) -> None:
+        """Forget what was counted for the last trial."""
+        self.outside = 0
+        self.errors = {}
+
     def open(self, trial: int, start: float) -> None:
         """Begin to record a trial that starts at ``start`` on the performance counter."""
         self._trial, self._start = trial, start
         self._columns = self._empty()
-        self.outside = 0
-        self.errors = {}
 
     def on_request(
         self,
@@ -59,15 +70,28 @@ class Recorder:
         else:
             late = latency_s >= self._timeout_s * 0.999
             ending = TIMEOUT if late or isinstance(exception, Timeout | RequestTimeout) else FAILURE
-            reason = f"{request_type} {name}: {exception}"[:300]
-            if reason in self.errors or len(self.errors) < MAX_ENDPOINTS:
-                self.errors[reason] = self.errors.get(reason, 0) + 1
+            self._count_error(f"{request_type} {name}: {exception}")
         if ticket.fresh:
             ticket.fresh = False
             intended, lateness_s = ticket.intended, ticket.started - ticket.intended
         else:
             intended, lateness_s = perf_counter() - latency_s, 0.0
         self._add(intended - self._start, latency_s, lateness_s, f"{request_type} {name}", ending)
+
+    def on_task_failed(self, ticket: Ticket, error: Exception) -> None:
+        """Record that a task raised.
+
+        Locust reports no request whose ``with`` block raises, as a script does that meets an error
+        page where it looks for JSON: such an arrival has failed, and must not be missing.
+        """
+        if ticket.trial != self._trial:
+            return
+        self._count_error(f"{TASK_FAILED}: {type(error).__name__}: {error}")
+        if ticket.fresh:
+            ticket.fresh = False
+            intended_s, late_s = ticket.intended - self._start, ticket.started - ticket.intended
+            latency_s = perf_counter() - ticket.started
+            self._add(intended_s, latency_s, late_s, TASK_FAILED, FAILURE)
 
     def on_dropped(self, ticket: Ticket) -> None:
         """Record an arrival that no user could serve in time, or that never ended."""
@@ -80,6 +104,11 @@ class Recorder:
             return None
         columns, self._columns = self._columns, self._empty()
         return {"columns": pack(columns), "endpoints": list(self._names)}
+
+    def _count_error(self, text: str) -> None:
+        reason = text[:300]
+        if reason in self.errors or len(self.errors) < MAX_ENDPOINTS:
+            self.errors[reason] = self.errors.get(reason, 0) + 1
 
     def _add(self, intended_s: float, latency_s: float, late_s: float, name: str, end: int) -> None:
         index = self._names.get(name)

@@ -36,6 +36,7 @@ class TrialRun:
     def run(self) -> None:
         """Run the trial to its end, drained, and send ``done``."""
         self._gate.reset()
+        self._recorder.reset()
         ready = self._pool.grow_to(self.spec.users, settle_s=self._timeout_s)
         cpu, wall = time.process_time(), perf_counter()
         self._start = perf_counter() + 0.05
