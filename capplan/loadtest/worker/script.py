@@ -42,6 +42,8 @@ class Script:
                 self.notes.append(
                     f"fixed_count of {cls.__name__} is ignored: arrivals are drawn by weight"
                 )
+        if not any(cls.weight > 0 for cls in self.classes):
+            raise ScriptRefused("no user class has a weight above zero")
         self.environment._filter_tasks_by_tags()
         for cls in self.classes:
             if not cls.tasks:
