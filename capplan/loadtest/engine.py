@@ -28,6 +28,16 @@ START_TIMEOUT_S = 30.0
 SILENCE_S = 15.0
 """A child that says nothing for so long is stuck in a task that never gives control back."""
 
+# not "-m": that looks for every module in the working directory first, where a shop may well have
+# a locust.py or a calendar.py of its own
+_WORKER = """
+import sys
+sys.path.append(sys.argv[1])
+from capplan.loadtest.worker.__main__ import main
+main()
+"""
+_HOME = Path(__file__).parents[2]
+
 
 @dataclass(frozen=True, slots=True)
 class Ready:
@@ -62,7 +72,7 @@ class Engine:
     def __enter__(self) -> Engine:
         ours, theirs = socket.socketpair()
         self._socket = ours
-        command = [sys.executable, "-m", "capplan.loadtest.worker", str(theirs.fileno())]
+        command = [sys.executable, "-P", "-c", _WORKER, str(_HOME), str(theirs.fileno())]
         try:
             with self.log.open("wb") as log:
                 self._process = subprocess.Popen(

@@ -11,8 +11,8 @@ from capplan.loadtest.worker.link import Link
 
 
 def main() -> None:
-    """Serve the parent on the socket whose descriptor is the only argument."""
-    link = Link(int(sys.argv[1]))  # its thread has to start before Locust patches threads
+    """Serve the parent on the socket whose descriptor is the last argument."""
+    link = Link(int(sys.argv[-1]))  # its thread has to start before Locust patches threads
     config = WorkerConfig.from_json(link.first())
 
     import gevent
