@@ -23,7 +23,7 @@ def require_loadable(target: str, allowed_hosts: Collection[str]) -> None:
     port = url.port or {"http": 80, "https": 443}[url.scheme]
     try:
         addresses = {info[4][0] for info in socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)}
-    except OSError as error:
+    except (OSError, UnicodeError) as error:  # the latter for a name that no resolver takes
         raise SetupError(
             f"the target {target} cannot be found: {error}", "check service.target in the plan"
         ) from error
