@@ -1,18 +1,20 @@
 """Bounds on Locust's HTTP clients that a script does not set itself.
 
-A request without an answer by the timeout is a miss, and load goes only to hosts that were named.
-The bound covers the whole request, where the clients' own timeouts cover single reads.
+A request without an answer by the timeout is a miss, and load goes only to this machine and to
+hosts that were named, also where an answer redirects. The bound covers the whole request, where the
+clients' own timeouts cover single reads.
 """
 
 from __future__ import annotations
 
+import ipaddress
 from collections.abc import Callable
 from typing import Any
 from urllib.parse import urlsplit
 
 import gevent
 from locust.clients import HttpSession, ResponseContextManager
-from locust.contrib.fasthttp import FastHttpSession
+from locust.contrib.fasthttp import FastHttpSession, LocustUserAgent
 from requests.exceptions import ReadTimeout
 
 
@@ -28,19 +30,27 @@ def install(timeout_s: float, allowed: frozenset[str], refuse: Callable[[str], N
     """Bound both clients; ``refuse`` hears of a host that is not in ``allowed``."""
     requests_session: Any = HttpSession
     fast_session: Any = FastHttpSession
-    send, fast = requests_session._send_request_safe_mode, fast_session.request
+    fast_agent: Any = LocustUserAgent
+    safe_send, fast = requests_session._send_request_safe_mode, fast_session.request
+    send, urlopen = requests_session.send, fast_agent._urlopen
 
-    def check(url: str) -> None:
-        host = urlsplit(url).hostname or ""
-        if host not in allowed:
+    def check(host: str) -> None:
+        if host not in allowed and not _is_loopback(host):
             refuse(host)
             raise HostRefused(host)
 
+    def checked_send(session: Any, request: Any, **kwargs: Any) -> Any:
+        check(urlsplit(request.url).hostname or "")
+        return send(session, request, **kwargs)
+
+    def checked_urlopen(agent: Any, request: Any) -> Any:
+        check(request.url_split.host)
+        return urlopen(agent, request)
+
     def bounded_send(session: Any, method: Any, url: Any, **kwargs: Any) -> Any:
-        check(str(url))
         timer = gevent.Timeout.start_new(timeout_s)
         try:
-            return send(session, method, url, **kwargs)
+            return safe_send(session, method, url, **kwargs)
         except gevent.Timeout as expired:
             if expired is not timer:
                 raise
@@ -49,10 +59,18 @@ def install(timeout_s: float, allowed: frozenset[str], refuse: Callable[[str], N
             timer.close()
 
     def bounded_request(session: Any, method: str, url: str, *args: Any, **kwargs: Any) -> Any:
-        check(session._build_url(url))
         # this client turns a gevent.Timeout into a failed request by itself
         with gevent.Timeout(timeout_s):
             return fast(session, method, url, *args, **kwargs)
 
+    requests_session.send = checked_send
     requests_session._send_request_safe_mode = bounded_send
+    fast_agent._urlopen = checked_urlopen
     fast_session.request = bounded_request
+
+
+def _is_loopback(host: str) -> bool:
+    try:
+        return host == "localhost" or ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return False
