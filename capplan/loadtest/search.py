@@ -158,7 +158,7 @@ def decide(seen: Sequence[Observation], settings: Settings, spent_s: float) -> N
     if not failed:
         return _go_up(valid, settings, left_s)
     if not passed:
-        return _go_down(min(failed), settings, left_s)
+        return _go_down(valid, settings, left_s)
     return _narrow(seen, valid, settings, left_s)
 
 
@@ -198,12 +198,15 @@ def _go_up(valid: Sequence[Observation], settings: Settings, left_s: float) -> N
     return Next(rate, settings.probe_s, "probe")
 
 
-def _go_down(lowest: float, settings: Settings, left_s: float) -> Next | Stop:
+def _go_down(valid: Sequence[Observation], settings: Settings, left_s: float) -> Next | Stop:
+    lowest = min(o.rate for o in valid if o.failed)
     if lowest <= LOWEST_RATE:
         return Stop("below_sla", Bounds(high=lowest), "the SLA was missed at the lowest rate")
     if left_s < settings.probe_s:
         return Stop("inconclusive", Bounds(high=lowest), "the time budget ended before a rate held")
-    rate = max(LOWEST_RATE, lowest / SHRINK)
+    everything = all(any(m.limit_s is None and m.share > 0.99 for m in o.misses) for o in valid)
+    # where every request fails, no load in between tells more than the lowest
+    rate = LOWEST_RATE if everything else max(LOWEST_RATE, lowest / SHRINK)
     return Next(rate, min(10.0, max(settings.probe_s, 20 / rate)), "probe")
 
 
