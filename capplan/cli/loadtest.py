@@ -21,8 +21,8 @@ from capplan.errors import ExitCode
 EPILOG = examples(
     "capplan loadtest sale.yaml",
     "capplan loadtest sale.yaml --check",
-    "capplan loadtest sale.yaml --target http://127.0.0.1:8899 --locustfile locustfile.py",
-    "capplan loadtest sale.yaml --sla 'p95<300ms, failures<1%' --max-rate 500 --time-budget 60s",
+    "capplan loadtest sale.yaml --target http://127.0.0.1:8899 --time-budget 60s",
+    "capplan loadtest sale.yaml --sla 'p95<300ms, failures<1%' --max-rate 500",
 )
 
 

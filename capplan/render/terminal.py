@@ -225,27 +225,34 @@ def _trials(trials: Iterable[Trial]) -> Group:
 
 
 def _recommendation_headline(result: Recommendation) -> str:
-    chosen = next(option for option in result.options if option.servers == result.servers)
-    stakes = (
-        f"overload risk {format_share(chosen.overload_probability)} at {format_money(chosen.cost)}"
-    )
+    by_count = {option.servers: option for option in result.options}
+    best = f"{result.servers}: {_stakes(by_count[result.servers])}."
+    if result.asked is not None and result.asked != result.servers:
+        asked = f"{result.asked} servers: {_stakes(by_count[result.asked])}."
+        return f"{asked} {'The recommendation is' if result.feasible else 'The best is'} {best}"
     if not result.feasible:
-        return f"No server count meets the policy; the best is {result.servers}: {stakes}."
+        return f"No server count meets the policy; the best is {best}"
     by = f" by {_clock(result.schedule[0].at)}" if result.schedule else ""
-    return f"Start {result.servers} servers{by}: {stakes}."
+    return f"Start {result.servers} servers{by}: {_stakes(by_count[result.servers])}."
 
 
-def _options(options: Iterable[Option]) -> Group:
+def _stakes(option: Option) -> str:
+    risk = format_share(option.overload_probability)
+    return f"overload risk {risk} at {format_money(option.cost)}"
+
+
+def _options(options: Sequence[Option]) -> Group:
+    zones = any(option.zone_loss_probability is not None for option in options)
     return titled(
         "Options, as multiples of today's servers",
         table(
-            ("servers", "cost", "overload", "zone lost", "lost visits", "<why not"),
+            ("servers", "cost", "overload", *["zone lost"] * zones, "lost visits", "<why not"),
             [
                 (
                     f"{option.servers} = {option.multiple:.3g}x",
                     format_money(option.cost),
                     format_share(option.overload_probability),
-                    _risk(option.zone_loss_probability),
+                    *[_risk(option.zone_loss_probability)] * zones,
                     format_count(round(option.expected_lost_visits)),
                     "chosen" if option.chosen else option.excuse,
                 )

@@ -168,16 +168,19 @@ def option(servers: int, *, chosen: bool = False, excuse: str = "") -> Option:
     )
 
 
+OPTIONS = (
+    option(6, excuse="overload risk 3.3% is more than the 1% of the policy"),
+    option(24, chosen=True),
+    option(60, excuse="costs $18 more for a risk that is small already"),
+)
+
+
 def recommendation(**changes: Any) -> Recommendation:
     fields: dict[str, Any] = {
         **origin(),
         "servers": 24,
         "feasible": True,
-        "options": (
-            option(6, excuse="overload risk 3.3% is more than the 1% of the policy"),
-            option(24, chosen=True),
-            option(60, excuse="costs $18 more for a risk that is small already"),
-        ),
+        "options": OPTIONS,
         "schedule": (
             Step(at=START - timedelta(minutes=18), servers=24, why="boot 4 min, warm-up 2 min"),
             Step(at=START + timedelta(hours=2), servers=6, why="back to today's fleet"),
@@ -329,6 +332,21 @@ def test_a_percentile_among_unanswered_requests_is_shown_as_unbounded() -> None:
 def test_a_rejected_option_shows_its_excuse() -> None:
     shown = " ".join(text(terminal.recommendation(recommendation(), "p"), 120).split())
     assert "6 = 1x $3.00 3.3% 5% 150 overload risk 3.3% is more than the 1%" in shown
+
+
+def test_a_count_that_was_asked_for_is_answered_first() -> None:
+    shown = text(terminal.recommendation(recommendation(asked=6), "p"))
+    assert shown.splitlines()[0] == (
+        "6 servers: overload risk 3.3% at $3.00. "
+        "The recommendation is 24: overload risk 0.83% at $12.00."
+    )
+
+
+def test_the_loss_of_a_zone_is_shown_only_where_there_are_zones() -> None:
+    assert "zone lost" in text(terminal.recommendation(recommendation(), "p"))
+    options = [o.model_copy(update={"zone_loss_probability": None}) for o in OPTIONS]
+    alone = recommendation(options=tuple(options))
+    assert "zone lost" not in text(terminal.recommendation(alone, "p"))
 
 
 def test_an_assumed_capacity_leads_to_the_load_test() -> None:

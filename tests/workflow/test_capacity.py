@@ -75,7 +75,7 @@ def test_a_measurement_of_this_plan_is_used(tmp_path: Path) -> None:
 def test_a_changed_comment_or_channel_does_not_outdate_a_measurement(tmp_path: Path) -> None:
     plan = written_plan(tmp_path)
     capacity = measure(plan)
-    plan.write_text(PLAN.replace("400k", "900k # many").replace("300 ms", "0.3 s"))
+    plan.write_text("# comment\n" + PLAN.replace("400k", "900k").replace("300 ms", "0.3 s"))
     assert current(plan) == capacity
 
 

@@ -88,5 +88,5 @@ def test_an_estimate_of_another_version_is_made_anew(tmp_path: Path) -> None:
     write_result(tmp_path / "sale.capplan" / "demand.json", old)
     _, notes = current(plan)
     assert notes == [
-        "recomputed: the traffic was estimated anew: capplan (was 0.0.1) changed since"
+        "recomputed: the traffic was estimated anew: it was made by capplan 0.0.1"
     ]
