@@ -142,7 +142,7 @@ class _Run:
             FIRST_RATE / max(self.per_arrival, 1.0),
             None if maximum is None else maximum / self.per_arrival,
         )
-        return search.decide([_observation(t) for t in self.trials], settings, self.spent_s)
+        return search.decide([observation(t) for t in self.trials], settings, self.spent_s)
 
     def trial(self, engine: Engine, step: Next) -> None:
         """Run one trial and judge it."""
@@ -201,7 +201,7 @@ class _Run:
         ]
 
     def _bounds_rps(self, bounds: Bounds | None = None) -> Bounds:
-        known = bounds or search.known_bounds([_observation(t) for t in self.trials])
+        known = bounds or search.known_bounds([observation(t) for t in self.trials])
         low, mid, high = (
             None if rate is None else rate * self.per_arrival
             for rate in (known.low, known.mid, known.high)
@@ -237,7 +237,8 @@ class _Run:
         return f"{stop.reason}: {text}" if stop.reason else text
 
 
-def _observation(trial: Trial) -> Observation:
+def observation(trial: Trial) -> Observation:
+    """Return a trial as the search sees it."""
     return Observation(
         rate=trial.arrivals_per_s,
         measured_s=trial.planned_s if trial.ended_early else trial.duration_s - trial.warmup_s,
