@@ -15,7 +15,7 @@ are part of the likelihood, or the interval would be too narrow.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
 import numpy as np
@@ -32,6 +32,7 @@ _LINE_ERROR = 0.25  # the line's own error, as a part of the distance in log sha
 _SHORT_TRIAL_ERROR = 0.7  # a probe starts empty and may end before a queue has built up
 _HOST_NOISE = 0.015  # relative sd of a machine's speed that more trials do not average out
 _STEEPNESS_SPREAD = 0.5  # sd of log steepness around what the heavy-traffic limit suggests
+_AT_LIMIT = 0.98  # the limit moves a little, as the requests per arrival are better known
 _FULL = 0.98  # the largest share that the line may reach
 _BRACKETED = 1.25  # bisect until the lowest failed rate is this close to the highest that passed
 _NARROW = 1.12  # high/low at which the search stops before its budget is spent
@@ -149,6 +150,13 @@ def relaxation_time_s(rate: float, sustained: float, limit_s: float, allowed: fl
 def decide(seen: Sequence[Observation], settings: Settings, spent_s: float) -> Next | Stop:
     """Choose the next trial, or stop; ``spent_s`` is the load time so far."""
     left_s = settings.time_budget_s - spent_s
+    step = _choose(seen, settings, left_s)
+    if isinstance(step, Next):
+        step = replace(step, duration_s=min(step.duration_s, left_s))
+    return step
+
+
+def _choose(seen: Sequence[Observation], settings: Settings, left_s: float) -> Next | Stop:
     valid = [o for o in seen if o.passed is not None]
     ceiling = _generator_ceiling(seen)
     if ceiling is not None and not any(o.failed for o in valid):
@@ -181,20 +189,22 @@ def _generator_ceiling(seen: Sequence[Observation]) -> float | None:
 
 
 def _go_up(valid: Sequence[Observation], settings: Settings, left_s: float) -> Next | Stop:
-    top = max((o.rate for o in valid), default=None)
-    limit = settings.max_rate
-    if top is None:
-        rate = settings.first_rate if limit is None else min(settings.first_rate, limit)
+    limit = np.inf if settings.max_rate is None else settings.max_rate
+    at_limit = [o for o in valid if o.rate >= _AT_LIMIT * limit]
+    held_s = max((o.measured_s for o in at_limit if o.passed), default=0.0)
+    if held_s >= settings.refine_s * 0.7:
+        return Stop("not_reached", known_bounds(valid), "the SLA still held at the highest rate")
+    if left_s < settings.probe_s:
+        return Stop(
+            "inconclusive", known_bounds(valid), "the time budget ended before a rate failed"
+        )
+    if not valid:
+        rate = min(settings.first_rate, limit)
         # enough arrivals to learn how many requests one of them makes
         return Next(rate, min(5.0, max(settings.probe_s, 40 / rate)), "probe")
-    if limit is not None and top >= limit:
-        longest = max(o.measured_s for o in valid if o.rate >= limit)
-        if longest >= settings.refine_s * 0.7 or left_s < settings.probe_s:
-            return Stop("not_reached", Bounds(low=top), "the SLA still held at the highest rate")
+    if at_limit:
         return Next(limit, settings.refine_s, "confirm")
-    if left_s < settings.probe_s:
-        return Stop("inconclusive", Bounds(low=top), "the time budget ended before a rate failed")
-    rate = top * GROW if limit is None else min(top * GROW, limit)
+    rate = min(max(o.rate for o in valid) * GROW, limit)
     return Next(rate, settings.probe_s, "probe")
 
 
@@ -220,6 +230,7 @@ def _narrow(
     low, mid, high = _interval(posterior(valid))
     if settings.max_rate is not None:
         mid = min(mid, settings.max_rate)
+        low = min(low, mid)
     narrow = high / low <= _NARROW
     confirmed = any(o.purpose == "confirm" and low <= o.rate <= high for o in valid)
     if left_s < settings.probe_s + 1 or (confirmed and (narrow or left_s < settings.refine_s)):
