@@ -108,3 +108,27 @@ def test_the_smallest_script_asks_for_the_front_page_and_nothing_else() -> None:
         stats = run_locust(url, ROOT / "locustfiles/single.py", "-t", "1s")
     assert set(stats) == {"GET /"}
     assert failures(stats) == 0
+
+
+def test_the_books_balance_after_a_load_test(tmp_path: Path) -> None:
+    plan = tmp_path / "sale.yaml"
+    plan.write_text(
+        "sale: {start: 2026-11-27T12:00:00+01:00, duration: 2 h}\n"
+        "audience: [{channel: email, reach: 40k, visits: 2%, arrive: within 1 h}]\n"
+        "visit: {requests: 20 to 60}\n"
+    )
+    with running_shop() as url:
+        command = [sys.executable, "-m", "capplan", "loadtest", str(plan), "--target", url]
+        command += ["--locustfile", str(ROOT / "locustfiles" / "shop.py"), "--time-budget", "20s"]
+        done = subprocess.run(
+            [*command, "--json"], cwd=ROOT, capture_output=True, text=True, timeout=90
+        )
+        after = books(url)
+    assert done.returncode in (0, 5), done.stderr
+    result = json.loads(done.stdout)
+    served = sum(trial["successes"] for trial in result["trials"])
+    assert served > 500
+    assert {"GET /products", "GET /product/[id]", "POST /checkout"} <= set(result["mix"])
+    assert after["orders"] > 0
+    assert after["units_reserved"] == 0
+    assert after["units_sold"] + after["remaining_stock"] == after["initial_stock"]
