@@ -27,13 +27,17 @@ def demo(
     account and no network.
     """
     from capplan import workflow
+    from capplan.cli.interrupt import sigterm_as_interrupt
+    from capplan.cli.live import Display
     from capplan.cli.output import named, say
     from capplan.render import demo as render
 
-    with workflow.demo(folder, seed) as show:
-        plan = named(show.plan)
-        say(render.opening(show.url, plan))
-        for step in show.steps:
+    with sigterm_as_interrupt(), workflow.demo(folder, seed) as prepared:
+        plan = named(prepared.plan)
+        say(render.opening(prepared.url, plan))
+        for step in prepared.steps:
             say(render.command(step.command))
-            say(render.outcome(step.run(), plan, show.truth))
+            with Display() as display:
+                result = step.run(display)
+            say(render.outcome(result, plan, prepared.truth))
     say(render.closing(f"{folder}/"))

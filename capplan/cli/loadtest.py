@@ -66,9 +66,11 @@ def loadtest(
     from capplan.render import terminal
     from capplan.render.checked import checked
     from capplan.units import parse_duration
-    from capplan.workflow import loadtest as workflow
+    from capplan.workflow.loadtest import Overrides, all_well, checked_json
+    from capplan.workflow.loadtest import check as dry_run
+    from capplan.workflow.loadtest import loadtest as measure
 
-    overrides = workflow.Overrides(
+    overrides = Overrides(
         target=target,
         locustfile=locustfile,
         sla=None if sla is None else read("--sla", sla, parse_sla),
@@ -77,14 +79,14 @@ def loadtest(
     )
     check_output(output)
     if check:
-        visits = workflow.check(plan, overrides=overrides)
+        visits = dry_run(plan, overrides=overrides)
         if as_json:
-            write(workflow.checked_json(visits))
+            write(checked_json(visits))
         else:
             say(checked(visits, named(plan)))
-        return ExitCode.OK if workflow.all_well(visits) else ExitCode.FAILED
+        return ExitCode.OK if all_well(visits) else ExitCode.FAILED
     with sigterm_as_interrupt(), Display() as display:
-        result = workflow.loadtest(
+        result = measure(
             plan,
             overrides=overrides,
             seed=seed,

@@ -17,8 +17,7 @@ def opening(url: str, plan: str) -> RenderableType:
     """Say what was set up."""
     return answer(
         "The way from a plan to a decision, in four commands.",
-        Text(f"{plan} describes a small sale. {url} is a small server, started for this."),
-        Text(""),
+        Text(f"{plan} describes a sale. {url} is a small server, started for this.\n"),
     )
 
 

@@ -33,6 +33,8 @@ _METHODS = {
     "multiple": "from usual orders, top down",
     "combined": "both, with equal weight",
 }
+_ANSWERED = ("measured", "not_reached")
+_MOST_INPUTS = 5  # the first ones say where to look; all are in the JSON
 _COLOURS = {"pass": "bold green", "fail": "bold red", "inconclusive": "bold yellow"}
 
 
@@ -71,7 +73,7 @@ def capacity(result: Capacity, plan: str) -> RenderableType:
         _capacity_headline(result),
         _trials(result.trials) if result.trials else None,
         notes(result.notes),
-        next_step("capplan recommend", plan) if result.verdict == "measured" else None,
+        next_step("capplan recommend", plan) if result.verdict in _ANSWERED else None,
     )
 
 
@@ -171,7 +173,7 @@ def _sensitivity(result: Demand) -> Group | None:
             ("", "share", "<"),
             [
                 (entry.input, format_share(entry.share), Bar(entry.share / largest))
-                for entry in result.sensitivity
+                for entry in result.sensitivity[:_MOST_INPUTS]
             ],
         ),
     )
@@ -191,15 +193,14 @@ def _stress(result: Demand) -> Group | None:
 
 def _capacity_headline(result: Capacity) -> str:
     known = result.sustained_rps
-    if result.verdict == "measured" and known.low is not None and known.high is not None:
-        return (
-            f"One server sustains {_span(known.low, known.high)} rps (SLA {result.identity.sla})."
-        )
+    span = None if known.low is None or known.high is None else _span(known.low, known.high)
+    if result.verdict == "measured" and span:
+        return f"One server sustains {span} rps (SLA {result.identity.sla})."
     return {
         "measured": f"One server was measured: {result.reason}",
         "not_reached": f"The limit of one server was not reached: {result.reason}",
         "below_sla": f"One server misses the SLA at any load: {result.reason}",
-        "inconclusive": f"No answer that can be trusted: {result.reason}",
+        "inconclusive": f"Inconclusive{f', {span} rps so far' if span else ''}: {result.reason}",
     }[result.verdict]
 
 
@@ -244,12 +245,12 @@ def _stakes(option: Option) -> str:
 def _options(options: Sequence[Option]) -> Group:
     zones = any(option.zone_loss_probability is not None for option in options)
     return titled(
-        "Options, as multiples of today's servers",
+        "Options: multiples of today's servers, probability of overload, visits lost",
         table(
-            ("servers", "cost", "overload", *["zone lost"] * zones, "lost visits", "<why not"),
+            ("servers", "cost", "overload", *["zone lost"] * zones, "lost", "<why not"),
             [
                 (
-                    f"{option.servers} = {option.multiple:.3g}x",
+                    f"{option.servers} = {round(option.multiple, 1):g}x",
                     format_money(option.cost),
                     format_share(option.overload_probability),
                     *[_risk(option.zone_loss_probability)] * zones,

@@ -2,11 +2,12 @@
 
 A notebook does what the command line does::
 
-    from capplan.workflow import estimate, gate, recommend
+    from capplan.workflow import Overrides, estimate, gate, loadtest, recommend
 
-    demand = estimate("sale.yaml")
-    demand.peak_rps.p95
+    estimate("sale.yaml").peak_rps.p95
+    loadtest("sale.yaml", overrides=Overrides(time_budget_s=60)).sustained_rps
     recommend("sale.yaml", servers=18).options
+    gate("sale.yaml").verdict
 
 Each function reads the plan and the results of earlier commands, checks that they still belong to
 the plan, writes its own result beside the plan, and returns it. What a user can cause is raised as
@@ -17,6 +18,7 @@ from capplan.workflow.demand import estimate
 from capplan.workflow.demo import demo
 from capplan.workflow.gate import gate
 from capplan.workflow.init import init
+from capplan.workflow.loadtest import Overrides, loadtest
 from capplan.workflow.recommend import recommend
 
-__all__ = ["demo", "estimate", "gate", "init", "recommend"]
+__all__ = ["Overrides", "demo", "estimate", "gate", "init", "loadtest", "recommend"]

@@ -5,7 +5,6 @@ from __future__ import annotations
 from pathlib import Path
 
 from capplan import __version__
-from capplan.estimate import estimate as compute
 from capplan.plan.load import PlanFile
 from capplan.results.base import Note
 from capplan.results.demand import Demand
@@ -51,6 +50,8 @@ def current_demand(plan_file: PlanFile, shelf: Shelf, seed: int) -> tuple[Demand
 
 
 def _estimate(plan_file: PlanFile, shelf: Shelf, draws: int, seed: int) -> Demand:
+    from capplan.estimate import estimate as compute  # loads scipy, which takes its time
+
     demand = compute(plan_file.plan, provenance(plan_file, sections.DEMAND, seed), draws)
     shelf.keep(demand)
     return demand

@@ -8,8 +8,11 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from importlib import resources
 from pathlib import Path
+from typing import Protocol
 
 from capplan.errors import UsageError
+from capplan.loadtest.measure import Measurement
+from capplan.loadtest.progress import Progress
 from capplan.model.service_time import Exponential
 from capplan.plan.load import load_plan
 from capplan.refserver import RefServer, RefServerConfig, Theory, theory
@@ -18,6 +21,7 @@ from capplan.results.store import write_text
 from capplan.workflow.demand import estimate
 from capplan.workflow.gate import gate
 from capplan.workflow.init import next_friday_noon
+from capplan.workflow.loadtest import Overrides, loadtest
 from capplan.workflow.recommend import recommend
 from capplan.workflow.shelf import shown
 
@@ -27,12 +31,22 @@ _SERVER = RefServerConfig(slots=4, service=Exponential(0.02), lifetime_s=300.0)
 _TIME_BUDGET_S = 60.0
 
 
+class Watcher(Protocol):
+    """Who hears of a load test while it runs."""
+
+    def show(self, progress: Progress) -> None:
+        """Hear of progress, a few times a second."""
+
+    def trial_done(self, measured: Measurement) -> None:
+        """Hear of what is known after each trial."""
+
+
 @dataclass(frozen=True, slots=True)
 class Step:
     """One command of the demo; ``run`` does what the command line would do."""
 
     command: str
-    run: Callable[[], Result]
+    run: Callable[[Watcher], Result]
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,9 +75,19 @@ def demo(folder: Path, seed: int = 1) -> Iterator[Demo]:
             url=server.url,
             truth=theory(_SERVER, load_plan(plan).plan.service.sla),
             steps=(
-                Step(f"capplan estimate {name}", lambda: estimate(plan, seed=seed)),
-                Step(f"capplan recommend {name}", lambda: recommend(plan, seed=seed)),
-                Step(f"capplan gate {name}", lambda: gate(plan, seed=seed)),
+                Step(f"capplan estimate {name}", lambda watcher: estimate(plan, seed=seed)),
+                Step(
+                    f"capplan loadtest {name} --time-budget {_TIME_BUDGET_S:.0f}s",
+                    lambda watcher: loadtest(
+                        plan,
+                        overrides=Overrides(time_budget_s=_TIME_BUDGET_S),
+                        seed=seed,
+                        show=watcher.show,
+                        trial_done=watcher.trial_done,
+                    ),
+                ),
+                Step(f"capplan recommend {name}", lambda watcher: recommend(plan, seed=seed)),
+                Step(f"capplan gate {name}", lambda watcher: gate(plan, seed=seed)),
             ),
         )
 
@@ -83,7 +107,7 @@ def _check_free(folder: Path, plan: Path) -> None:
 def _write(folder: Path, plan: Path, url: str) -> None:
     start = next_friday_noon((datetime.now(UTC) + _LEAD).date())
     text = _starter("demo.yaml").replace("START_OF_THE_SALE", start.isoformat())
-    write_text(plan, text.replace("TARGET", url))
+    write_text(plan, text.replace("TARGET", url).replace("PORT", url.rpartition(":")[2]))
     write_text(folder / "locustfile.py", _starter("locustfile.py"))
 
 

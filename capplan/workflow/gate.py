@@ -6,7 +6,6 @@ import os
 from pathlib import Path
 
 from capplan.errors import SetupError
-from capplan.gate import judge
 from capplan.render.junit import junit as as_junit
 from capplan.render.markdown import summary
 from capplan.results.store import check_writable, write_text
@@ -25,6 +24,8 @@ def gate(plan: Path | str, *, junit: Path | None = None, seed: int = 1) -> Verdi
     answer made from it. Writes a JUnit file when asked, and appends a summary to the file that
     ``GITHUB_STEP_SUMMARY`` names. Raises ``UsageError`` as ``recommend`` does.
     """
+    from capplan.gate import judge  # loads scipy, which takes its time
+
     if junit:
         check_writable(junit)
     plan_file, shelf = open_plan(plan)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from capplan.recommend import recommend as compute
 from capplan.results.recommendation import Recommendation
 from capplan.workflow import sections
 from capplan.workflow.capacity import current_capacity
@@ -20,6 +19,8 @@ def recommend(plan: Path | str, *, servers: int | None = None, seed: int = 1) ->
     done, or was done for another state of the plan. Raises ``UsageError`` for a plan with mistakes
     and for a measured capacity that no longer belongs to the plan.
     """
+    from capplan.recommend import recommend as compute  # loads scipy, which takes its time
+
     plan_file, shelf = open_plan(plan)
     measured = current_capacity(plan_file, shelf)
     traffic, notes = current_demand(plan_file, shelf, seed)

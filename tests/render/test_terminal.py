@@ -256,6 +256,10 @@ def text(shown: RenderableType, width: int = 80, encoding: str = "utf-8") -> str
             "One server misses the SLA at any load: all answers are 500",
         ),
         (
+            terminal.capacity(capacity(verdict="inconclusive", reason="too noisy"), "x"),
+            "Inconclusive, 372 to 401 rps so far: too noisy",
+        ),
+        (
             terminal.recommendation(recommendation(), "sale.yaml"),
             "Start 24 servers by 11:42: overload risk 0.83% at $12.00.",
         ),
