@@ -28,6 +28,7 @@ from capplan.results.capacity import (
 from capplan.units import format_duration, format_share
 
 BATCHES = 10
+_TOO_FEW = 5  # requests of which nothing can be said
 HOPELESS = 4.0
 MAX_LATENESS_S = 0.010
 MAX_GENERATOR_CPU = 0.80
@@ -179,13 +180,16 @@ def _batch_variance(missed: NDArray[np.bool_], intended_s: NDArray[np.float64]) 
     """Return the variance of the share of misses, by means of batches of equal time.
 
     Latencies near saturation are strongly correlated; the binomial variance would be far too
-    small. It is the floor here, with half a miss added so that no misses does not mean no doubt.
+    small. It is the floor here, with half a miss added so that no misses does not mean no doubt,
+    and all there is where the batches would be nearly empty.
     """
     count = len(missed)
-    if count < 2 * BATCHES:
+    if count < _TOO_FEW:
         return 0.25
     share = (missed.sum() + 0.5) / (count + 1)
     binomial = float(share * (1 - share) / count)
+    if count < 2 * BATCHES:
+        return binomial
     span = intended_s.max() - intended_s.min()
     batch = np.minimum(((intended_s - intended_s.min()) / max(span, 1e-9) * BATCHES), BATCHES - 1)
     sizes = np.bincount(batch.astype(int), minlength=BATCHES)

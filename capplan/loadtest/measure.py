@@ -246,6 +246,7 @@ def observation(trial: Trial) -> Observation:
         passed=None if trial.outcome == "invalid" else trial.outcome == "pass",
         at_least=trial.ended_early,
         misses=tuple(_misses(c, trial) for c in trial.criteria),
+        served=trial.successes > 0,
     )
 
 

@@ -59,6 +59,7 @@ class Observation:
 
     ``at_least``: the trial was ended early because it could no longer pass. Then ``measured_s`` is
     what was planned, and each share is a lower bound: the misses so far over all planned requests.
+    ``served`` is false when no request at all succeeded.
     """
 
     rate: float
@@ -67,6 +68,7 @@ class Observation:
     passed: bool | None
     at_least: bool
     misses: tuple[Misses, ...]
+    served: bool = True
 
     @property
     def failed(self) -> bool:
@@ -214,9 +216,9 @@ def _go_down(valid: Sequence[Observation], settings: Settings, left_s: float) ->
         return Stop("below_sla", Bounds(high=lowest), "the SLA was missed at the lowest rate")
     if left_s < settings.probe_s:
         return Stop("inconclusive", Bounds(high=lowest), "the time budget ended before a rate held")
-    everything = all(any(m.limit_s is None and m.share > 0.99 for m in o.misses) for o in valid)
     # where every request fails, no load in between tells more than the lowest
-    rate = LOWEST_RATE if everything else max(LOWEST_RATE, lowest / SHRINK)
+    served = any(o.served for o in valid)
+    rate = max(LOWEST_RATE, lowest / SHRINK) if served else LOWEST_RATE
     return Next(rate, min(10.0, max(settings.probe_s, 20 / rate)), "probe")
 
 

@@ -34,16 +34,16 @@ def trial(
     measured_s: float = 2.4,
     share: float | None = None,
     at_least: bool = False,
-    failing: float = 0.0,
+    served: bool = True,
 ) -> Observation:
     """A trial under p95 < 150 ms and failures < 1 %; unless said, a failed one failed clearly."""
     allowed, limit_s = P95_IN_150_MS
     if share is None:
-        share = 0.9 if passed is False and not failing else 0.001
+        share = 0.9 if passed is False else 0.001
     requests = max(rate * measured_s, 1.0)
     variance = 0.0 if at_least else max(share, 0.01) * (1 - share) / requests
-    misses = (Misses(allowed, share, variance, limit_s), Misses(0.01, failing, variance, None))
-    return Observation(rate, measured_s, purpose, passed, at_least, misses)
+    misses = (Misses(allowed, share, variance, limit_s), Misses(0.01, 0.0, variance, None))
+    return Observation(rate, measured_s, purpose, passed, at_least, misses, served)
 
 
 def next_step(*seen: Observation, settings: Settings = TWO_MINUTES, spent_s: float = 0.0) -> Next:
@@ -109,7 +109,7 @@ def test_the_rate_falls_to_a_quarter_while_trials_fail_down_to_the_floor(failed_
 
 
 def test_where_every_request_fails_the_lowest_rate_is_next():
-    assert next_step(trial(20.0, False, failing=1.0)).rate == LOWEST_RATE
+    assert next_step(trial(20.0, False, served=False)).rate == LOWEST_RATE
 
 
 def test_a_slow_probe_lasts_long_enough_for_some_arrivals():
