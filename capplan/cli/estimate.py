@@ -34,6 +34,6 @@ def estimate(
     from capplan.cli.output import check, deliver, named
     from capplan.render import terminal
 
-    check(output)
+    check(output, plan)
     demand = workflow.estimate(plan, draws=draws, seed=seed)
     deliver(demand, terminal.demand(demand, named(plan)), as_json=as_json, output=output)

@@ -36,7 +36,8 @@ def gate(
     from capplan.cli.output import check, deliver, named
     from capplan.render import terminal
 
-    check(output)
+    check(output, plan)
+    check(junit, plan)
     verdict = workflow.gate(plan, junit=junit, seed=seed)
     deliver(verdict, terminal.verdict(verdict, named(plan)), as_json=as_json, output=output)
     return {

@@ -77,7 +77,7 @@ def loadtest(
         max_rate_rps=None if max_rate is None else read_rate("--max-rate", max_rate),
         time_budget_s=read("--time-budget", time_budget, parse_duration),
     )
-    check_output(output)
+    check_output(output, plan)
     if check:
         visits = dry_run(plan, overrides=overrides)
         if as_json:

@@ -9,14 +9,18 @@ from pathlib import Path
 
 from rich.console import Console, RenderableType
 
+from capplan.errors import UsageError
 from capplan.results.base import Result
 from capplan.results.store import check_writable, to_json, write_text
 
 
-def check(output: Path | None) -> None:
-    """Make sure that ``-o`` can be written, before the work starts."""
-    if output:
-        check_writable(output)
+def check(output: Path | None, plan: Path) -> None:
+    """Make sure, before the work starts, that a file can be written and is not the plan itself."""
+    if output is None:
+        return
+    if output.exists() and plan.exists() and output.samefile(plan):
+        raise UsageError(f"{output} is the plan: it would be overwritten", "name another file")
+    check_writable(output)
 
 
 def deliver(result: Result, shown: RenderableType, *, as_json: bool, output: Path | None) -> None:

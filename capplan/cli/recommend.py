@@ -34,7 +34,7 @@ def recommend(
     from capplan.cli.output import check, deliver, named
     from capplan.render import terminal
 
-    check(output)
+    check(output, plan)
     answer = workflow.recommend(plan, servers=servers, seed=seed)
     deliver(answer, terminal.recommendation(answer, named(plan)), as_json=as_json, output=output)
     return ExitCode.OK if answer.feasible else ExitCode.FAILED

@@ -130,6 +130,21 @@ def test_a_file_that_cannot_be_written_is_refused_before_the_work(
     assert not Path("sale.capplan").exists()
 
 
+@pytest.mark.parametrize(
+    "line",
+    [
+        "estimate sale.yaml -o sale.yaml",
+        "loadtest sale.yaml -o ./sale.yaml",
+        "gate sale.yaml --junit sale.yaml",
+    ],
+)
+def test_the_plan_is_not_overwritten_by_a_result(line: str, capplan: Capplan) -> None:
+    ran = capplan(line)
+    assert (ran.code, ran.out) == (2, "")
+    assert "sale.yaml is the plan" in ran.err
+    assert Path("sale.yaml").read_text() == PLAN
+
+
 @pytest.mark.parametrize("command", ["estimate", "recommend", "gate"])
 def test_a_plan_with_a_mistake_is_an_error_without_a_traceback(
     command: str, capplan: Capplan
