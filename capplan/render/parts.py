@@ -17,6 +17,7 @@ from rich.text import Text
 
 from capplan.render.chart import Band, Canvas, framed
 from capplan.results.base import Note
+from capplan.units import format_number
 
 _CHART_HEIGHT = 10
 _CHART_WIDTH = 100  # wider does not show more
@@ -66,6 +67,15 @@ def next_step(*commands: str) -> Text:
 def bullets(lines: Iterable[str]) -> Group:
     """List sentences."""
     return Group(*(_hanging("- ", line) for line in lines))
+
+
+def span(low: float, high: float) -> str:
+    """Show an interval of one unit.
+
+    >>> span(2050.0, 9020.0)
+    '2,050 to 9,020'
+    """
+    return f"{format_number(low)} to {format_number(high)}"
 
 
 @dataclass(frozen=True)

@@ -362,3 +362,10 @@ def test_a_passed_gate_asks_for_nothing() -> None:
     passed = verdict(verdict="pass", checks=verdict().checks[:1])
     assert "next:" not in text(terminal.verdict(passed, "sale.yaml"))
     assert text(terminal.verdict(passed, "sale.yaml")).startswith("PASS: with a zone lost")
+
+
+def test_a_gate_that_cannot_tell_asks_for_a_new_measurement() -> None:
+    unsure = Check(name="sla", outcome="inconclusive", measured=None, required=None, message="?")
+    shown = text(terminal.verdict(verdict(verdict="inconclusive", checks=(unsure,)), "sale.yaml"))
+    assert shown.startswith("INCONCLUSIVE: ?\n")
+    assert shown.splitlines()[-1] == "next: capplan loadtest sale.yaml"

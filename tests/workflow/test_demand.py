@@ -87,6 +87,4 @@ def test_an_estimate_of_another_version_is_made_anew(tmp_path: Path) -> None:
     old = estimate(plan, draws=1000).model_copy(update={"capplan_version": "0.0.1"})
     write_result(tmp_path / "sale.capplan" / "demand.json", old)
     _, notes = current(plan)
-    assert notes == [
-        "recomputed: the traffic was estimated anew: it was made by capplan 0.0.1"
-    ]
+    assert notes == ["recomputed: the traffic was estimated anew: it was made by capplan 0.0.1"]

@@ -1,0 +1,118 @@
+"""How much traffic will come, for the terminal."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from rich.console import Group, RenderableType
+from rich.table import Table
+
+from capplan.render.chart import Band
+from capplan.render.parts import Bar, Chart, answer, next_step, notes, span, table, titled
+from capplan.results.demand import Demand, Percentiles
+from capplan.units import format_count, format_duration, format_number, format_rate, format_share
+
+_METHODS = {
+    "funnel": "from the audience, bottom up",
+    "multiple": "from usual orders, top down",
+    "combined": "both, with equal weight",
+}
+_MOST_INPUTS = 5  # the first ones say where to look; all are in the JSON
+
+
+def demand(result: Demand, plan: str) -> RenderableType:
+    """Show how much traffic will come."""
+    peak = result.peak_rps
+    return answer(
+        f"Expect a peak of {format_rate(peak.p50)} ({span(peak.p5, peak.p95)} with 90% "
+        f"confidence), {_when(result.peak_at_s)}.",
+        _percentiles(result),
+        _estimates(result),
+        _chart(result),
+        _sensitivity(result),
+        _stress(result),
+        notes(result.notes),
+        next_step("capplan loadtest", plan),
+    )
+
+
+def _percentiles(result: Demand) -> Table:
+    rows = (
+        ("peak, requests/s", result.peak_rps, format_number),
+        ("peak, visitors at once", result.peak_visitors, format_count),
+        ("visits in all", result.visits_total, format_count),
+        ("requests in all", result.requests_total, format_count),
+        ("requests per visit", result.requests_per_visit, format_number),
+    )
+    return table(
+        ("", "p5", "p50", "p90", "p95", "p99", "mean"),
+        [(name, *map(show, (p.p5, p.p50, p.p90, p.p95, p.p99, p.mean))) for name, p, show in rows],
+    )
+
+
+def _estimates(result: Demand) -> Group | None:
+    if len(result.estimates) < 2:
+        return None
+
+    def cells(p: Percentiles) -> Iterable[str]:
+        return map(format_number, (p.p5, p.p50, p.p95))
+
+    return titled(
+        "Independent estimates of the peak, requests/s",
+        table(
+            ("", "p5", "p50", "p95", "visits, p50"),
+            [
+                (
+                    _METHODS[estimate.method],
+                    *cells(estimate.peak_rps),
+                    format_count(estimate.visits_total.p50),
+                )
+                for estimate in result.estimates
+            ],
+        ),
+    )
+
+
+def _chart(result: Demand) -> Group:
+    profile = result.profile
+    band = Band(profile.t_s, profile.rps_p5, profile.rps_p50, profile.rps_p95)
+    return titled(
+        f"Requests/s on {result.sale_start:%a %d %b %Y, %Z}: the median, and 90% of the cases "
+        "around it",
+        Chart(band, result.sale_start),
+    )
+
+
+def _sensitivity(result: Demand) -> Group | None:
+    if not result.sensitivity:
+        return None
+    largest = max(entry.share for entry in result.sensitivity) or 1.0
+    return titled(
+        "What makes the peak uncertain: the share of its variance",
+        table(
+            ("", "share", "<"),
+            [
+                (entry.input, format_share(entry.share), Bar(entry.share / largest))
+                for entry in result.sensitivity[:_MOST_INPUTS]
+            ],
+        ),
+    )
+
+
+def _stress(result: Demand) -> Group | None:
+    if not result.stress:
+        return None
+    return titled(
+        "What if: cases beside the range, not in it",
+        table(
+            ("", "peak", "<"),
+            [(case.name, format_rate(case.peak_rps), case.why) for case in result.stress],
+        ),
+    )
+
+
+def _when(moment_s: float) -> str:
+    if abs(moment_s) < 1:
+        return "at the start"
+    side = "after" if moment_s > 0 else "before"
+    return f"{format_duration(abs(moment_s))} {side} the start"

@@ -1,0 +1,108 @@
+"""How many servers to start, for the terminal."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime
+
+from rich.console import Group, RenderableType
+
+from capplan.render.parts import answer, bullets, next_step, notes, table, titled
+from capplan.results.recommendation import Option, Recommendation
+from capplan.units import format_count, format_money, format_rate, format_share
+
+
+def recommendation(result: Recommendation, plan: str) -> RenderableType:
+    """Show how many servers to start, and what every other choice costs and risks."""
+    assumed = result.capacity_source == "assumed"
+    return answer(
+        _recommendation_headline(result),
+        _options(result.options),
+        _ceilings(result),
+        _schedule(result),
+        bullets(result.reasons) if result.reasons else None,
+        notes(result.notes),
+        next_step("capplan loadtest" if assumed else "capplan gate", plan),
+        style="bold" if result.feasible else "bold red",
+    )
+
+
+def _recommendation_headline(result: Recommendation) -> str:
+    by_count = {option.servers: option for option in result.options}
+    best = f"{result.servers}: {_stakes(by_count[result.servers])}."
+    if result.asked is not None and result.asked != result.servers:
+        asked = f"{result.asked} servers: {_stakes(by_count[result.asked])}."
+        return f"{asked} {'The recommendation is' if result.feasible else 'The best is'} {best}"
+    if not result.feasible:
+        return f"No server count meets the policy; the best is {best}"
+    by = f" by {_clock(result.schedule[0].at)}" if result.schedule else ""
+    return f"Start {result.servers} servers{by}: {_stakes(by_count[result.servers])}."
+
+
+def _stakes(option: Option) -> str:
+    risk = format_share(option.overload_probability)
+    return f"overload risk {risk} at {format_money(option.cost)}"
+
+
+def _options(options: Sequence[Option]) -> Group:
+    zones = any(option.zone_loss_probability is not None for option in options)
+    return titled(
+        "Options: multiples of today's servers, probability of overload, visits lost",
+        table(
+            ("servers", "cost", "overload", *["zone lost"] * zones, "lost", "<why not"),
+            [
+                (
+                    f"{option.servers} = {round(option.multiple, 1):g}x",
+                    format_money(option.cost),
+                    format_share(option.overload_probability),
+                    *[_risk(option.zone_loss_probability)] * zones,
+                    format_count(round(option.expected_lost_visits)),
+                    "chosen" if option.chosen else option.excuse,
+                )
+                for option in options
+            ],
+        ),
+    )
+
+
+def _risk(probability: float | None) -> str:
+    return "-" if probability is None else format_share(probability)
+
+
+def _ceilings(result: Recommendation) -> Group | None:
+    if not result.ceilings:
+        return None
+    return titled(
+        "Ceilings that do not scale with servers",
+        table(
+            ("", "holds", "risk", "<"),
+            [
+                (
+                    ceiling.name,
+                    format_rate(ceiling.ceiling_rps),
+                    format_share(ceiling.exceed_probability),
+                    "binds: no number of servers helps" if ceiling.binds else "",
+                )
+                for ceiling in result.ceilings
+            ],
+        ),
+    )
+
+
+def _schedule(result: Recommendation) -> Group | None:
+    if not result.schedule:
+        return None
+    return titled(
+        "Schedule",
+        table(
+            ("at", "servers", "<why"),
+            [
+                (f"{step.at:%a %d %b %H:%M}", str(step.servers), step.why)
+                for step in result.schedule
+            ],
+        ),
+    )
+
+
+def _clock(moment: datetime) -> str:
+    return f"{moment:%H:%M}"
