@@ -1,0 +1,105 @@
+"""The Universal Scalability Law: throughput of N servers behind one service.
+
+    X(N) = γN / (1 + α(N-1) + βN(N-1))
+
+with γ the rate of one server, α the share that is serialised (contention) and β the cost of keeping
+each pair of servers consistent (coherency), all at least 0. Source: N. J. Gunther, *Guerrilla
+Capacity Planning*, 2007, chapters 4 to 6. With β > 0 throughput peaks at N* = √((1-α)/β) and falls
+beyond it; with β = 0 it approaches γ/α.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.optimize import least_squares
+
+Floats = NDArray[np.float64]
+
+_NO_COHERENCY = 1e-6
+_REACH = 1.2
+_BENT = 0.75
+"""The curve has bent clearly when the largest N measured yields this share of γN or less."""
+
+
+@dataclass(frozen=True, slots=True)
+class Fit:
+    """A fitted law. ``peak_servers`` is None when the data show no peak.
+
+    ``identified`` says whether the law may be used beyond what was measured: only when the peak
+    lies at most 1.2 times past the largest N measured, or the curve has bent clearly.
+    """
+
+    alpha: float
+    beta: float
+    gamma: float
+    peak_servers: float | None
+    peak_throughput: float | None
+    identified: bool
+
+    def throughput(self, servers: float) -> float:
+        """Return X(N) in the unit of the data."""
+        n = servers
+        return self.gamma * n / (1 + self.alpha * (n - 1) + self.beta * n * (n - 1))
+
+    def servers_for(self, throughput: float) -> float | None:
+        """Return the smallest N with X(N) ≥ ``throughput``, not rounded; None when there is none.
+
+        The smaller root of βX·N² + (αX - βX - γ)·N + (1-α)X = 0.
+        """
+        x = throughput
+        a = self.beta * x
+        b = self.alpha * x - self.beta * x - self.gamma
+        c = (1 - self.alpha) * x
+        if a < 1e-12:
+            return -c / b if b < 0 else None
+        root = b * b - 4 * a * c
+        if root < 0 or b >= 0:
+            return None
+        return 2 * c / (-b + math.sqrt(root))  # the stable form of (-b - √root) / 2a
+
+
+def fit(servers: Sequence[float], throughput: Sequence[float]) -> Fit:
+    """Fit the law by least squares on X with α, β ≥ 0.
+
+    Raises ``ValueError`` for fewer than three different server counts and for values that are not
+    positive.
+    """
+    n = np.asarray(servers, dtype=float)
+    x = np.asarray(throughput, dtype=float)
+    if len(n) != len(x) or len(set(n.tolist())) < 3:
+        raise ValueError(f"a scaling law needs three different server counts, not {list(servers)}")
+    if not (np.all(n > 0) and np.all(x > 0) and np.all(np.isfinite(x))):
+        raise ValueError("server counts and throughputs must be positive")
+    # in units of the data the three parameters are of the same size, which the solver needs
+    scale, span = float((x / n).max()), float(n.max())
+
+    def residuals(p: Floats) -> Floats:
+        alpha, beta, gamma = p[0] / span, p[1] / span**2, p[2] * scale
+        law = gamma * n / (1 + alpha * (n - 1) + beta * n * (n - 1))
+        return np.asarray((law - x) / x.max())
+
+    starts = ([0.1, 0.0, 1.0], [1.0, 0.1, 1.0], [1.0, 1.0, 1.2], [5.0, 1.0, 1.5])
+    solutions = [
+        least_squares(residuals, start, bounds=([0, 0, 1e-9], np.inf), xtol=1e-15, ftol=1e-15,
+                      gtol=1e-15)
+        for start in starts
+    ]  # fmt: skip
+    best = min(solutions, key=lambda solution: float(solution.cost)).x
+    alpha, beta, gamma = best[0] / span, best[1] / span**2, best[2] * scale
+    return _describe(float(alpha), float(beta), float(gamma), span)
+
+
+def _describe(alpha: float, beta: float, gamma: float, largest: float) -> Fit:
+    if beta <= _NO_COHERENCY or alpha >= 1:
+        plain = Fit(alpha, 0.0 if beta <= _NO_COHERENCY else beta, gamma, None, None, False)
+        bent = plain.throughput(largest) <= _BENT * gamma * largest
+        return Fit(plain.alpha, plain.beta, gamma, None, None, bent)
+    peak = math.sqrt((1 - alpha) / beta)
+    law = Fit(alpha, beta, gamma, peak, None, False)
+    bent = law.throughput(largest) <= _BENT * gamma * largest
+    return Fit(alpha, beta, gamma, peak, law.throughput(peak), peak <= _REACH * largest or bent)
