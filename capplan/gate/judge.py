@@ -11,11 +11,13 @@ from capplan.errors import Inconclusive, NotMet, UsageError
 from capplan.model.overload import left_after_zone_loss
 from capplan.plan.schema import Plan
 from capplan.results.base import Note, Provenance
-from capplan.results.basis import Basis, basis, ceilings
+from capplan.results.basis import Basis, Peaks, basis, peaks
 from capplan.results.capacity import Capacity
+from capplan.results.ceilings import ceilings
 from capplan.results.demand import Demand
+from capplan.results.remarks import priced
 from capplan.results.verdict import Check, Judgement, Verdict
-from capplan.units import format_rate, format_share
+from capplan.units import format_money, format_number, format_rate, format_share
 
 _SEVERITY: tuple[Judgement, ...] = ("fail", "inconclusive", "pass")
 
@@ -23,7 +25,9 @@ _SEVERITY: tuple[Judgement, ...] = ("fail", "inconclusive", "pass")
 def judge(plan: Plan, demand: Demand, capacity: Capacity | None, provenance: Provenance) -> Verdict:
     """Judge the planned fleet; the worst check is the verdict.
 
-    Raises ``UsageError`` when the plan names no ``servers.planned``, or no capacity is known.
+    A risk above the accepted one fails only when the capacity is known as an interval, or assumed.
+    Where the load test knows just a lower bound, or nothing is known at all, it is inconclusive.
+    Raises ``UsageError`` when the plan names no ``servers.planned``.
     """
     planned = plan.servers.planned
     if planned is None:
@@ -31,65 +35,87 @@ def judge(plan: Plan, demand: Demand, capacity: Capacity | None, provenance: Pro
             "the plan does not say how many servers are planned",
             "add servers.planned, which the gate judges",
         )
-    notes: tuple[Note, ...] = ()
-    try:
-        found = basis(plan, demand, capacity)
-    except NotMet as error:
-        checks = [_check("sla", "fail", error.message)]
-    except Inconclusive as error:
-        checks = [_check("capacity", "inconclusive", error.message)]
-    else:
-        limits, ceiling_notes = ceilings(plan, demand, found.peaks_rps)
-        checks = [*_risks(found, planned), _sla(capacity, found), *_quota(plan, planned)]
-        checks += [
-            _compared(
-                f"ceiling: {limit.name}",
-                limit.exceed_probability,
-                plan.policy.overload_risk,
-                f"the peak exceeds {format_rate(limit.ceiling_rps)}",
-            )
-            for limit in limits
-        ]
-        notes = (*found.notes, *ceiling_notes)
+    fleet_checks, fleet_notes = _fleet(plan, demand, capacity, planned)
+    ceiling_checks, ceiling_notes = _ceilings(plan, demand)
+    checks = [*fleet_checks, *_limit(plan, planned), *ceiling_checks]
     return Verdict(
         **dict(provenance),
         verdict=_worst(checks),
         checks=tuple(checks),
-        notes=(*notes, *_unused(plan)),
+        notes=(*fleet_notes, *ceiling_notes, *_unused(plan)),
     )
 
 
-def _sla(capacity: Capacity | None, found: Basis) -> Check:
-    server = found.fleet.server
-    span = f"{format_rate(server.low)} to {format_rate(server.high)}"
-    if capacity is None:
-        return _check("sla", "pass", f"one server is assumed to sustain {span}")
-    if capacity.verdict == "inconclusive":
-        return _check("sla", "inconclusive", f"the load test was inconclusive: {capacity.reason}")
-    if capacity.verdict == "not_reached":
-        return _check("sla", "pass", f"one server sustains at least {format_rate(server.low)}")
-    return _check("sla", "pass", f"one server sustains {span} within {capacity.identity.sla}")
+def _fleet(
+    plan: Plan, demand: Demand, capacity: Capacity | None, planned: int
+) -> tuple[list[Check], tuple[Note, ...]]:
+    """Judge all that depends on what one server sustains."""
+    if capacity is None and plan.servers.capacity is None:
+        text = "it is neither measured nor assumed what one server sustains"
+        return [_check("sla", "inconclusive", text)], ()
+    try:
+        found = basis(plan, demand, capacity)
+    except NotMet as error:
+        return [_check("sla", "fail", error.message)], ()
+    except Inconclusive as error:
+        return [_check("sla", "inconclusive", error.message)], ()
+    return [*_risks(found, planned), _sla(capacity, found), *_budget(found, planned)], found.notes
 
 
 def _risks(found: Basis, planned: int) -> list[Check]:
     policy, zones = found.plan.policy, found.plan.servers.zones
     checks = [
-        _compared(
+        _risk(
             "overload",
             found.overload(planned),
             policy.overload_risk,
             f"the peak exceeds what {planned} servers sustain",
+            found.peaks,
+            firm=found.firm,
         )
     ]
     zone = found.zone_loss(planned)
     if zone is not None:
         left = left_after_zone_loss(planned, zones)
         text = f"the peak exceeds what {left} servers sustain, with one of {zones} zones lost,"
-        checks.append(_compared("zone loss", zone, policy.zone_loss_risk, text))
+        checks.append(
+            _risk("zone loss", zone, policy.zone_loss_risk, text, found.peaks, firm=found.firm)
+        )
     return checks
 
 
-def _quota(plan: Plan, planned: int) -> list[Check]:
+def _sla(capacity: Capacity | None, found: Basis) -> Check:
+    server = found.fleet.server
+    span = f"{format_number(server.low)} to {format_rate(server.high)}"
+    if capacity is None:
+        return _check("sla", "pass", f"one server is assumed to sustain {span}")
+    if capacity.verdict == "inconclusive":
+        return _check("sla", "inconclusive", f"the load test was inconclusive: {capacity.reason}")
+    if not found.firm:
+        span = f"at least {format_rate(server.low)}"
+    return _check("sla", "pass", f"one server sustains {span} within {capacity.identity.sla}")
+
+
+def _budget(found: Basis, planned: int) -> list[Check]:
+    budget = found.plan.policy.budget
+    if budget is None:
+        return []
+    if not priced(found.plan):
+        return [_check("budget", "inconclusive", "a budget is given, but no servers.price")]
+    cost = found.cost_usd(planned)
+    return [
+        Check(
+            name="budget",
+            outcome="pass" if cost <= budget else "fail",
+            measured=cost,
+            required=budget,
+            message=f"{planned} servers cost {format_money(cost)} for {found.window.hours:.3g} h, "
+            f"the budget is {format_money(budget)}",
+        )
+    ]
+
+
+def _limit(plan: Plan, planned: int) -> list[Check]:
     limit = plan.servers.limit
     if limit is None:
         return []
@@ -98,16 +124,36 @@ def _quota(plan: Plan, planned: int) -> list[Check]:
     return [Check(name="limit", outcome=outcome, measured=planned, required=limit, message=text)]
 
 
-def _compared(name: str, measured: float, required: float, what: str) -> Check:
-    held = measured <= required
-    return Check(
-        name=name,
-        outcome="pass" if held else "fail",
-        measured=measured,
-        required=required,
-        message=f"{what} with probability {format_share(measured)}, accepted is "
-        f"{format_share(required)}",
-    )
+def _ceilings(plan: Plan, demand: Demand) -> tuple[list[Check], tuple[Note, ...]]:
+    possible, accepted = peaks(demand), plan.policy.overload_risk
+    found, notes = ceilings(plan, demand, possible)
+    checks = [
+        _risk(
+            f"ceiling: {check.name}",
+            check.exceed_probability,
+            accepted,
+            f"the peak exceeds the ceiling {check.name} ({format_rate(check.ceiling_rps)})",
+            possible,
+        )
+        for check in found
+    ]
+    return checks, notes
+
+
+def _risk(
+    name: str, measured: float, required: float, what: str, peaks: Peaks, *, firm: bool = True
+) -> Check:
+    risk = peaks.show(measured, required)
+    message = f"{what} with probability {risk}, accepted is {format_share(required)}"
+    outcome: Judgement = "pass"
+    if measured > required:
+        if measured <= peaks.resolution:
+            outcome, message = "inconclusive", f"{message}: finer than that cannot be told"
+        elif not firm:
+            outcome, message = "inconclusive", f"{message}, but a server may sustain more"
+        else:
+            outcome = "fail"
+    return Check(name=name, outcome=outcome, measured=measured, required=required, message=message)
 
 
 def _check(name: str, outcome: Judgement, message: str) -> Check:

@@ -2,9 +2,16 @@
 
 The rate that one server sustains is a split lognormal through its measured low, middle and high
 end. Its error is one draw shared by all servers: they are alike, so it does not average out. A
-fleet of N carries
+fleet of N > 1 servers carries
 
-    N · server · speed · (1 - imbalance) · (1 - scaling loss, for N > 1)
+    X(N) = C · s · max(1, N · (1 - b) · (1 - l))
+
+with C the rate of one server in requests/s, s its relative speed, b the imbalance of the load
+balancer and l the scaling loss, each its own independent variable. A single server has neither
+imbalance nor scaling loss, and a fleet is never worth less than one of its servers.
+
+Nothing here is random: the four variables take the points of one quasi-random set, the same for
+every N, so that more servers never raise the risk.
 """
 
 from __future__ import annotations
@@ -14,6 +21,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.integrate import trapezoid
 from scipy.special import ndtri
 from scipy.stats import qmc
 
@@ -22,9 +30,9 @@ from capplan.units import Range
 
 Floats = NDArray[np.float64]
 
-_POINTS = 13  # 2^13 quasi-random points: far finer than the 1/4000 of the peak's quantiles
+_POINTS = 13  # 2^13 quasi-random points: a probability of 1% is then right within 0.01%
 _SHAPE_STEPS = 400
-_LOSS_SAMPLE = 256
+_FLEET_SAMPLE = 256
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,7 +45,11 @@ class ServerRate:
     confidence: float
 
     def quantile(self, u: Floats) -> Floats:
-        """Return the quantiles of a lognormal with its own spread on each side of the middle."""
+        """Return the quantiles of a lognormal with its own spread on each side of the middle.
+
+        >>> ServerRate(350, 400, 420, 0.9).quantile(np.array([0.05, 0.5, 0.95])).round().tolist()
+        [350.0, 400.0, 420.0]
+        """
         z = ndtri(u)
         reach = float(ndtri(0.5 + self.confidence / 2))
         below, above = math.log(self.mid / self.low), math.log(self.high / self.mid)
@@ -53,34 +65,38 @@ class FleetModel:
     imbalance: Range
     scaling_loss: Range
     _one: Floats = field(init=False, repr=False)
-    _of_many: Floats = field(init=False, repr=False)
+    _kept: Floats = field(init=False, repr=False)
 
     def __post_init__(self) -> None:
         u = _quasi_random(4)
         one = self.server.quantile(u[0]) * quantile(self.speed, "amount", u[1])
-        kept = 1 - quantile(self.scaling_loss, "share", u[3])
-        many = one * (1 - quantile(self.imbalance, "share", u[2])) * kept
-        object.__setattr__(self, "_one", np.sort(one))
-        object.__setattr__(self, "_of_many", np.sort(many))
+        balanced = 1 - quantile(self.imbalance, "share", u[2])
+        scaled = 1 - quantile(self.scaling_loss, "share", u[3])
+        object.__setattr__(self, "_one", one)
+        object.__setattr__(self, "_kept", balanced * scaled)
 
     def rates(self, servers: int) -> Floats:
         """Return equally likely values of what the fleet sustains, sorted, in requests/s."""
-        return self._one if servers == 1 else servers * self._of_many
+        if servers < 1:
+            return np.zeros_like(self._one)
+        worth = np.maximum(1.0, servers * self._kept) if servers > 1 else 1.0
+        return np.sort(self._one * worth)
 
 
 def overload_probability(peaks_rps: Floats, fleet_rps: Floats) -> float:
     """Return P(peak > fleet) of two independent quantities, each given by equally likely values.
 
-    ``peaks_rps`` must be sorted. The result is at least half a value of ``peaks_rps``: what lies
-    beyond the largest of n values is not known to be less likely than that.
+    ``peaks_rps``, sorted, are n quantiles at the probabilities (i + 0.5)/n; between two of them the
+    distribution is taken as even. What lies beyond the largest is not counted: the result may be
+    0.5/n too small.
+
+    >>> overload_probability(np.array([100.0, 200.0, 300.0, 400.0]), np.array([250.0]))
+    0.5
     """
-    if not len(fleet_rps) or fleet_rps[-1] <= 0:
-        return 1.0
     count = len(peaks_rps)
-    # between two quantiles the distribution is taken as even, so the risk has no steps
     cumulative = (np.arange(count) + 0.5) / count
     below = np.interp(fleet_rps, peaks_rps, cumulative, left=0.0, right=1.0)
-    return max(float(1 - below.mean()), 0.5 / count)
+    return float(np.clip(1 - below.mean(), 0.0, 1.0))
 
 
 def left_after_zone_loss(servers: int, zones: int) -> int:
@@ -95,20 +111,21 @@ def left_after_zone_loss(servers: int, zones: int) -> int:
 def expected_excess(t_s: Floats, shape: Floats, peaks_rps: Floats, fleet_rps: Floats) -> float:
     """Return the expected number of requests above what the fleet sustains.
 
-    ``shape`` is the demand over ``t_s`` seconds, scaled to each possible peak; what exceeds the
-    fleet is shed, the rest is served.
+    E[∫ max(0, λ(t) - X) dt] over all peaks and fleets X, with λ(t) the demand ``shape`` over
+    ``t_s`` seconds, scaled to each possible peak. The excess is shed at once, the rest is served.
     """
-    relative = shape / shape.max()
+    top = float(shape.max())
+    if top <= 0:
+        return 0.0
+    # seconds above a level, weighted by how far above, once per level instead of once per peak
     levels = np.linspace(0.0, 1.0, _SHAPE_STEPS)
-    over = np.maximum(relative[None, :] - levels[:, None], 0.0)
-    seconds = np.trapezoid(over, t_s, axis=1)
-    peaks = _thin(peaks_rps)[:, None]
-    fleets = _thin(fleet_rps)[None, :]
-    return float((peaks * np.interp(fleets / peaks, levels, seconds)).mean())
-
-
-def _thin(values: Floats) -> Floats:
-    return np.asarray(np.quantile(values, (np.arange(_LOSS_SAMPLE) + 0.5) / _LOSS_SAMPLE))
+    over = np.maximum(shape[None, :] / top - levels[:, None], 0.0)
+    weighted_s = trapezoid(over, t_s, axis=1)
+    peaks = peaks_rps[peaks_rps > 0][:, None]
+    u = (np.arange(_FLEET_SAMPLE) + 0.5) / _FLEET_SAMPLE
+    fleets = np.quantile(fleet_rps, u, method="hazen")[None, :]
+    excess = peaks * np.interp(fleets / peaks, levels, weighted_s)
+    return float(excess.sum() / (len(peaks_rps) * _FLEET_SAMPLE))
 
 
 def _quasi_random(dimensions: int) -> Floats:

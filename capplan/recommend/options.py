@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
@@ -19,111 +20,125 @@ MULTIPLES = (1, 3, 5, 10)
 
 @dataclass(frozen=True)
 class Decider:
-    """Judges any count by the plan's policy. ``hours`` is the time that is paid."""
+    """Judges any count of servers by the plan's policy."""
 
     plan: Plan
     demand: Demand
     basis: Basis
-    hours: float
-
-    def cost(self, servers: int) -> float:
-        """Return what the whole fleet costs over the sale's window, in US dollars."""
-        return servers * self.plan.servers.price * self.hours
 
     def complaint(self, servers: int) -> str:
         """Say why a count does not meet the policy; empty when it does."""
-        policy, fleet = self.plan.policy, self.plan.servers
-        risk = self.basis.overload(servers)
-        if risk > policy.overload_risk:
-            return f"overload {format_share(risk)} > {format_share(policy.overload_risk)}"
+        policy = self.plan.policy
+        if risk := self._above(self.basis.overload(servers), policy.overload_risk):
+            return f"overload {risk}"
         zone = self.basis.zone_loss(servers)
-        if zone is not None and zone > policy.zone_loss_risk:
-            left = left_after_zone_loss(servers, fleet.zones)
-            return (
-                f"a lost zone leaves {left}: {format_share(zone)} > "
-                f"{format_share(policy.zone_loss_risk)}"
-            )
-        if self.beyond_reach(servers):
-            return self.beyond_reach(servers)
-        return ""
+        if zone is not None and (risk := self._above(zone, policy.zone_loss_risk)):
+            left = left_after_zone_loss(servers, self.plan.servers.zones)
+            return f"a lost zone leaves {left}: {risk}"
+        return self.beyond_reach(servers)
 
     def beyond_reach(self, servers: int) -> str:
         """Say whether a count is above the quota or the budget."""
         limit, budget = self.plan.servers.limit, self.plan.policy.budget
         if limit is not None and servers > limit:
             return f"above the limit of {limit}"
-        if budget is not None and self.cost(servers) > budget:
-            return f"over the budget of {format_money(budget)}"
+        cost = self.basis.cost_usd(servers)
+        if budget is not None and cost > budget:
+            return f"over the budget of {format_money(budget)}: {format_money(cost)}"
         return ""
 
     def smallest(self) -> int:
-        """Return the smallest count whose risks meet the policy, whatever it costs."""
+        """Return the smallest count whose risks meet the policy, whatever it costs.
 
-        def risky(servers: int) -> bool:
-            policy = self.plan.policy
+        A policy below the resolution is met as nearly as can be told. ``MOST_SERVERS`` when no
+        smaller count does.
+        """
+        finest = self.basis.peaks.resolution
+        overload_risk = max(self.plan.policy.overload_risk, finest)
+        zone_loss_risk = max(self.plan.policy.zone_loss_risk, finest)
+
+        def enough(servers: int) -> bool:
             zone = self.basis.zone_loss(servers)
-            return self.basis.overload(servers) > policy.overload_risk or (
-                zone is not None and zone > policy.zone_loss_risk
+            return self.basis.overload(servers) <= overload_risk and (
+                zone is None or zone <= zone_loss_risk
             )
 
-        high = 1
-        while risky(high):
-            if high >= MOST_SERVERS:
-                return MOST_SERVERS
-            high *= 2
-        low = high // 2
-        while high - low > 1:
-            middle = (low + high) // 2
-            low, high = (middle, high) if risky(middle) else (low, middle)
-        return high
+        return _first(enough, MOST_SERVERS)
 
     def reachable(self, wanted: int) -> int:
-        """Return ``wanted``, or the largest count below it that quota and budget allow."""
+        """Return ``wanted``, or the largest count below it that quota and budget allow, if any."""
         if not self.beyond_reach(wanted):
             return wanted
-        low, high = 0, wanted
-        while high - low > 1:
-            middle = (low + high) // 2
-            low, high = (middle, high) if not self.beyond_reach(middle) else (low, middle)
-        return max(low, 1)
+        return max(1, _first(lambda servers: bool(self.beyond_reach(servers)), wanted) - 1)
 
     def option(self, servers: int, chosen: int) -> Option:
         """Describe one count."""
         lost = self._lost_visits(servers)
         value = self.plan.policy.value_per_visit
-        excuse = "" if servers == chosen else self.complaint(servers)
-        if servers > chosen and not excuse:
-            dearer = self.cost(servers) - self.cost(chosen)
-            excuse = "safer than the policy asks"
-            excuse += f", {format_money(dearer)} more" if dearer else ""
         return Option(
             servers=servers,
             multiple=servers / self.plan.servers.today,
-            cost=self.cost(servers),
+            cost=self.basis.cost_usd(servers),
             fleet_rps=float(np.median(self.basis.fleet.rates(servers))),
             overload_probability=self.basis.overload(servers),
             zone_loss_probability=self.basis.zone_loss(servers),
             expected_lost_visits=lost,
             expected_lost_value=None if value is None else lost * value,
             chosen=servers == chosen,
-            excuse=excuse,
+            excuse=self._excuse(servers, chosen),
         )
+
+    def _excuse(self, servers: int, chosen: int) -> str:
+        complaint = self.complaint(servers)
+        if complaint or servers <= chosen:
+            return complaint
+        dearer = self.basis.cost_usd(servers) - self.basis.cost_usd(chosen)
+        more = f", {format_money(dearer)} more" if dearer else ""
+        return f"safer than the policy asks{more}"
+
+    def _above(self, risk: float, accepted: float) -> str:
+        if risk <= accepted:
+            return ""
+        shown = self.basis.peaks.show(risk, accepted)
+        if risk <= self.basis.peaks.resolution:
+            return f"{shown}, finer than that cannot be told"
+        return shown if shown.startswith("just") else f"{shown} > {format_share(accepted)}"
 
     def _lost_visits(self, servers: int) -> float:
         profile = self.demand.profile
         excess = expected_excess(
             np.asarray(profile.t_s),
             np.asarray(profile.rps_p50),
-            self.basis.peaks_rps,
+            self.basis.peaks.values_rps,
             self.basis.fleet.rates(servers),
         )
         return excess / self.demand.requests_per_visit.p50
 
 
-def counts(plan: Plan, chosen: int, asked: int | None) -> list[int]:
+def counts(plan: Plan, chosen: int, wanted: int, asked: int | None) -> list[int]:
     """Return the counts worth showing: multiples of today, the plan's, those around the choice."""
     step = max(1, round(chosen * 0.1))
-    wanted = {multiple * plan.servers.today for multiple in MULTIPLES}
-    wanted |= {chosen - 2 * step, chosen - step, chosen, chosen + step, chosen + 2 * step}
-    wanted |= {count for count in (plan.servers.planned, asked) if count is not None}
-    return sorted(count for count in wanted if count >= 1)
+    shown = {multiple * plan.servers.today for multiple in MULTIPLES}
+    shown |= {chosen - 2 * step, chosen - 1, chosen, chosen + step, chosen + 2 * step}
+    shown |= {count for count in (plan.servers.planned, asked) if count is not None}
+    if wanted < MOST_SERVERS:
+        shown.add(wanted)
+    return sorted(count for count in shown if count >= 1)
+
+
+def _first(holds: Callable[[int], bool], most: int) -> int:
+    """Return the smallest count from 1 for which ``holds``, given that it holds from there on.
+
+    ``most`` when it does not hold before.
+
+    >>> _first(lambda count: count >= 37, 1000), _first(lambda count: False, 1000)
+    (37, 1000)
+    """
+    high = 1
+    while high < most and not holds(high):
+        high = min(2 * high, most)
+    low = high // 2
+    while high - low > 1:
+        middle = (low + high) // 2
+        low, high = (low, middle) if holds(middle) else (middle, high)
+    return high

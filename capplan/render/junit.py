@@ -1,6 +1,6 @@
 """A verdict as JUnit XML, which every CI system can show.
 
-An inconclusive check becomes an ``error``: a runner must not show it as green.
+An inconclusive check becomes an ``error``, not ``skipped``: a skipped test is shown as green.
 """
 
 from __future__ import annotations
@@ -15,7 +15,11 @@ _ELEMENT = {"fail": "failure", "inconclusive": "error"}
 
 
 def junit(verdict: Verdict) -> str:
-    """Return one test suite with one test case per check."""
+    """Return one test suite with one test case per check.
+
+    The message stands both in the attribute and in the element: CI systems show the one or the
+    other.
+    """
     outcomes = [check.outcome for check in verdict.checks]
     suite = ElementTree.Element(
         "testsuite",
@@ -26,13 +30,19 @@ def junit(verdict: Verdict) -> str:
         timestamp=verdict.made_at.isoformat(),
     )
     for check in verdict.checks:
+        message = _clean(check.message)
         case = ElementTree.SubElement(
             suite, "testcase", classname="capplan.gate", name=_clean(check.name)
         )
         if check.outcome == "pass":
-            ElementTree.SubElement(case, "system-out").text = _clean(check.message)
+            ElementTree.SubElement(case, "system-out").text = message
         else:
-            ElementTree.SubElement(case, _ELEMENT[check.outcome], message=_clean(check.message))
+            element = _ELEMENT[check.outcome]
+            missed = ElementTree.SubElement(case, element, message=message, type=check.outcome)
+            missed.text = message
+    if verdict.notes:
+        notes = [f"{note.message}. {note.advice}".rstrip(". ") for note in verdict.notes]
+        ElementTree.SubElement(suite, "system-out").text = _clean("\n".join(notes))
     ElementTree.indent(suite)
     text = ElementTree.tostring(suite, encoding="unicode")
     return f'<?xml version="1.0" encoding="UTF-8"?>\n{text}\n'

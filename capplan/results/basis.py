@@ -1,4 +1,4 @@
-"""What a decision stands on: the server's rate, the fleet and the ceilings.
+"""What a decision stands on: the server's rate, the fleet, the window and the ceilings.
 
 Every room that decides (recommend, gate) reads the plan, the demand and the capacity in this one
 way, so that they cannot differ.
@@ -19,36 +19,77 @@ from capplan.model.overload import (
     left_after_zone_loss,
     overload_probability,
 )
-from capplan.plan.schema import Ceiling, Plan
+from capplan.plan.schema import Plan
 from capplan.results.base import Note
 from capplan.results.capacity import Capacity
 from capplan.results.demand import Demand
-from capplan.results.recommendation import CeilingCheck
-from capplan.units import format_rate
+from capplan.results.remarks import remarks
+from capplan.results.window import Window, window
+from capplan.units import Range, format_rate, format_share
 
-_CONTRADICTION = 1.5
+Floats = NDArray[np.float64]
+
+
+@dataclass(frozen=True)
+class Peaks:
+    """The possible peaks: sorted, equally likely, requests/s.
+
+    ``resolution`` is the smallest probability that the draws behind them can tell from none.
+    """
+
+    values_rps: Floats
+    resolution: float
+
+    def exceed(self, limits_rps: Floats) -> float:
+        """Return P(peak > limit), at least the resolution; the limits are equally likely."""
+        return max(overload_probability(self.values_rps, limits_rps), self.resolution)
+
+    def show(self, probability: float, accepted: float) -> str:
+        """Write a probability: one at the resolution as an upper bound.
+
+        One that is rounded to the ``accepted`` and yet above it is said to be so.
+        """
+        shown = format_share(probability)
+        if probability <= self.resolution and not shown.startswith("<"):
+            return f"<{shown}"
+        too_high = probability > accepted and shown == format_share(accepted)
+        return f"just above {shown}" if too_high else shown
 
 
 @dataclass(frozen=True)
 class Basis:
-    """The fleet model and the possible peaks (sorted, equally likely, requests/s)."""
+    """The fleet, the window for which it is paid, and the possible peaks.
+
+    ``firm`` is false when the measurement knows less than an interval (``not_reached``,
+    ``inconclusive``): a risk that is too high then speaks against the measurement, not the fleet.
+    """
 
     plan: Plan
+    peaks: Peaks
     fleet: FleetModel
-    peaks_rps: NDArray[np.float64]
+    window: Window
     source: Literal["measured", "assumed"]
+    firm: bool
     notes: tuple[Note, ...]
 
     def overload(self, servers: int) -> float:
         """Return P(peak > fleet) for a count of servers; certain for none."""
-        if servers < 1:
-            return 1.0
-        return overload_probability(self.peaks_rps, self.fleet.rates(servers))
+        return self.peaks.exceed(self.fleet.rates(servers)) if servers else 1.0
 
     def zone_loss(self, servers: int) -> float | None:
         """Return the overload probability with the fullest zone lost, None for a single zone."""
         zones = self.plan.servers.zones
         return None if zones == 1 else self.overload(left_after_zone_loss(servers, zones))
+
+    def cost_usd(self, servers: int) -> float:
+        """Return what the whole fleet costs over the window."""
+        return self.window.cost_usd(servers, self.plan.servers.price)
+
+
+def peaks(demand: Demand) -> Peaks:
+    """Read the peaks of a demand."""
+    values = np.sort(np.asarray(demand.peak_quantiles_rps))
+    return Peaks(values, 0.5 / min(len(values), demand.draws))
 
 
 def basis(plan: Plan, demand: Demand, capacity: Capacity | None) -> Basis:
@@ -58,75 +99,23 @@ def basis(plan: Plan, demand: Demand, capacity: Capacity | None) -> Basis:
     SLA at any load, ``Inconclusive`` when the measurement knows no lower bound.
     """
     server, notes = _server(plan, capacity)
-    fleet = FleetModel(
-        server, plan.servers.relative_speed, plan.servers.imbalance, plan.servers.scaling_loss
+    servers, possible = plan.servers, peaks(demand)
+    fleet = FleetModel(server, servers.relative_speed, servers.imbalance, servers.scaling_loss)
+    carried_rps = float(np.quantile(fleet.rates(servers.today), 0.05))
+    return Basis(
+        plan=plan,
+        peaks=possible,
+        fleet=fleet,
+        window=window(plan, demand, carried_rps),
+        source="assumed" if capacity is None else "measured",
+        firm=capacity is None or capacity.verdict == "measured",
+        notes=(*notes, *remarks(plan, server, possible.resolution, capacity)),
     )
-    if plan.servers.scaling_loss.high > 0:
-        notes.append(
-            Note(
-                code="assumed_scaling",
-                message="how a fleet scales was not measured: servers.scaling_loss stands in",
-            )
-        )
-    notes += _contradiction(plan, server)
-    source: Literal["measured", "assumed"] = "assumed" if capacity is None else "measured"
-    return Basis(plan, fleet, np.asarray(demand.peak_quantiles_rps), source, tuple(notes))
-
-
-def ceilings(
-    plan: Plan, demand: Demand, peaks_rps: NDArray[np.float64]
-) -> tuple[tuple[CeilingCheck, ...], tuple[Note, ...]]:
-    """Check what does not scale with servers, in requests/s of the mix."""
-    checks, notes = [], []
-    for ceiling in plan.servers.ceilings:
-        limit_rps = _in_requests(ceiling, plan, demand)
-        if limit_rps is None:
-            notes.append(
-                Note(
-                    code="ceiling_unchecked",
-                    message=f"the ceiling {ceiling.name} counts orders, and no conversion is known",
-                    advice="give usual.conversion",
-                )
-            )
-            continue
-        probability = overload_probability(peaks_rps, np.array([limit_rps]))
-        checks.append(
-            CeilingCheck(
-                name=ceiling.name,
-                ceiling_rps=limit_rps,
-                exceed_probability=probability,
-                binds=probability > plan.policy.overload_risk,
-            )
-        )
-    return tuple(checks), tuple(notes)
-
-
-def _in_requests(ceiling: Ceiling, plan: Plan, demand: Demand) -> float | None:
-    if ceiling.per == "request":
-        return ceiling.rate
-    per_visit = demand.requests_per_visit.p50
-    if ceiling.per == "visit":
-        return ceiling.rate * per_visit
-    if plan.usual is None:
-        return None
-    return ceiling.rate * per_visit / plan.usual.conversion.mid
 
 
 def _server(plan: Plan, capacity: Capacity | None) -> tuple[ServerRate, list[Note]]:
     if capacity is None:
-        assumed = plan.servers.capacity
-        if assumed is None:
-            raise UsageError(
-                "it is not known what one server sustains",
-                "measure it with capplan loadtest, or assume it with servers.capacity",
-            )
-        mid = float(np.sqrt(assumed.low * assumed.high))
-        note = Note(
-            code="assumed_capacity",
-            message="what one server sustains is assumed, not measured",
-            advice="measure it with: capplan loadtest",
-        )
-        return ServerRate(assumed.low, mid, assumed.high, 0.9), [note]
+        return _assumed(plan.servers.capacity)
     known = capacity.sustained_rps
     if capacity.verdict == "below_sla":
         raise NotMet(
@@ -138,30 +127,41 @@ def _server(plan: Plan, capacity: Capacity | None) -> tuple[ServerRate, list[Not
             f"the load test found no rate that one server sustains: {capacity.reason}",
             "look at the notes of the load test and run it again",
         )
-    if known.mid is None or known.high is None:
-        note = Note(
-            code="lower_bound_only",
-            message=f"one server sustains at least {format_rate(known.low)}; how much more is not "
-            f"known, so more servers are counted than may be needed",
-            advice="load it higher: capplan loadtest --max-rate",
+    rising = [rate for rate in (0.0, known.low, known.mid, known.high) if rate is not None]
+    if rising != sorted(rising) or known.low == 0 or not 0 < known.confidence < 1:
+        raise UsageError(
+            f"the measured capacity makes no sense: {known!r}",
+            "measure again with: capplan loadtest",
         )
-        return ServerRate(known.low, known.low, known.low, 0.9), [note]
-    return ServerRate(known.low, known.mid, known.high, known.confidence), []
+    if capacity.verdict == "measured" and known.mid is not None and known.high is not None:
+        return ServerRate(known.low, known.mid, known.high, known.confidence), []
+    return ServerRate(known.low, known.low, known.low, 0.9), [_lower_bound(capacity, known.low)]
 
 
-def _contradiction(plan: Plan, server: ServerRate) -> list[Note]:
-    """Compare with what is seen today: a CPU share at a rate bounds what a server can carry."""
-    seen = plan.usual.peak if plan.usual else None
-    if seen is None or seen.cpu == 0:
-        return []
-    implied = seen.rate / seen.servers / seen.cpu
-    if server.low > implied * _CONTRADICTION or server.high < implied / _CONTRADICTION:
-        return [
-            Note(
-                code="contradicts_today",
-                message=f"today's peak implies at most about {format_rate(implied)} per server, "
-                f"the capacity says {format_rate(server.mid)}",
-                advice="check usual.peak, and whether the load test calls what real visitors call",
-            )
-        ]
-    return []
+def _assumed(assumed: Range | None) -> tuple[ServerRate, list[Note]]:
+    if assumed is None:
+        raise UsageError(
+            "it is not known what one server sustains",
+            "measure it with capplan loadtest, or assume it with servers.capacity",
+        )
+    note = Note(
+        code="assumed_capacity",
+        message="what one server sustains is assumed, not measured",
+        advice="measure it with: capplan loadtest",
+    )
+    mid = float(np.sqrt(assumed.low * assumed.high))
+    return ServerRate(assumed.low, mid, assumed.high, 0.9), [note]
+
+
+def _lower_bound(capacity: Capacity, low_rps: float) -> Note:
+    if capacity.verdict == "inconclusive":
+        code, why = "inconclusive_capacity", f"the load test was inconclusive: {capacity.reason}"
+        advice = "run it again: capplan loadtest"
+    else:
+        code, why = "lower_bound_only", "the load test did not reach the limit of one server"
+        advice = "load it higher: capplan loadtest --max-rate"
+    return Note(
+        code=code,
+        message=f"{why}; {format_rate(low_rps)} per server are counted, which may be too few",
+        advice=advice,
+    )

@@ -16,7 +16,7 @@ class Option(Frozen):
     ``multiple`` is of today's servers; ``fleet_rps`` the median of what the fleet sustains;
     ``cost`` and ``expected_lost_value`` are in US dollars; ``zone_loss_probability`` is the
     overload probability with one zone lost, null when there is only one; ``excuse`` says why the
-    option was not chosen.
+    option was not chosen, and of a chosen one in which point it misses the policy.
     """
 
     servers: int
@@ -49,7 +49,10 @@ class CeilingCheck(Frozen):
 
 
 class Recommendation(Result):
-    """The chosen count among its alternatives. ``feasible`` is false when none meets the policy."""
+    """The chosen count among its alternatives. ``feasible`` is false when none meets the policy.
+
+    A probability equal to ``resolution`` stands for that or less: it cannot be told from none.
+    """
 
     schema_: Literal["capplan.recommendation/1"] = Field(
         default="capplan.recommendation/1", alias="schema"
@@ -65,4 +68,5 @@ class Recommendation(Result):
     server_rps_high: float
     peak_rps_p50: float
     peak_rps_p95: float
+    resolution: float = 0.0
     reasons: tuple[str, ...]

@@ -1,0 +1,60 @@
+"""What does not scale with servers: a database, a payment provider."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from capplan.model.uncertainty import quantile
+from capplan.plan.schema import Ceiling, Plan
+from capplan.results.base import Note
+from capplan.results.basis import Floats, Peaks
+from capplan.results.demand import Demand
+from capplan.results.recommendation import CeilingCheck
+
+_LEVELS = 1000
+
+
+def ceilings(
+    plan: Plan, demand: Demand, peaks: Peaks
+) -> tuple[tuple[CeilingCheck, ...], tuple[Note, ...]]:
+    """Check each ceiling against the peak, in requests/s of the mix.
+
+    One that the peak exceeds with more than ``policy.overload_risk`` binds: no number of servers
+    helps. The note names one that cannot be checked.
+    """
+    checks, notes = [], []
+    for ceiling in plan.servers.ceilings:
+        limits_rps = _in_requests(ceiling, plan, demand)
+        if limits_rps is None:
+            notes.append(
+                Note(
+                    code="ceiling_unchecked",
+                    message=f"the {ceiling.name} is limited in orders, and the plan does not say "
+                    "how many visits make one: it was not checked",
+                    advice="give usual.conversion",
+                )
+            )
+            continue
+        probability = peaks.exceed(limits_rps)
+        checks.append(
+            CeilingCheck(
+                name=ceiling.name,
+                ceiling_rps=float(np.median(limits_rps)),
+                exceed_probability=probability,
+                binds=probability > max(plan.policy.overload_risk, peaks.resolution),
+            )
+        )
+    return tuple(checks), tuple(notes)
+
+
+def _in_requests(ceiling: Ceiling, plan: Plan, demand: Demand) -> Floats | None:
+    """Return equally likely values of the ceiling in requests/s; None without a conversion."""
+    per_visit = demand.requests_per_visit.p50
+    if ceiling.per == "request":
+        return np.array([ceiling.rate])
+    if ceiling.per == "visit":
+        return np.array([ceiling.rate * per_visit])
+    if plan.usual is None:
+        return None
+    u = (np.arange(_LEVELS) + 0.5) / _LEVELS
+    return ceiling.rate * per_visit / quantile(plan.usual.conversion, "share", u)

@@ -1,0 +1,108 @@
+"""What a decision takes for granted, as notes."""
+
+from __future__ import annotations
+
+from capplan.model.overload import ServerRate
+from capplan.plan.schema import Plan
+from capplan.results.base import Note
+from capplan.results.capacity import Capacity
+from capplan.units import format_number, format_rate, format_share
+
+_CONTRADICTION = 1.5
+_SAME_VISIT = 1.25
+
+
+def remarks(
+    plan: Plan, server: ServerRate, resolution: float, capacity: Capacity | None
+) -> list[Note]:
+    """Say what was taken for granted, and what does not fit together.
+
+    ``resolution`` is the smallest probability that can be told from none.
+    """
+    return [
+        *_contradiction(plan, server),
+        *_assumptions(plan),
+        *_too_fine(plan, resolution),
+        *_other_visits(plan, capacity),
+    ]
+
+
+def priced(plan: Plan) -> bool:
+    """Return whether the plan says what a server costs; $0/h is a price, too."""
+    return "price" in plan.servers.model_fields_set
+
+
+def _contradiction(plan: Plan, server: ServerRate) -> list[Note]:
+    """Compare with what is seen today: a rate at a share of the CPU says what all of it carries."""
+    seen = plan.usual.peak if plan.usual else None
+    if seen is None or seen.cpu == 0:
+        return []
+    implied = seen.rate / seen.servers / seen.cpu
+    if implied / _CONTRADICTION <= server.high and server.low <= implied * _CONTRADICTION:
+        return []
+    return [
+        Note(
+            code="contradicts_today",
+            message=f"today's peak implies about {format_rate(implied)} per server at full CPU, "
+            f"the capacity says {format_rate(server.mid)}",
+            advice="check usual.peak, and whether the load test calls what real visitors call",
+        )
+    ]
+
+
+def _assumptions(plan: Plan) -> list[Note]:
+    notes, servers = [], plan.servers
+    if servers.scaling_loss.high > 0:
+        notes.append(
+            Note(
+                code="assumed_scaling",
+                message="how a fleet scales was not measured: servers.scaling_loss stands in",
+            )
+        )
+    if servers.zones == 1:
+        notes.append(
+            Note(
+                code="one_zone",
+                message="with a single zone its loss takes every server: that risk is not counted",
+                advice="spread the servers and set servers.zones",
+            )
+        )
+    if not priced(plan):
+        notes.append(
+            Note(
+                code="no_price",
+                message="no price is known, so every option seems to cost nothing",
+                advice="add servers.price, such as $0.17/h",
+            )
+        )
+    return notes
+
+
+def _too_fine(plan: Plan, resolution: float) -> list[Note]:
+    if min(plan.policy.overload_risk, plan.policy.zone_loss_risk) >= resolution:
+        return []
+    return [
+        Note(
+            code="resolution",
+            message=f"a risk below {format_share(resolution)} cannot be told from none, and the "
+            "policy asks for less",
+            advice="accept more than that in policy",
+        )
+    ]
+
+
+def _other_visits(plan: Plan, capacity: Capacity | None) -> list[Note]:
+    """Compare the visits of the plan with those of the load test, where it made visits."""
+    if capacity is None or capacity.identity.unit != "visit" or not capacity.requests_per_arrival:
+        return []
+    made, planned = capacity.requests_per_arrival, plan.visit.requests
+    if planned.low / _SAME_VISIT <= made <= planned.high * _SAME_VISIT:
+        return []
+    return [
+        Note(
+            code="other_visits",
+            message=f"a visit of the load test made {format_number(made)} requests, in the plan it "
+            f"makes {format_number(planned.low)} to {format_number(planned.high)}",
+            advice="bring visit.requests and the locustfile together",
+        )
+    ]
