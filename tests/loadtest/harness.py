@@ -7,15 +7,26 @@ import socket
 import textwrap
 import threading
 from array import array
+from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
+from capplan.loadtest.engine import Engine
 from capplan.loadtest.measure import Job
-from capplan.loadtest.protocol import COLUMNS, SUCCESS, TrialSpec, WorkerConfig, pack
+from capplan.loadtest.protocol import (
+    COLUMNS,
+    NOT_STARTED,
+    SUCCESS,
+    TASK_FAILED,
+    TrialSpec,
+    WorkerConfig,
+    pack,
+)
 from capplan.loadtest.recording import Recording
 from capplan.plan.sla import Sla, parse_sla
+from capplan.refserver import RefServer
 
 SLA = parse_sla("p95<300ms, failures<1%")
 TIMEOUT_S = 2.0
@@ -31,17 +42,17 @@ from locust.exception import StopUser
 
 
 def spec(
-    arrivals_per_s: float = 80.0,
-    duration_s: float = 1.0,
+    arrivals_per_s: float = 120.0,
+    duration_s: float = 0.6,
     *,
     index: int = 0,
     seed: int = 1,
     limit_s: float = 0.3,
-    give_up_s: float = 0.3,
+    give_up_s: float = 2.0,
     users: int = 20,
     max_users: int = 200,
 ) -> TrialSpec:
-    """A short load; about eighty arrivals unless said."""
+    """A short load; about seventy arrivals unless said."""
     return TrialSpec(index, arrivals_per_s, duration_s, limit_s, give_up_s, seed, users, max_users)
 
 
@@ -142,6 +153,32 @@ def job(
 def to_the_end(_: Recording) -> bool:
     """Let a trial run its course."""
     return False
+
+
+def engine(locustfile: Path, target: str, **options: Any) -> Engine:
+    """A child process for a script, to be used as a context manager."""
+    return Engine(worker(locustfile, target, **options), locustfile.with_suffix(".log"))
+
+
+def run(locustfile: Path, target: str, load: TrialSpec, **options: Any) -> Recording:
+    """Hold one load in a child of its own."""
+    with engine(locustfile, target, **options) as child:
+        return child.trial(load, to_the_end)
+
+
+def requests(made: Recording) -> Counter[str]:
+    """How many requests of each endpoint were recorded."""
+    names = [made.endpoints[i] for i in made.rows().endpoint]
+    return Counter(name for name in names if name not in (NOT_STARTED, TASK_FAILED))
+
+
+@contextlib.contextmanager
+def received(server: RefServer) -> Iterator[Counter[str]]:
+    """Count what the server receives, per endpoint; the counter is filled at the end."""
+    before = Counter(server.stats()["endpoints"])
+    counted: Counter[str] = Counter()
+    yield counted
+    counted.update(Counter(server.stats()["endpoints"]) - before)
 
 
 # servers that misbehave
