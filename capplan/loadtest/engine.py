@@ -72,7 +72,7 @@ class Engine:
     def __enter__(self) -> Engine:
         ours, theirs = socket.socketpair()
         self._socket = ours
-        command = [sys.executable, "-P", "-c", _WORKER, str(_HOME), str(theirs.fileno())]
+        command = [sys.executable, "-u", "-P", "-c", _WORKER, str(_HOME), str(theirs.fileno())]
         try:
             with self.log.open("wb") as log:
                 self._process = subprocess.Popen(
