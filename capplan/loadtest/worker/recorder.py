@@ -70,7 +70,9 @@ class Recorder:
         else:
             late = latency_s >= self._timeout_s * 0.999
             ending = TIMEOUT if late or isinstance(exception, Timeout | RequestTimeout) else FAILURE
-            self._count_error(f"{request_type} {name}: {exception}")
+            # the clients' own words for it differ, and one says "0, original=10 seconds"
+            words = f"no answer within {self._timeout_s:g} s" if late else exception
+            self._count_error(f"{request_type} {name}: {words}")
         if ticket.fresh:
             ticket.fresh = False
             intended, lateness_s = ticket.intended, ticket.started - ticket.intended
