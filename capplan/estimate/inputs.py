@@ -12,8 +12,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from capplan.estimate.history import forecast_error
-from capplan.model.arrivals import Curve, Decay, Even, within
+from capplan.errors import UsageError
+from capplan.model.arrivals import Curve, Decay, Even, opening, within
 from capplan.model.streams import stream
 from capplan.model.uncertainty import Kind, common_factor, quantile, uniforms
 from capplan.plan.schema import Channel, Plan
@@ -24,13 +24,24 @@ Floats = NDArray[np.float64]
 BURST_S = Range(10.0, 60.0)
 """Mean of the exponential tail with which those who waited for the start come in, in seconds."""
 
+WHICH = "which estimate"
+"""The input that says which of two estimates counts in a draw."""
+
+SHORTEST_S = 0.01
+"""A shorter visit or window changes nothing, and its rates would drown in rounding."""
+
+_NOBODY = 1e-6
+_LEAST = 1e-12  # what is divided by must not be zero
+
 
 @dataclass(frozen=True)
 class Inputs:
     """All draws. Arrays have one value per draw; ``visits`` and ``curves`` go by channel.
 
-    ``multiple_visits`` is the second estimate's number of visits, None where the plan has no
-    ``usual``. ``uncertain`` holds the inputs that vary, by their name in the plan.
+    ``visits`` are all that follow from the message, also those after the end of the sale.
+    ``multiple_visits`` is the second estimate's number of visits within ``usual.within``, None
+    where the plan has no ``usual``; ``take_multiple`` says in which draws it counts. ``uncertain``
+    holds the inputs that vary, by their name in the plan.
     """
 
     visits: Mapping[str, Floats]
@@ -44,13 +55,22 @@ class Inputs:
 
 
 def draw(plan: Plan, seed: int, draws: int) -> Inputs:
-    """Draw every uncertain input of the plan."""
+    """Draw every uncertain input of the plan.
+
+    Raises ``UsageError`` when no channel brings a visit.
+    """
     drawer = _Drawer(plan, seed, draws)
     visits, curves = drawer.channels()
     multiple = drawer.multiple()
-    if multiple is not None and not visits:
-        assert plan.usual is not None
-        visits, curves = {"usual": multiple}, {"usual": Even(plan.usual.within)}
+    if plan.usual is not None and multiple is not None and not visits:
+        curve = opening(plan.usual.within)
+        visits = {"usual": multiple / curve.begun(np.asarray(plan.usual.within))}
+        curves = {"usual": curve}
+    if np.median(sum(visits.values())) < _NOBODY:
+        raise UsageError(
+            "nobody comes: the channels under audience bring no visits",
+            "give a channel visits above 0%, or leave the audience out and give usual",
+        )
     requests = drawer("visit.requests", plan.visit.requests, "amount")
     first = np.zeros(draws)
     if plan.visit.first_page is not None:
@@ -60,7 +80,7 @@ def draw(plan: Plan, seed: int, draws: int) -> Inputs:
         curves=curves,
         first_requests=first,
         later_requests=requests - first,
-        visit_s=drawer("visit.duration", plan.visit.duration, "amount"),
+        visit_s=np.maximum(drawer("visit.duration", plan.visit.duration, "amount"), SHORTEST_S),
         multiple_visits=multiple,
         take_multiple=drawer.which_estimate(bool(plan.audience), multiple is not None),
         uncertain=drawer.uncertain,
@@ -80,13 +100,7 @@ class _Drawer:
         plan = self._plan
         once = np.ones(self._draws)
         if len(plan.audience) > 1:
-            once = 1 - self("overlap", plan.overlap, "share")
-        error = forecast_error(plan.history)
-        if error is not None:
-            factor = np.exp(error.mean + error.sd * stream(self._seed, "history").normal(
-                size=self._draws))  # fmt: skip
-            self.uncertain["history"] = factor
-            once = once * factor
+            once = np.maximum(1 - self("overlap", plan.overlap, "share"), _LEAST)
         visits = {c.channel: self._visits(c) * once for c in plan.audience}
         return visits, {c.channel: self._curve(c) for c in plan.audience}
 
@@ -96,13 +110,16 @@ class _Drawer:
             return None
         orders = self("usual.orders_per_day", usual.orders_per_day, "amount")
         multiple = self("usual.multiple", usual.multiple, "amount")
-        return orders * multiple / self("usual.conversion", usual.conversion, "share")
+        conversion = self("usual.conversion", usual.conversion, "share")
+        return orders * multiple / np.maximum(conversion, _LEAST)
 
     def which_estimate(self, funnel: bool, multiple: bool) -> NDArray[np.bool_]:
         """Choose, draw by draw, which of two estimates counts: an equal-weight mixture."""
         if not (funnel and multiple):
             return np.zeros(self._draws, dtype=bool)
-        return stream(self._seed, "estimate.which").random(self._draws) < 0.5
+        taken = stream(self._seed, "estimate.which").random(self._draws) < 0.5
+        self.uncertain[WHICH] = taken.astype(float)
+        return taken
 
     def _visits(self, channel: Channel) -> Floats:
         name = channel.channel

@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Mapping
+
 import numpy as np
 from numpy.typing import NDArray
 from scipy.stats import rankdata
 
-from capplan.estimate.history import forecast_error
-from capplan.estimate.inputs import Inputs
+from capplan.estimate.history import Learned
+from capplan.estimate.inputs import WHICH
 from capplan.plan.schema import Plan
 from capplan.results.base import Note
-from capplan.results.demand import Estimate, Percentiles, Sensitivity, StressCase
-from capplan.units import format_count, format_share
+from capplan.results.demand import Percentiles, Sensitivity, StressCase
+from capplan.units import format_count, format_number, format_rate, format_share
 
 Floats = NDArray[np.float64]
 
@@ -20,10 +22,12 @@ PUBLISHED_MISS = 9.3
 Pokémon GO 2016 by 10x its worst case: of three published failures this is the middle one."""
 
 _RANKED_DRAWS = 20_000
-_MATTERS = 0.005
+_LEAST_SHARE = 0.005
+_WORTH_FINDING_OUT = 0.25
+_WIDE = 2.0
 
 
-def sensitivity(inputs: Inputs, peak: Floats) -> tuple[Sensitivity, ...]:
+def sensitivity(uncertain: Mapping[str, Floats], peak: Floats) -> tuple[Sensitivity, ...]:
     """Return which share of the peak's variance each input explains, the largest first.
 
     The squared rank correlation of input and peak, scaled to the sum of one: right for inputs that
@@ -31,18 +35,20 @@ def sensitivity(inputs: Inputs, peak: Floats) -> tuple[Sensitivity, ...]:
     """
     count = min(_RANKED_DRAWS, len(peak))
     ranks = rankdata(peak[:count])
+    ranked = {name: rankdata(values[:count]) for name, values in uncertain.items()}
     if np.ptp(ranks) == 0:
         return ()
     found = {
-        name: float(np.corrcoef(rankdata(values[:count]), ranks)[0, 1] ** 2)
-        for name, values in inputs.uncertain.items()
+        name: float(np.corrcoef(values, ranks)[0, 1] ** 2)
+        for name, values in ranked.items()
+        if np.ptp(values) > 0
     }
     total = sum(found.values())
     ordered = sorted(found.items(), key=lambda entry: (-entry[1], entry[0]))
     return tuple(
         Sensitivity(input=name, share=share / total)
         for name, share in ordered
-        if share / total >= _MATTERS
+        if share >= _LEAST_SHARE * total
     )
 
 
@@ -57,51 +63,71 @@ def stress(peak_rps_p50: float) -> tuple[StressCase, ...]:
     )
 
 
-def notes(
-    plan: Plan, estimates: tuple[Estimate, ...], found: tuple[Sensitivity, ...]
-) -> tuple[Note, ...]:
-    """Return what a reader of the estimate should know."""
-    written = []
-    if len(estimates) == 3 and _disagree(estimates[0].visits_total, estimates[1].visits_total):
-        funnel, multiple = (format_count(e.visits_total.p50) for e in estimates[:2])
-        written.append(
-            Note(
-                code="estimates_disagree",
-                message=f"the two estimates disagree by more than their ranges explain: {funnel} "
-                f"visits from the audience, {multiple} from usual orders",
-                advice="check reach and visits of the largest channel, and usual.multiple",
-            )
-        )
-    if found and found[0].share >= 0.3:
-        written.append(
-            Note(
-                code="find_out_first",
-                message=f"{found[0].input} explains {format_share(found[0].share)} of the doubt "
-                f"about the peak",
-                advice="find that out first",
-            )
-        )
-    if error := forecast_error(plan.history):
-        written.append(
-            Note(
-                code="history",
-                message=f"earlier forecasts move the estimate by {np.exp(error.mean):.2f}x and "
-                f"widen it",
-            )
-        )
-    if not plan.audience:
-        written.append(
-            Note(
-                code="no_audience",
-                message="without an audience the visits are spread evenly over usual.within",
-                advice="add the channels: a real sale has its peak at the start",
-            )
-        )
-    return tuple(written)
+def disagreement(funnel_visits: Floats, ratio: Floats | None) -> Iterator[Note]:
+    """Say when the two estimates differ by more than their ranges explain.
+
+    That is when the 90 % interval of log(multiple/funnel), over the draws, does not contain 0.
+    """
+    if ratio is None:
+        return
+    low, high = np.quantile(ratio, [0.05, 0.95])
+    if low <= 1 <= high:
+        return
+    funnel, multiple = np.median(funnel_visits), np.median(funnel_visits * ratio)
+    yield Note(
+        code="estimates_disagree",
+        message=f"the two estimates disagree by more than their ranges explain: "
+        f"{format_count(float(funnel))} visits from the audience, "
+        f"{format_count(float(multiple))} from usual orders",
+        advice="check reach and visits of the largest channel, and usual.multiple",
+    )
 
 
-def _disagree(a: Percentiles, b: Percentiles) -> bool:
-    """Compare the distance of two medians with the doubt about it, both in logarithms."""
-    distance = abs(np.log(a.p50 / b.p50))
-    doubt = np.hypot(np.log(a.p95 / a.p5), np.log(b.p95 / b.p5)) / 2
-    return bool(distance > doubt)
+def doubt(peak: Percentiles, found: tuple[Sensitivity, ...]) -> Iterator[Note]:
+    """Name the input that is most worth knowing better, when the range is wide."""
+    inputs = [entry for entry in found if entry.input != WHICH]
+    if peak.p95 < _WIDE * peak.p5 or not inputs or inputs[0].share < _WORTH_FINDING_OUT:
+        return
+    yield Note(
+        code="find_out_first",
+        message=f"the peak may be {format_number(peak.p5)} or {format_rate(peak.p95)}: "
+        f"{format_share(inputs[0].share)} of this doubt comes from {inputs[0].input}",
+        advice="find that out first",
+    )
+
+
+def history(learned: Learned | None) -> Iterator[Note]:
+    """Say what earlier sales changed."""
+    if learned is None:
+        return
+    change = "widen" if learned.sd > learned.range_sd else "narrow"
+    before, after = (np.exp(1.645 * sd) for sd in (learned.range_sd, learned.sd))
+    yield Note(
+        code="history",
+        message=f"what came at earlier sales ({learned.sales}) moves the estimate by "
+        f"{np.exp(learned.shift):.2f}x and {change}s its range from {before:.1f}x to {after:.1f}x "
+        f"either way",
+    )
+
+
+def shape(plan: Plan) -> Iterator[Note]:
+    """Say which shape stands in for the missing channels."""
+    if plan.audience:
+        return
+    yield Note(
+        code="no_audience",
+        message="without an audience the visits come as at Alibaba in 2019: a third of them in a "
+        "rush at the start, the others evenly over usual.within",
+        advice="add the channels, so that the peak becomes that of your sale",
+    )
+
+
+def beyond(cases: tuple[StressCase, ...]) -> Iterator[Note]:
+    """Advise on what no range covers."""
+    for case in cases:
+        yield Note(
+            code="stress",
+            message=f"{case.name}, the peak would be {format_rate(case.peak_rps)}; the range does "
+            f"not contain that",
+            advice="do not buy servers for it: decide now how to shed or queue visitors then",
+        )

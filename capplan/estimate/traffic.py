@@ -1,4 +1,4 @@
-"""From visits to requests over time, draw by draw and without a time grid.
+"""From visits to requests over time, draw by draw and without integrating over a time grid.
 
 A visit sends its first requests evenly over 2 s and the rest evenly over its duration d. With V(t)
 the visits begun by t and W its integral, the requests sent by t are
@@ -17,12 +17,14 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from capplan.model.arrivals import Curve, Decay
+from capplan.model.arrivals import Curve
 
 Floats = NDArray[np.float64]
 
 FIRST_PAGE_S = 2.0
-_PEAK_POINTS = 14
+_ROUNDS = 3
+_NEARER = np.array([-2 / 3, -1 / 3, 0.0, 1 / 3, 2 / 3])
+"""Times round the best so far, as parts of the way to its neighbours."""
 
 
 @dataclass(frozen=True)
@@ -40,46 +42,70 @@ class Traffic:
 
         ``t_s`` has the shape (times,) or (draws, times); the result is (draws, times).
         """
-        return (self._requests(t_s) - self._requests(t_s - window_s)) / window_s
+        sent = self._requests(t_s) - self._requests(t_s - window_s)
+        return np.maximum(sent, 0.0) / window_s  # a difference of nothing may be rounded below 0
+
+    def begun(self, t_s: Floats) -> Floats:
+        """Return the visits that began by ``t_s``."""
+        parts = [self.visits[name] * curve.begun(t_s) for name, curve in self.curves.items()]
+        return np.asarray(sum(parts))
 
     def visitors(self, t_s: Floats) -> Floats:
         """Return the visitors present at ``t_s``."""
-        return self._total("begun", t_s) - self._total("begun", t_s - self.visit_s)
+        return self.begun(t_s) - self.begun(t_s - self.visit_s)
 
     def peak_rate(self, window_s: float) -> Floats:
-        """Return the highest rate over time, one value per draw.
+        """Return the highest rate over time, one value per draw, to less than 1 %.
 
-        No curve rises in density after the start, so the first pages peak within 2 s plus the
-        window, the later requests when the first visits end; the sum peaks in between.
+        No curve rises in density after the start, so each part of the requests rises until the
+        shorter of window and part has passed, and falls when both have. The highest point in
+        between lies at a corner or between two: look at both, then twice more round the best.
         """
-        earliest = np.full_like(self.visit_s, min(FIRST_PAGE_S, window_s))
-        latest = np.maximum(self.visit_s, FIRST_PAGE_S) + window_s
-        steps = np.linspace(0.0, 1.0, _PEAK_POINTS)
-        t_s = np.concatenate([earliest * (latest / earliest) ** steps, self._corners(window_s)], 1)
-        return np.asarray(self.rate(t_s, window_s).max(axis=1))
+        low, high = self._bounds(window_s)
+        corners = np.sort(np.clip(self._corners(window_s), low, high), axis=1)
+        t_s = np.concatenate([corners, (corners[:, 1:] + corners[:, :-1]) / 2, low, high], axis=1)
+        peak = np.zeros(len(t_s))
+        for _ in range(_ROUNDS):
+            rates = self.rate(t_s, window_s)
+            peak = np.maximum(peak, rates.max(axis=1))
+            best_s = np.take_along_axis(t_s, rates.argmax(axis=1, keepdims=True), axis=1)
+            low = np.where(t_s < best_s, t_s, low).max(axis=1, keepdims=True)
+            high = np.where(t_s > best_s, t_s, high).min(axis=1, keepdims=True)
+            t_s = best_s + _NEARER * np.where(_NEARER < 0, best_s - low, high - best_s)
+        return peak
 
     def peak_visitors(self) -> Floats:
         """Return the most visitors at once: when the first ones leave."""
         return self.visitors(self.visit_s)[:, 0]
 
+    def _bounds(self, window_s: float) -> tuple[Floats, Floats]:
+        shortest = np.minimum(np.minimum(self.visit_s, FIRST_PAGE_S), window_s)
+        return shortest, np.maximum(self.visit_s, FIRST_PAGE_S) + window_s
+
     def _corners(self, window_s: float) -> Floats:
-        """Times at which a part of the requests peaks exactly."""
-        first = np.full_like(self.visit_s, FIRST_PAGE_S + window_s)
-        return np.concatenate([first, np.full_like(first, window_s), self.visit_s + window_s], 1)
+        """Return the times at which the rate may bend: a jump of a curve, a part, the window."""
+        jumps = sorted({jump for curve in self.curves.values() for jump in curve.corners_s})
+        begin = np.zeros_like(self.visit_s)
+        parts = [begin, self.visit_s]
+        if self.first_requests.any():
+            parts.append(begin + FIRST_PAGE_S)
+        return np.concatenate(
+            [jump + part + w for jump in jumps for part in parts for w in (0.0, window_s)], axis=1
+        )
 
     def _requests(self, t_s: Floats) -> Floats:
-        whole = self._total("begun_integral", t_s)
-        later = (whole - self._total("begun_integral", t_s - self.visit_s)) / self.visit_s
+        whole = self._begun_integral(t_s)
+        later = (whole - self._begun_integral(t_s - self.visit_s)) / self.visit_s
         requests = self.later_requests * later
         if self.first_requests.any():
-            first = (whole - self._total("begun_integral", t_s - FIRST_PAGE_S)) / FIRST_PAGE_S
+            first = (whole - self._begun_integral(t_s - FIRST_PAGE_S)) / FIRST_PAGE_S
             requests = requests + self.first_requests * first
         return requests
 
-    def _total(self, what: str, t_s: Floats) -> Floats:
-        total: Floats = np.zeros(())
+    def _begun_integral(self, t_s: Floats) -> Floats:
+        total = np.zeros(np.broadcast_shapes(t_s.shape, self.visit_s.shape))
         for name, curve in self.curves.items():
-            total = total + self.visits[name] * getattr(curve, what)(t_s)
+            total += self.visits[name] * curve.begun_integral(t_s)
         return total
 
 
@@ -93,14 +119,8 @@ def chunk(
     """Return the draws of ``part`` as columns."""
     return Traffic(
         {name: values[part, None] for name, values in visits.items()},
-        {name: _part(curve, part) for name, curve in curves.items()},
+        {name: curve.part(part) for name, curve in curves.items()},
         requests[0][part, None],
         requests[1][part, None],
         visit_s[part, None],
     )
-
-
-def _part(curve: Curve, part: slice) -> Curve:
-    if isinstance(curve, Decay) and curve.mean_s.ndim == 2:
-        return Decay(curve.mean_s[part])
-    return curve

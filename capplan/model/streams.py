@@ -16,5 +16,5 @@ def stream(seed: int, name: str) -> np.random.Generator:
     >>> bool(a.random() == b.random())
     True
     """
-    words = np.frombuffer(hashlib.sha256(name.encode()).digest(), dtype=np.uint32)
+    words = np.frombuffer(hashlib.sha256(name.encode()).digest(), dtype="<u4")
     return np.random.default_rng([seed, *(int(word) for word in words)])

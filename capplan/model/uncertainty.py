@@ -1,9 +1,10 @@
 """A range as a distribution: ``low to high`` are its 5th and 95th percentile.
 
 Amounts (counts, rates, durations, factors) are lognormal: positive, and doubt about them is a
-factor. Shares are logit-normal: between 0 and 1, and doubt is a factor of the odds. A share whose
-range touches 0 or 1 cannot have that end as a percentile of a continuous variable; there the
-one-sided Beta(1, b) takes its place, highest at the end itself, with the other end exact.
+factor. Shares are logit-normal: between 0 and 1, and doubt is a factor of the odds; unlike for a
+Beta, both percentiles give its parameters without a solver. A share whose range touches 0 or 1
+cannot have that end as a percentile of a continuous variable; there the one-sided Beta(1, b) takes
+its place, highest at the end itself, with the other end exact. From 0 to 1 it is the uniform.
 """
 
 from __future__ import annotations
@@ -72,6 +73,8 @@ def _between(low: float, high: float, u: Floats, back: np.ufunc) -> Floats:
 
 
 def _beta_at_zero(high: float, u: Floats) -> Floats:
-    """Beta(1, b): P(X ≤ x) = 1 - (1-x)^b, with b such that P(X ≤ high) = 0.95."""
-    b = np.log(0.05) / np.log1p(-high)
-    return np.asarray(-np.expm1(np.log1p(-u) / b))
+    """Beta(1, b): P(X ≤ x) = 1 - (1-x)^b, with b such that P(X ≤ high) = 0.95.
+
+    So 1 - x = (1-high)^(ln(1-u)/ln .05); no b is formed, which a tiny ``high`` would overflow.
+    """
+    return np.asarray(-np.expm1(np.log1p(-high) * np.log1p(-u) / np.log(0.05)))
