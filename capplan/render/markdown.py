@@ -8,7 +8,7 @@ from capplan.results.base import Note
 from capplan.results.verdict import Verdict
 
 _SIGN = {"pass": "✅", "fail": "❌", "inconclusive": "❔"}
-_MARKUP = re.compile(r"([\\|`*_<>\[\]$~&])")
+_MARKUP = re.compile(r"([\\|`*_<>\[\]$~&#])")
 
 
 def summary(verdict: Verdict) -> str:

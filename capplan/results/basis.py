@@ -87,16 +87,27 @@ class Basis:
 
 
 def peaks(demand: Demand) -> Peaks:
-    """Read the peaks of a demand."""
-    values = np.sort(np.asarray(demand.peak_quantiles_rps))
+    """Read the peaks of a demand.
+
+    Raises ``UsageError`` for a demand that was edited until nothing can be decided on it.
+    """
+    profile, values = demand.profile, np.sort(np.asarray(demand.peak_quantiles_rps))
+    columns = {len(profile.t_s), len(profile.rps_p50), len(profile.rps_p95)}
+    complete = len(columns) == 1 and 0 not in columns and len(values) and demand.draws > 0
+    if not complete or demand.requests_per_visit.p50 <= 0:
+        raise UsageError(
+            "the demand has no peaks, no profile or no requests per visit",
+            "make it anew with: capplan estimate",
+        )
     return Peaks(values, 0.5 / min(len(values), demand.draws))
 
 
 def basis(plan: Plan, demand: Demand, capacity: Capacity | None) -> Basis:
     """Join plan, demand and capacity.
 
-    Raises ``UsageError`` when no capacity is known at all, ``NotMet`` when one server misses the
-    SLA at any load, ``Inconclusive`` when the measurement knows no lower bound.
+    Raises ``UsageError`` when no capacity is known at all or a result makes no sense, ``NotMet``
+    when one server misses the SLA at any load, ``Inconclusive`` when the measurement knows no lower
+    bound.
     """
     server, notes = _server(plan, capacity)
     servers, possible = plan.servers, peaks(demand)

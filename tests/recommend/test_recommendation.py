@@ -1,0 +1,475 @@
+import math
+from datetime import datetime, timedelta
+from itertools import pairwise
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from scipy.special import ndtr
+
+from capplan.errors import ExitCode, Inconclusive, NotMet, UsageError
+from capplan.recommend import recommend
+from capplan.results.capacity import Capacity
+from capplan.results.demand import Demand, Profile
+from capplan.results.recommendation import Option, Recommendation
+from capplan.results.store import from_json, to_json
+from tests.recommend.builders import (
+    MADE_AT,
+    PEAK_RPS,
+    PEAK_SIGMA,
+    QUANTILES,
+    REACH,
+    START,
+    capacity,
+    certain,
+    demand,
+    plan,
+    provenance,
+    spread,
+)
+
+# what lies beyond the largest of n quantiles is not counted
+TAIL = 0.5 / QUANTILES
+
+
+def answer(
+    servers: dict[str, Any] | None = None,
+    policy: dict[str, Any] | None = None,
+    *,
+    traffic: Demand | None = None,
+    measured: Capacity | None = None,
+    assume: bool = False,
+    asked: int | None = None,
+    made_at: datetime = MADE_AT,
+    **sections: Any,
+) -> Recommendation:
+    """A recommendation from a coarse demand, unless told otherwise."""
+    return recommend(
+        plan(servers, policy, **sections),
+        traffic or demand(count=400),
+        None if assume else measured or capacity(),
+        provenance(made_at),
+        asked,
+    )
+
+
+def options(result: Recommendation) -> dict[int, Option]:
+    return {option.servers: option for option in result.options}
+
+
+def codes(result: Recommendation) -> list[str]:
+    return [note.code for note in result.notes]
+
+
+def overload(servers: float, server_rps: float, server_sigma: float) -> float:
+    sigma = math.hypot(PEAK_SIGMA, server_sigma)
+    return float(ndtr(math.log(PEAK_RPS / (servers * server_rps)) / sigma))
+
+
+@pytest.mark.parametrize("server_sigma", [0.02, 0.2])
+@pytest.mark.parametrize("risk", ["0.1%", "1%", "5%", "50%"])
+def test_the_smallest_count_within_the_accepted_risk_is_chosen(
+    risk: str, server_sigma: float
+) -> None:
+    low, high = 386 * math.exp(-REACH * server_sigma), 386 * math.exp(REACH * server_sigma)
+    result = answer(
+        policy={"overload_risk": risk}, traffic=demand(), measured=capacity(low, 386.0, high)
+    )
+    accepted = float(risk.removesuffix("%")) / 100
+    assert result.feasible
+    assert overload(result.servers, 386, server_sigma) <= accepted + TAIL
+    assert overload(result.servers - 1, 386, server_sigma) > accepted - TAIL
+
+
+def test_every_option_shows_its_exact_risk() -> None:
+    for option in answer(traffic=demand(), measured=certain(386.0)).options:
+        assert option.overload_probability == pytest.approx(
+            overload(option.servers, 386, 0.0), abs=TAIL
+        )
+        assert option.fleet_rps == pytest.approx(option.servers * 386)
+
+
+def test_the_options_are_multiples_of_today_the_plan_and_the_neighbours_of_the_choice() -> None:
+    result = answer(asked=18)
+    chosen = result.servers
+    assert {6, 18, 30, 60, chosen - 1, chosen} <= options(result).keys()
+    assert [option.servers for option in result.options] == sorted(options(result))
+    assert [option.servers for option in result.options if option.chosen] == [chosen]
+    assert options(result)[18].multiple == 3
+    assert 8 <= len(result.options) <= 12
+
+
+@settings(max_examples=25, deadline=None)
+@given(
+    peak=st.floats(10, 1e5),
+    sigma=st.floats(0, 1.2),
+    rates=st.tuples(*[st.floats(20, 800)] * 3),
+    zones=st.integers(1, 5),
+    risk=st.sampled_from(["0.5%", "1%", "10%"]),
+)
+def test_the_choice_is_within_the_policy_and_one_server_fewer_is_not(
+    peak: float, sigma: float, rates: tuple[float, float, float], zones: int, risk: str
+) -> None:
+    low, mid, high = sorted(rates)
+    result = answer(
+        {"zones": str(zones), "scaling_loss": "0% to 15%", "imbalance": "0% to 10%"},
+        {"overload_risk": risk},
+        traffic=demand(peak, sigma, count=200),
+        measured=capacity(low, mid, high),
+    )
+    chosen = options(result)[result.servers]
+    assert result.feasible
+    assert chosen.excuse == ""
+    fewer = options(result).get(result.servers - 1)
+    assert fewer is None or "overload" in fewer.excuse or "zone" in fewer.excuse
+    risks = [option.overload_probability for option in result.options]
+    assert all(b <= a + 1e-12 for a, b in pairwise(risks))
+
+
+def test_the_cost_is_linear_in_servers_and_in_the_time_with_boot_warm_up_and_lead() -> None:
+    hours = 2 + (4 + 2 + 15) / 60
+    for option in answer().options:
+        assert option.cost == pytest.approx(option.servers * 0.20 * hours)
+    longer = answer(sale={"start": START, "duration": "5 h"})
+    for option in longer.options:
+        assert option.cost == pytest.approx(option.servers * 0.20 * (hours + 3))
+
+
+def test_the_loss_of_a_zone_asks_for_more_servers() -> None:
+    alone = answer(policy={"zone_loss_risk": "1%"})
+    zoned = answer({"zones": "3"}, {"zone_loss_risk": "1%"})
+    left = zoned.servers - math.ceil(zoned.servers / 3)
+    assert left == alone.servers
+    chosen = options(zoned)[zoned.servers]
+    assert chosen.zone_loss_probability == pytest.approx(
+        options(alone)[alone.servers].overload_probability
+    )
+    assert options(zoned)[zoned.servers - 1].excuse.startswith("a lost zone leaves")
+
+
+def test_a_single_zone_has_no_zone_to_lose_and_says_so() -> None:
+    result = answer()
+    assert {option.zone_loss_probability for option in result.options} == {None}
+    assert "one_zone" in codes(result)
+    assert "one_zone" not in codes(answer({"zones": "2"}))
+
+
+@pytest.mark.parametrize(
+    ("servers", "policy", "count", "excuse"),
+    [
+        ({}, {}, 6, "overload 91% > 1%"),
+        ({"zones": "3"}, {}, 6, "overload 91% > 1%"),
+        ({"zones": "3"}, {"overload_risk": "20%"}, 18, "a lost zone leaves 12: 36% > 10%"),
+        ({"limit": "50"}, {}, 60, "above the limit of 50"),
+        ({}, {"budget": "$20"}, 60, "over the budget of $20.00: $28.20"),
+        ({}, {}, 60, "safer than the policy asks, $15.51 more"),
+    ],
+)
+def test_a_rejected_count_has_its_excuse(
+    servers: dict[str, Any], policy: dict[str, Any], count: int, excuse: str
+) -> None:
+    result = answer(servers, policy, measured=certain(386.0))
+    assert options(result)[count].excuse == excuse
+
+
+def test_a_risk_that_only_looks_like_the_accepted_one_is_called_just_above_it() -> None:
+    exact = overload(26, 386, 0.0)
+    accepted = f"{exact * 100 - 0.003:.4f}%"
+    result = answer(
+        policy={"overload_risk": accepted}, traffic=demand(), measured=certain(386.0), asked=26
+    )
+    assert result.servers == 27
+    assert options(result)[26].excuse.startswith("overload just above ")
+
+
+@pytest.mark.parametrize(
+    ("servers", "policy", "reason"),
+    [
+        ({"limit": "20", "planned": "10"}, {}, "above the limit of 20"),
+        ({}, {"budget": "$9.50"}, "over the budget of $9.50"),
+    ],
+)
+def test_when_quota_or_budget_forbid_it_the_best_within_reach_is_shown(
+    servers: dict[str, Any], policy: dict[str, Any], reason: str
+) -> None:
+    free = answer()
+    result = answer(servers, policy)
+    assert not result.feasible
+    assert result.servers == 20  # 20 servers cost 20 · $0.20/h · 2.35 h = $9.40
+    assert reason in result.reasons[0]
+    assert f"{free.servers} servers" in result.reasons[0]
+    assert options(result)[20].excuse.startswith("overload")
+    assert free.servers in options(result)
+
+
+def test_a_budget_too_small_for_one_server_is_not_met() -> None:
+    result = answer(policy={"budget": "$0.10"})
+    assert (result.servers, result.feasible) == (1, False)
+
+
+@pytest.mark.parametrize(
+    ("ceiling", "limit_rps"),
+    [
+        ({"name": "database", "rate": "5000 rps"}, 5000),
+        ({"name": "database", "rate": "125/s", "per": "visit"}, 5000),
+        # 2.5 orders/s at 2% are 125 visits/s of 40 requests
+        ({"name": "database", "rate": "2.5/s", "per": "order"}, 5000),
+    ],
+)
+def test_a_ceiling_that_binds_makes_every_count_useless(
+    ceiling: dict[str, str], limit_rps: float
+) -> None:
+    usual = {"orders_per_day": "300", "multiple": "5", "within": "2 h", "conversion": "2%"}
+    result = answer({"ceilings": [ceiling]}, traffic=demand(), usual=usual)
+    (check,) = result.ceilings
+    assert check.ceiling_rps == pytest.approx(limit_rps)
+    assert check.exceed_probability == pytest.approx(
+        ndtr(math.log(PEAK_RPS / limit_rps) / PEAK_SIGMA), abs=TAIL
+    )
+    assert check.binds
+    assert not result.feasible
+    assert any("ceiling database" in reason for reason in result.reasons)
+
+
+def test_an_uncertain_conversion_makes_the_ceiling_uncertain() -> None:
+    usual = {"orders_per_day": "300", "multiple": "5", "within": "2 h", "conversion": "1% to 4%"}
+    ceiling = {"name": "payment", "rate": "5/s", "per": "order"}
+    result = answer({"ceilings": [ceiling]}, traffic=demand(sigma=0.0), usual=usual)
+    # with a certain peak the payment is exceeded when more than 5 · 40/4000 = 5% convert: rare, but
+    # the upper end of the range is only a 95th percentile
+    assert result.ceilings[0].exceed_probability == pytest.approx(0.015, abs=0.01)
+
+
+def test_a_high_ceiling_does_not_bind() -> None:
+    result = answer({"ceilings": [{"name": "database", "rate": "90k rps"}]})
+    assert not result.ceilings[0].binds
+    assert result.feasible
+
+
+def test_a_ceiling_in_orders_without_a_conversion_is_noted_as_unchecked() -> None:
+    result = answer({"ceilings": [{"name": "payment", "rate": "5/s", "per": "order"}]})
+    assert result.ceilings == ()
+    assert "ceiling_unchecked" in codes(result)
+
+
+def test_a_count_that_was_asked_for_is_explained_in_full() -> None:
+    result = answer(policy={"value_per_visit": "$0.40"}, measured=certain(386.0), asked=18)
+    assert result.asked == 18
+    reason = next(r for r in result.reasons if r.startswith("18 servers"))
+    for part in ("6,950 rps", "$8.46", "visits worth $", "overload 8.4%", "not within the policy"):
+        assert part in reason
+
+
+@pytest.mark.parametrize(
+    ("asked", "judged"),
+    [
+        (27, "this is within the policy"),
+        (60, "this is within the policy, and safer than the policy asks"),
+        (90, "this is within the policy, and safer"),
+        (900, "this is not within the policy, and above the limit of 500"),
+    ],
+)
+def test_a_count_that_was_asked_for_is_judged(asked: int, judged: str) -> None:
+    result = answer({"limit": "500"}, measured=certain(386.0), asked=asked)
+    assert any(r.startswith(f"{asked} servers") and judged in r for r in result.reasons)
+
+
+@pytest.mark.parametrize("asked", [0, -3])
+def test_a_count_below_one_cannot_be_asked_for(asked: int) -> None:
+    with pytest.raises(UsageError, match=f"{asked} is not a number of servers"):
+        answer(asked=asked)
+
+
+def test_a_lost_visit_is_what_the_fleet_cannot_serve_of_it() -> None:
+    flat = demand(sigma=0.0, count=400)
+    result = answer(
+        {"today": "5"}, {"value_per_visit": "$0.40"}, traffic=flat, measured=certain(400.0)
+    )
+    # 5 servers carry half of a peak of 4,000/s that falls to nothing in 7,200 s: the upper half
+    # of the triangle is lost, 2,000/s · 3,600 s / 2 requests of 40 per visit
+    lost = options(result)[5]
+    assert lost.expected_lost_visits == pytest.approx(2000 * 3600 / 2 / 40, rel=1e-3)
+    assert lost.expected_lost_value == pytest.approx(0.40 * lost.expected_lost_visits)
+
+
+def test_without_a_value_per_visit_nothing_is_said_about_money() -> None:
+    assert {option.expected_lost_value for option in answer().options} == {None}
+
+
+def test_nobody_coming_needs_one_server() -> None:
+    nobody = demand(0.0, 0.0, count=400)
+    result = answer(traffic=nobody)
+    assert (result.servers, result.feasible) == (1, True)
+    assert all(option.expected_lost_visits == 0 for option in result.options)
+
+
+def test_a_price_that_is_not_given_is_noted_and_a_price_of_nothing_is_not() -> None:
+    assert "no_price" not in codes(answer())
+    assert "no_price" not in codes(answer({"price": "$0/h"}))
+    unpriced = answer({"price": None})
+    assert "no_price" in codes(unpriced)
+    assert {option.cost for option in unpriced.options} == {0.0}
+
+
+def test_an_assumed_capacity_stands_in_and_is_noted() -> None:
+    result = answer({"capacity": "372 to 401 rps"}, assume=True)
+    assert result.capacity_source == "assumed"
+    assert "assumed_capacity" in codes(result)
+    assert (result.server_rps_low, result.server_rps_high) == (372, 401)
+
+
+def test_a_measured_capacity_comes_before_an_assumed_one() -> None:
+    result = answer({"capacity": "1000 to 2000 rps"})
+    assert result.capacity_source == "measured"
+    assert "assumed_capacity" not in codes(result)
+    assert result.server_rps_high == 401
+
+
+@pytest.mark.parametrize(
+    ("verdict", "high", "code"),
+    [
+        ("not_reached", None, "lower_bound_only"),
+        ("not_reached", 500.0, "lower_bound_only"),
+        ("inconclusive", None, "inconclusive_capacity"),
+        ("inconclusive", 500.0, "inconclusive_capacity"),
+    ],
+)
+def test_of_a_poor_measurement_the_lower_bound_counts_as_certain(
+    verdict: str, high: float | None, code: str
+) -> None:
+    poor = answer(measured=capacity(386.0, None, high, verdict=verdict, reason="too noisy"))
+    assert code in codes(poor)
+    known = answer(measured=certain(386.0))
+    assert poor.servers == known.servers
+    assert poor.options == known.options
+    assert any("at least 386 rps" in reason for reason in poor.reasons)
+
+
+def test_a_server_that_misses_the_sla_at_any_load_allows_no_recommendation() -> None:
+    with pytest.raises(NotMet, match="everything fails") as caught:
+        answer(measured=capacity(None, None, 1.0, verdict="below_sla", reason="everything fails"))
+    assert caught.value.exit_code == ExitCode.FAILED
+    assert caught.value.hint
+
+
+def test_a_load_test_without_a_lower_bound_allows_no_recommendation() -> None:
+    with pytest.raises(Inconclusive, match="the generator is the limit") as caught:
+        answer(
+            measured=capacity(
+                None, None, 90.0, verdict="inconclusive", reason="the generator is the limit"
+            )
+        )
+    assert caught.value.exit_code == ExitCode.INCONCLUSIVE
+    assert "run it again" in caught.value.hint
+
+
+def test_without_any_capacity_there_is_no_recommendation() -> None:
+    with pytest.raises(UsageError, match="not known what one server sustains"):
+        answer(assume=True)
+
+
+@pytest.mark.parametrize(
+    ("low", "mid", "high"), [(0.0, 1.0, 2.0), (3.0, 2.0, 4.0), (3.0, 4.0, 3.5), (-1.0, 2.0, 3.0)]
+)
+def test_a_capacity_edited_into_nonsense_is_refused(low: float, mid: float, high: float) -> None:
+    with pytest.raises(UsageError, match="makes no sense"):
+        answer(measured=capacity(low, mid, high))
+
+
+@pytest.mark.parametrize(
+    ("seen", "contradicts"),
+    [
+        ("850 rps at 35% CPU on 6 servers", False),  # 405 rps at full CPU
+        ("350 rps at 35% CPU on 6 servers", True),  # 167 rps
+        ("2400 rps at 35% CPU on 6 servers", True),  # 1,140 rps
+    ],
+)
+def test_a_capacity_that_contradicts_today_is_noted(seen: str, contradicts: bool) -> None:
+    usual = {
+        "orders_per_day": "300",
+        "multiple": "5",
+        "within": "2 h",
+        "conversion": "2%",
+        "peak": seen,
+    }
+    assert ("contradicts_today" in codes(answer(usual=usual))) is contradicts
+
+
+@pytest.mark.parametrize(
+    ("per_visit", "unit", "differs"),
+    [(40.0, "visit", False), (90.0, "visit", True), (9.0, "visit", True), (1.0, "task", False)],
+)
+def test_visits_of_the_load_test_that_differ_from_the_plan_are_noted(
+    per_visit: float, unit: str, differs: bool
+) -> None:
+    identity = capacity().identity.model_copy(update={"unit": unit})
+    result = answer(measured=capacity(identity=identity, requests_per_arrival=per_visit))
+    assert ("other_visits" in codes(result)) is differs
+
+
+def test_an_assumed_scaling_loss_is_noted_unless_it_is_none() -> None:
+    assert "assumed_scaling" not in codes(answer())
+    assert "assumed_scaling" in codes(answer({"scaling_loss": "0% to 15%"}))
+
+
+def test_a_sale_in_the_past_is_noted() -> None:
+    start = datetime.fromisoformat(START)
+    assert "past" in codes(answer(made_at=start + timedelta(days=1)))
+    assert "late" in codes(answer(made_at=start - timedelta(minutes=5)))
+    assert not {"past", "late"} & set(codes(answer(made_at=start - timedelta(hours=1))))
+
+
+def test_a_risk_finer_than_the_draws_can_tell_is_shown_as_a_bound_and_not_promised() -> None:
+    result = answer(policy={"overload_risk": "0%"}, traffic=demand(), measured=certain(386.0))
+    assert result.resolution == TAIL
+    assert options(result)[result.servers].overload_probability == TAIL
+    assert "overload <0.01" in options(result)[result.servers].excuse
+    assert not result.feasible
+    assert "resolution" in codes(result)
+    assert result.reasons[0].startswith("no count meets the policy")
+    assert result.servers < 200
+
+
+def test_few_draws_tell_less() -> None:
+    assert answer(traffic=demand(draws=50)).resolution == 0.01
+
+
+def test_a_server_that_carries_next_to_nothing_ends_in_an_answer() -> None:
+    result = answer(measured=certain(1e-6))
+    assert not result.feasible
+    assert result.reasons[0].startswith("no count meets the policy")
+
+
+def test_the_first_reason_is_the_answer() -> None:
+    result = answer()
+    assert result.reasons[0].startswith(f"{result.servers} is the smallest count that meets")
+
+
+def test_the_same_inputs_give_the_same_bytes_which_can_be_read_again() -> None:
+    first, second = (to_json(answer({"zones": "3"}, {"value_per_visit": "$1"})) for _ in range(2))
+    assert first == second
+    assert to_json(from_json(first, Recommendation, "here")) == first
+
+
+def test_peaks_need_not_come_sorted() -> None:
+    shuffled = tuple(np.random.default_rng(1).permutation(demand(count=400).peak_quantiles_rps))
+    assert answer(traffic=demand(peak_quantiles_rps=shuffled)).options == answer().options
+
+
+@pytest.mark.parametrize(
+    "damage",
+    [
+        {"peak_quantiles_rps": ()},
+        {"draws": 0},
+        {"requests_per_visit": spread(0.0)},
+        {"profile": Profile(t_s=(0.0, 1.0), rps_p5=(), rps_p50=(1.0,), rps_p95=(1.0,))},
+        {"profile": Profile(t_s=(), rps_p5=(), rps_p50=(), rps_p95=())},
+    ],
+)
+def test_a_demand_that_was_edited_until_nothing_can_be_decided_is_refused(
+    damage: dict[str, Any],
+) -> None:
+    with pytest.raises(UsageError, match="the demand has no peaks"):
+        answer(traffic=demand(count=4).model_copy(update=damage))
