@@ -100,8 +100,8 @@ class _Drawer:
         plan = self._plan
         once = np.ones(self._draws)
         if len(plan.audience) > 1:
-            once = np.maximum(1 - self("overlap", plan.overlap, "share"), _LEAST)
-        visits = {c.channel: self._visits(c) * once for c in plan.audience}
+            once = 1 - self("overlap", plan.overlap, "share")
+        visits = {c.channel: np.maximum(self._visits(c) * once, _LEAST) for c in plan.audience}
         return visits, {c.channel: self._curve(c) for c in plan.audience}
 
     def multiple(self) -> Floats | None:

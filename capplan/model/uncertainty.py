@@ -45,9 +45,11 @@ def quantile(interval: Range, kind: Kind, u: Floats) -> Floats:
     if low == 0 and high == 1:
         return u.copy()
     if low == 0:
-        return _beta_at_zero(high, u)
+        # Beta(1, b): 1 - x = (1-u)^(1/b), with b such that P(X ≤ high) = 0.95; b itself is never
+        # formed, as a tiny high would overflow it
+        return np.asarray(-np.expm1(np.log1p(-high) * np.log1p(-u) / np.log(0.05)))
     if high == 1:
-        return 1 - _beta_at_zero(1 - low, 1 - u)
+        return np.asarray(np.exp(np.log(low) * np.log(u) / np.log(0.05)))  # the mirror image
     return _between(float(logit(low)), float(logit(high)), u, expit)
 
 
@@ -70,11 +72,3 @@ def uniforms(rng: np.random.Generator, draws: int) -> Floats:
 def _between(low: float, high: float, u: Floats, back: np.ufunc) -> Floats:
     centre, spread = (low + high) / 2, (high - low) / (2 * _Z95)
     return np.asarray(back(centre + spread * ndtri(u)))
-
-
-def _beta_at_zero(high: float, u: Floats) -> Floats:
-    """Beta(1, b): P(X ≤ x) = 1 - (1-x)^b, with b such that P(X ≤ high) = 0.95.
-
-    So 1 - x = (1-high)^(ln(1-u)/ln .05); no b is formed, which a tiny ``high`` would overflow.
-    """
-    return np.asarray(-np.expm1(np.log1p(-high) * np.log1p(-u) / np.log(0.05)))
