@@ -42,8 +42,8 @@ from locust.exception import StopUser
 
 
 def spec(
-    arrivals_per_s: float = 120.0,
-    duration_s: float = 0.6,
+    arrivals_per_s: float = 200.0,
+    duration_s: float = 0.4,
     *,
     index: int = 0,
     seed: int = 1,
@@ -52,7 +52,7 @@ def spec(
     users: int = 20,
     max_users: int = 200,
 ) -> TrialSpec:
-    """A short load; about seventy arrivals unless said."""
+    """A short load; about eighty arrivals unless said."""
     return TrialSpec(index, arrivals_per_s, duration_s, limit_s, give_up_s, seed, users, max_users)
 
 

@@ -149,7 +149,7 @@ def test_each_arrival_runs_one_task_of_any_kind_of_user(tmp_path, target, client
 
 def test_a_sequential_flow_keeps_its_order(tmp_path, target):
     locustfile = script(tmp_path, SEQUENTIAL.replace("CLIENT", "FastHttpUser"))
-    one_user = spec(60.0, users=1, max_users=1, give_up_s=5.0)
+    one_user = spec(60.0, 0.6, users=1, max_users=1, give_up_s=5.0)
     made = run(locustfile, target.url, one_user)
     order = [made.endpoints[i] for i in made.rows().endpoint]
     assert len(order) > 20
@@ -389,7 +389,7 @@ def test_users_that_stop_themselves_are_replaced(tmp_path, target):
             raise StopUser
     """
     with engine(script(tmp_path, body), target.url) as child:
-        trials = [child.trial(spec(60.0, index=k, users=120), to_the_end) for k in range(2)]
+        trials = [child.trial(spec(100.0, index=k, users=120), to_the_end) for k in range(2)]
     for made in trials:
         assert made.count == made.state["issued"] > 20
         assert set(made.rows().ending) == {SUCCESS}
@@ -401,7 +401,8 @@ def test_refused_requests_are_failures_and_all_others_successes(tmp_path):
         64, Deterministic(0.001), fail_above_rps=40.0, fail_share=0.5, lifetime_s=60.0
     )
     with RefServer(config) as busy:
-        made = run(script(tmp_path, PLAIN.replace("CLIENT", "FastHttpUser")), busy.url, spec(150.0))
+        locustfile = script(tmp_path, PLAIN.replace("CLIENT", "FastHttpUser"))
+        made = run(locustfile, busy.url, spec(150.0, 0.8))
         stats = busy.stats()
     ending = made.rows().ending
     assert stats["failed"] > 10
@@ -480,7 +481,7 @@ def test_clean_up_of_the_script_runs_at_the_end(tmp_path, target):
             self.client.get("/a")
     """
     with received(target) as counted:
-        run(script(tmp_path, body), target.url, spec(20.0, 0.3, users=7))
+        run(script(tmp_path, body), target.url, spec(20.0, 0.2, users=7))
     assert counted["POST /logout"] == 7
 
 

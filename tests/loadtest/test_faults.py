@@ -1,0 +1,424 @@
+"""What goes wrong: unusable scripts, servers that misbehave, processes that are killed."""
+
+import contextlib
+import json
+import os
+import signal
+import socket
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import psutil
+import pytest
+
+from capplan.errors import SetupError, UsageError
+from capplan.loadtest import engine as engine_module
+from capplan.loadtest import search
+from capplan.loadtest.measure import Measurement, measure
+from capplan.loadtest.progress import Progress
+from capplan.loadtest.protocol import FAILURE, SUCCESS, TIMEOUT
+from capplan.model.service_time import Deterministic
+from capplan.refserver import RefServer, RefServerConfig
+from tests.loadtest.harness import (
+    IMPORTS,
+    OK,
+    Answer,
+    engine,
+    job,
+    requests,
+    run,
+    says,
+    script,
+    server,
+    spec,
+    to_the_end,
+)
+
+CLIENTS = ["HttpUser", "FastHttpUser"]
+NOBODY = "http://127.0.0.1:1"
+ONE_PAGE = """
+class Buyer(FastHttpUser):
+    @task
+    def t(self):
+        self.client.get("/a")
+"""
+
+
+def ref_server() -> RefServer:
+    return RefServer(RefServerConfig(64, Deterministic(0.001), lifetime_s=60.0))
+
+
+# scripts that cannot be used
+
+BROKEN = {
+    "a syntax error": ("def t(self:\n    pass\n", "def t(self:", "SyntaxError"),
+    "an import error": ("import no_such_shop\n", "import no_such_shop", "ModuleNotFoundError"),
+    "an error in a function": (
+        "def stock():\n    return {}['shoes']\n\nstock()\n",
+        "return {}['shoes']",
+        "KeyError: 'shoes'",
+    ),
+    "sys.exit": ("import sys\nsys.exit('no credentials')\n", "sys.exit(", "no credentials"),
+}
+
+
+@pytest.mark.parametrize("kind", BROKEN)
+def test_a_script_that_cannot_be_loaded_shows_its_own_lines_and_none_of_ours(tmp_path, kind):
+    body, line, error = BROKEN[kind]
+    locustfile = script(tmp_path, body)
+    number = 1 + (IMPORTS + body).splitlines().index(
+        next(text for text in (IMPORTS + body).splitlines() if line in text)
+    )
+    with pytest.raises(UsageError) as refused, engine(locustfile, NOBODY):
+        pass
+    assert f'File "{locustfile}", line {number}' in refused.value.message
+    assert line in refused.value.message
+    assert error in refused.value.message
+    assert "capplan/" not in refused.value.message
+    assert "load_locustfile" not in refused.value.message
+
+
+@pytest.mark.parametrize(
+    ("body", "complaint"),
+    [
+        ("", "shop.py defines no User class"),
+        ("class Shop(HttpUser):\n    abstract = True\n", "shop.py defines no User class"),
+        ("def test_front_page(session):\n    session.get('/')\n", "defines no User class"),
+        ("class Idler(HttpUser):\n    pass\n", "the user class Idler has no tasks"),
+        (ONE_PAGE + "    weight = 0\n", "no users with weight > 0"),
+        (ONE_PAGE + "    weight = 0\n    fixed_count = 2\n", "no user class has a weight above"),
+    ],
+)
+def test_a_script_without_usable_users_is_refused(tmp_path, body, complaint):
+    with pytest.raises(UsageError, match=complaint), engine(script(tmp_path, body), NOBODY):
+        pass
+
+
+@pytest.mark.parametrize(
+    ("arguments", "complaint"),
+    [(("--no-such-option",), "options cannot be read"), (("--tags", "none"), "has no tasks")],
+)
+def test_arguments_that_do_not_fit_the_script_are_refused(tmp_path, arguments, complaint):
+    locustfile = script(tmp_path, ONE_PAGE)
+    with (
+        pytest.raises(UsageError, match=complaint),
+        engine(locustfile, NOBODY, arguments=arguments),
+    ):
+        pass
+
+
+def test_a_script_that_never_finishes_loading_is_a_setup_error(tmp_path, monkeypatch):
+    monkeypatch.setattr(engine_module, "START_TIMEOUT_S", 1.5)
+    child = engine(script(tmp_path, "while True:\n    pass\n"), NOBODY)
+    with pytest.raises(SetupError, match="never gives control back"), child:
+        pass
+    assert not psutil.pid_exists(child.pid)
+
+
+# scripts that break later
+
+
+def test_an_endless_loop_in_a_task_is_noticed_during_the_check(tmp_path, monkeypatch):
+    monkeypatch.setattr(engine_module, "SILENCE_S", 0.5)
+    body = """
+    class Buyer(FastHttpUser):
+        @task
+        def t(self):
+            while True:
+                pass
+    """
+    child = engine(script(tmp_path, body), NOBODY, timeout_s=0.5)
+    with pytest.raises(SetupError, match="said nothing for 1 s"), child:
+        child.check()
+    assert not psutil.pid_exists(child.pid)
+
+
+def test_an_endless_loop_in_a_task_is_noticed_during_a_trial(tmp_path, monkeypatch):
+    monkeypatch.setattr(engine_module, "SILENCE_S", 0.5)
+    body = """
+    class Buyer(FastHttpUser):
+        @task
+        def t(self):
+            self.client.get("/a")
+            while True:
+                pass
+    """
+    with ref_server() as target:
+        child = engine(script(tmp_path, body), target.url, timeout_s=0.5)
+        with pytest.raises(SetupError, match="said nothing for 1 s"), child:
+            child.trial(spec(), to_the_end)
+    assert not psutil.pid_exists(child.pid)
+
+
+def test_a_task_that_swallows_every_exception_cannot_hold_up_the_next_trial(tmp_path):
+    body = """
+    class Buyer(FastHttpUser):
+        stuck = 0
+
+        @task
+        def t(self):
+            self.client.get("/a")
+            Buyer.stuck += 1
+            while Buyer.stuck <= 3:
+                try:
+                    gevent.sleep(60)
+                except BaseException:
+                    pass
+    """
+    with (
+        ref_server() as target,
+        engine(script(tmp_path, body), target.url, timeout_s=0.2) as child,
+    ):
+        first = child.trial(spec(), to_the_end)
+        second = child.trial(spec(index=1), to_the_end)
+    for made in (first, second):
+        assert made.count == made.state["issued"]
+        assert set(made.rows().ending) == {SUCCESS}
+
+
+def test_a_trial_that_breaks_ends_with_the_end_of_the_log(tmp_path):
+    body = """
+    class Buyer(FastHttpUser):
+        made = 0
+
+        def __init__(self, environment):
+            super().__init__(environment)
+            Buyer.made += 1
+            if Buyer.made > 3:
+                raise RuntimeError("no more accounts")
+
+        @task
+        def t(self):
+            self.client.get("/a")
+    """
+    child = engine(script(tmp_path, body), NOBODY)
+    with pytest.raises(SetupError, match="no more accounts") as broken, child:
+        child.trial(spec(), to_the_end)
+    assert str(child.log) in broken.value.hint
+    assert not psutil.pid_exists(child.pid)
+
+
+# servers that misbehave
+
+
+def page(client: str) -> str:
+    return ONE_PAGE.replace("FastHttpUser", client)
+
+
+def endings(tmp_path: Path, answer: Answer, client: str, timeout_s: float) -> dict[str, Any]:
+    """Load a server and return what became of the requests, and the errors."""
+    with server(answer) as url:
+        load = spec(80.0, users=60)
+        made = run(script(tmp_path, page(client)), url, load, timeout_s=timeout_s)
+    assert made.count == made.state["issued"] > 10
+    assert requests(made).keys() == {"GET /a"}
+    assert (made.state["in_flight"], made.state["queued"]) == (0, 0)
+    return {"endings": set(made.rows().ending), "errors": list(made.state["errors"])}
+
+
+@pytest.mark.parametrize("client", CLIENTS)
+def test_requests_without_an_answer_are_timeouts(tmp_path, client):
+    def until_it_leaves(connection: socket.socket) -> None:
+        connection.recv(1)
+
+    got = endings(tmp_path, until_it_leaves, client, timeout_s=0.4)
+    assert got == {"endings": {TIMEOUT}, "errors": ["GET /a: no answer within 0.4 s"]}
+
+
+@pytest.mark.parametrize("client", CLIENTS)
+def test_an_answer_that_trickles_is_bounded_as_a_whole(tmp_path, client):
+    def trickle(connection: socket.socket) -> None:
+        connection.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: 1000\r\n\r\n")
+        connection.settimeout(0.05)
+        while True:  # a piece comes long before a read would time out
+            with contextlib.suppress(TimeoutError):
+                connection.recv(1)
+                return
+            connection.sendall(b"x")
+
+    got = endings(tmp_path, trickle, client, timeout_s=0.4)
+    assert got == {"endings": {TIMEOUT}, "errors": ["GET /a: no answer within 0.4 s"]}
+
+
+@pytest.mark.parametrize("client", CLIENTS)
+def test_a_server_that_hangs_up_without_an_answer_fails(tmp_path, client):
+    got = endings(tmp_path, lambda c: c.shutdown(socket.SHUT_RDWR), client, timeout_s=2.0)
+    assert got["endings"] == {FAILURE}
+    assert "clos" in got["errors"][0]
+
+
+@pytest.mark.parametrize("client", CLIENTS)
+def test_a_server_may_hang_up_after_each_answer_or_when_a_connection_is_idle(tmp_path, client):
+    def hang_up(connection: socket.socket) -> None:
+        connection.sendall(OK)
+        connection.shutdown(socket.SHUT_WR)
+
+    def when_idle(connection: socket.socket) -> None:
+        connection.sendall(OK)
+        connection.settimeout(0.05)  # the next read ends the connection
+
+    for answer in (hang_up, when_idle):
+        assert endings(tmp_path, answer, client, timeout_s=2.0) == {
+            "endings": {SUCCESS},
+            "errors": [],
+        }
+
+
+@pytest.mark.parametrize("client", CLIENTS)
+def test_an_answer_that_is_no_http_fails(tmp_path, client):
+    got = endings(tmp_path, says(b"\x00\xff not at all\r\n\r\n"), client, timeout_s=2.0)
+    assert got["endings"] == {FAILURE}
+
+
+def test_a_server_that_fails_everything_is_below_the_sla_and_the_reason_says_so(
+    tmp_path, monkeypatch
+):
+    monkeypatch.setattr(search, "LOWEST_RATE", 20.0)  # no long trials at a request per second
+    with server(says(b"HTTP/1.1 500 Oops\r\nContent-Length: 4\r\n\r\noops")) as url:
+        locustfile = script(tmp_path, ONE_PAGE)
+        found = measure(job(locustfile, url), lambda _: None, lambda _: None)
+    assert found.verdict == "below_sla"
+    assert "100% of the requests failed at" in found.reason
+    assert "GET /a" in found.reason
+    assert "500" in found.reason
+    assert found.bounds_rps.low is None
+    assert {trial.outcome for trial in found.trials} == {"fail"}
+
+
+# processes that are killed
+
+
+def generators() -> list[psutil.Process]:
+    """The load generators that this process has started."""
+    return [
+        child
+        for child in psutil.Process().children()
+        if "capplan.loadtest.worker" in " ".join(child.cmdline())
+    ]
+
+
+def test_trials_are_kept_when_the_load_generator_is_killed(tmp_path):
+    kept: list[Measurement] = []
+
+    def kill_in_the_second(progress: Progress) -> None:
+        if progress.trial == 2:
+            (generator,) = generators()
+            generator.kill()
+
+    with ref_server() as target:
+        locustfile = script(tmp_path, ONE_PAGE)
+        with pytest.raises(SetupError, match="ended by itself"):
+            measure(job(locustfile, target.url), kill_in_the_second, kept.append)
+    assert [len(so_far.trials) for so_far in kept] == [1]
+    assert kept[0].trials[0].outcome == "pass"
+    assert generators() == []
+
+
+def test_an_interrupt_ends_the_load_and_keeps_the_trials(tmp_path):
+    def interrupt_in_the_second(progress: Progress) -> None:
+        if progress.trial == 2:
+            raise KeyboardInterrupt
+
+    with ref_server() as target:
+        locustfile = script(tmp_path, ONE_PAGE)
+        found = measure(job(locustfile, target.url), interrupt_in_the_second, lambda _: None)
+    assert (found.interrupted, found.verdict, len(found.trials)) == (True, "inconclusive", 1)
+    assert found.bounds_rps.low is not None
+    assert generators() == []
+
+
+MEASURE = """
+import json, sys, psutil
+from pathlib import Path
+from capplan.loadtest.measure import measure
+from tests.loadtest.harness import job
+
+def show(progress):
+    if progress.trial == int(sys.argv[3]) and progress.requests > 10:
+        print(json.dumps([child.pid for child in psutil.Process().children()]), flush=True)
+
+found = measure(job(Path(sys.argv[1]), sys.argv[2], time_budget_s=60.0), show, lambda _: None)
+print(json.dumps({"interrupted": found.interrupted, "trials": len(found.trials)}), flush=True)
+"""
+
+
+@contextlib.contextmanager
+def measuring(
+    locustfile: Path, url: str, trial: int
+) -> Iterator[tuple[subprocess.Popen[str], int]]:
+    """A process in the middle of a trial, and the process id of its load generator."""
+    process = subprocess.Popen(
+        [sys.executable, "-c", MEASURE, str(locustfile), url, str(trial)],
+        stdout=subprocess.PIPE,
+        text=True,
+        cwd=Path(__file__).parents[2],
+    )
+    assert process.stdout is not None
+    try:
+        (generator,) = json.loads(process.stdout.readline())
+        yield process, generator
+    finally:
+        process.kill()
+        process.wait()
+        process.stdout.close()
+
+
+def gone(pid: int, within_s: float) -> bool:
+    try:
+        psutil.Process(pid).wait(within_s)
+    except psutil.NoSuchProcess:
+        pass
+    except psutil.TimeoutExpired:
+        return False
+    return True
+
+
+def test_no_generator_outlives_a_parent_that_is_killed(tmp_path):
+    with (
+        ref_server() as target,
+        measuring(script(tmp_path, ONE_PAGE), target.url, trial=1) as (process, pid),
+    ):
+        assert psutil.pid_exists(pid)
+        process.kill()
+        assert gone(pid, within_s=5.0)
+
+
+def test_even_a_generator_in_an_endless_loop_does_not_outlive_its_parent(tmp_path):
+    looping = tmp_path / "looping"
+    os.mkfifo(looping)
+    body = f"""
+    class Buyer(FastHttpUser):
+        served = 0
+
+        @task
+        def t(self):
+            self.client.get("/a")
+            Buyer.served += 1
+            if Buyer.served > 20:
+                open("{looping}", "w").close()
+                while True:
+                    pass
+    """
+    with (
+        ref_server() as target,
+        measuring(script(tmp_path, body), target.url, trial=1) as (process, pid),
+    ):
+        looping.read_text()  # waits until the loop begins
+        process.kill()
+        assert gone(pid, within_s=5.0)
+
+
+def test_ctrl_c_ends_the_load_within_two_seconds(tmp_path):
+    with (
+        ref_server() as target,
+        measuring(script(tmp_path, ONE_PAGE), target.url, trial=2) as (process, pid),
+    ):
+        process.send_signal(signal.SIGINT)
+        assert gone(pid, within_s=2.0)
+        assert process.stdout is not None
+        *_, last = process.stdout.read().splitlines()
+    assert json.loads(last) == {"interrupted": True, "trials": 1}
+    assert process.returncode == 0
