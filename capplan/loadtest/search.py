@@ -20,22 +20,24 @@ from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.special import log_ndtr
 
 Purpose = Literal["probe", "bisect", "refine", "confirm"]
 Floats = NDArray[np.float64]
 
-CONFIDENCE = 0.9
+CONFIDENCE = 0.95
 GROW, SHRINK = 2.0, 4.0
 LOWEST_RATE = 1.0
-_TRIAL_NOISE = 0.2  # sd of log share from one trial to the next, beyond the noise within a trial
+_TRIAL_NOISE = 0.4  # sd of log share from one trial to the next, beyond the noise within a trial
 _LINE_ERROR = 0.25  # the line's own error, as a part of the distance in log share
-_SHORT_TRIAL_ERROR = 0.7  # a probe starts empty and may end before a queue has built up
-_HOST_NOISE = 0.015  # relative sd of a machine's speed that more trials do not average out
+_SHORT_TRIAL_ERROR = 1.0  # a probe starts empty and may end before a queue has built up
+_HOST_NOISE = 0.025  # relative sd of a machine's speed that more trials do not average out
 _STEEPNESS_SPREAD = 0.5  # sd of log steepness around what the heavy-traffic limit suggests
 _AT_LIMIT = 0.98  # the limit moves a little, as the requests per arrival are better known
 _FULL = 0.98  # the largest share that the line may reach
+_NONE = 1e-12
 _BRACKETED = 1.25  # bisect until the lowest failed rate is this close to the highest that passed
-_NARROW = 1.12  # high/low at which the search stops before its budget is spent
+_NARROW = 1.15  # high/low at which the search stops before its budget is spent
 _TOO_WIDE = 1.5  # a wider high/low is no answer
 
 
@@ -154,7 +156,8 @@ def decide(seen: Sequence[Observation], settings: Settings, spent_s: float) -> N
     left_s = settings.time_budget_s - spent_s
     step = _choose(seen, settings, left_s)
     if isinstance(step, Next):
-        step = replace(step, duration_s=min(step.duration_s, left_s))
+        highest = np.inf if settings.max_rate is None else settings.max_rate
+        step = replace(step, rate=min(step.rate, highest), duration_s=min(step.duration_s, left_s))
     return step
 
 
@@ -241,8 +244,9 @@ def _narrow(
         return Next(mid, min(settings.confirm_s, left_s - 1), "confirm")
     # loads just above the answer tell more about it than loads at it, but far above tells nothing
     turn = sum(o.purpose == "refine" for o in seen) % 2
-    low, high = sorted((below, above))
-    return Next(float(np.clip(mid * (1.03, 0.97)[turn], low, high)), settings.refine_s, "refine")
+    hopeless = min((o.rate for o in valid if o.at_least), default=np.inf)
+    rate = min(mid * (1.05, 1.0)[turn], max(0.97 * hopeless, mid))
+    return Next(float(max(rate, 0.9 * below)), settings.refine_s, "refine")
 
 
 def _finish(low: float, mid: float, high: float) -> Stop:
@@ -293,45 +297,54 @@ def _criterion_posterior(
         miss = o.misses[index]
         if miss.allowed > 0:
             expected = steepness * (o.rate / grid[:, None] - 1)  # log(share / allowed)
-            share = np.clip(miss.allowed * np.exp(np.minimum(expected, 10.0)), 1e-12, _FULL)
-            weight = _effective_requests(o, miss, sustained)
-            seen = min(miss.share, _FULL)
-            if o.at_least:
-                share = np.minimum(share, max(seen, 1e-9))  # more misses would be no surprise
-            log_posterior += weight * (seen * np.log(share) + (1 - seen) * np.log1p(-share))
+            share = np.clip(miss.allowed * np.exp(np.minimum(expected, 10.0)), _NONE, _FULL)
+            log_posterior += _log_likelihood(o, miss, share, sustained)
     weights = np.exp(log_posterior - log_posterior.max()).sum(axis=1)
     return np.asarray(weights / weights.sum())
 
 
-def _effective_requests(o: Observation, miss: Misses, sustained: float) -> float:
-    """Return how many independent requests a trial is worth for its share of misses.
+def _log_likelihood(o: Observation, miss: Misses, share: Floats, sustained: float) -> Floats:
+    """Return the log-likelihood of what a trial saw, for each true ``share`` of misses.
 
-    Latencies that follow each other are correlated over about the relaxation time of the queue, so
-    a trial is worth its length in relaxation times (1.3 for each, by simulation of M/M/c, M/G/c and
-    M/D/c at their sustained rates), and never more than its batch means say. The
-    noise between trials and the error of the line lower it further: they enter as a variance of
-    log share, which for a share p is (1 - p)/p per independent request.
+    Misses come in bunches, so the share seen in one trial is as skewed as a lognormal: mostly below
+    its mean, and rarely far above it. With n independent episodes the square of its coefficient of
+    variation is V = (1 - p)/(p·n); hence log share has the variance log(1 + V) and the mean
+    log p - log(1 + V)/2. Noise between trials and the error of the line add to the variance.
     """
     near = min(max(miss.share, miss.allowed / 2), 0.9)
-    by_batches = near * (1 - near) / max(miss.variance, 1e-12)
-    episodes = by_batches
-    if miss.limit_s is not None:
-        near_rate = min(o.rate, sustained) if o.at_least else o.rate
-        relaxation_s = relaxation_time_s(near_rate, sustained, miss.limit_s, miss.allowed)
-        episodes = 1.3 * o.measured_s / relaxation_s
-    distance = np.log(near / miss.allowed)
-    spread = _TRIAL_NOISE**2 + (_LINE_ERROR * distance) ** 2
+    skewed = np.log1p((1 - share) / (share * _episodes(o, miss, near, sustained)))
+    spread = _TRIAL_NOISE**2 + (_LINE_ERROR * np.log(near / miss.allowed)) ** 2
     spread += _SHORT_TRIAL_ERROR**2 if o.purpose == "probe" else 0.0
-    return float(
-        1 / (1 / float(np.sqrt(episodes * min(episodes, by_batches))) + spread * near / (1 - near))
-    )
+    middle, sd = np.log(share) - skewed / 2, np.sqrt(skewed + spread)
+    if o.at_least:  # more misses than these would be no surprise
+        return np.asarray(log_ndtr((middle - np.log(max(miss.share, _NONE))) / sd))
+    resolved = miss.variance**0.5
+    if miss.share <= resolved:  # fewer misses than can be told from none
+        return np.asarray(log_ndtr((np.log(max(resolved, _NONE)) - middle) / sd))
+    z = (np.log(miss.share) - middle) / sd
+    return np.asarray(-0.5 * z**2 - np.log(sd))
+
+
+def _episodes(o: Observation, miss: Misses, near: float, sustained: float) -> float:
+    """Return how many independent episodes a trial holds.
+
+    Latencies that follow each other are correlated over about the relaxation time of the queue: a
+    trial holds its length in relaxation times. Batch means lower that where they vary more, as with
+    pauses that have nothing to do with the queue.
+    """
+    by_batches = near * (1 - near) / max(miss.variance, _NONE)
+    if miss.limit_s is None:
+        return by_batches
+    rate = min(o.rate, sustained) if o.at_least else o.rate
+    by_time = o.measured_s / relaxation_time_s(rate, sustained, miss.limit_s, miss.allowed)
+    return float(np.sqrt(by_time * min(by_time, by_batches)))
 
 
 def _interval(belief: Posterior) -> tuple[float, float, float]:
     cumulative = np.cumsum(belief.probability) - belief.probability / 2
     tail = (1 - CONFIDENCE) / 2
     low, mid, high = np.interp([tail, 0.5, 1 - tail], cumulative, np.log(belief.rate))
-    floor = 1.645 * _HOST_NOISE
+    floor = 1.96 * _HOST_NOISE
     return (
         float(np.exp(mid - np.hypot(mid - low, floor))),
         float(np.exp(mid)),
