@@ -1,12 +1,14 @@
-# Everything runs in .venv, which is made from nothing and renewed when pyproject.toml changes.
-#   make demo    the whole way on a small server: estimate, loadtest, recommend, gate (one minute)
+# Everything runs in an environment of its own, which is made from nothing and renewed when
+# pyproject.toml changes. "make PYTHON=python3.12 test" uses another Python, beside the first.
+#
+#   make demo    the whole way on a small server: estimate, loadtest, recommend, gate (90 seconds)
 #   make test    all tests
 #   make check   lint, format and types
-#   make bench   the benchmarks that print the tables in the docs (half an hour)
-#   make docs    renew what the docs show of the commands
+#   make bench   the benchmarks behind docs/methods.md (half an hour)
+#   make docs    renew what the documentation shows of the commands (3 minutes)
 
 PYTHON ?= python3
-VENV := .venv
+VENV := .venv$(patsubst %,-%,$(notdir $(filter-out python3,$(PYTHON))))
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 
@@ -16,15 +18,15 @@ help:
 	@sed -n 's/^#   //p' Makefile
 
 demo: $(READY)
-	$(BIN)/capplan demo
+	$(BIN)/python -m capplan demo
 
 test: $(READY)
 	$(BIN)/python -m pytest
 
 check: $(READY)
-	$(BIN)/ruff check
-	$(BIN)/ruff format --check
-	$(BIN)/mypy
+	$(BIN)/python -m ruff check
+	$(BIN)/python -m ruff format --check
+	$(BIN)/python -m mypy
 
 bench: $(READY)
 	$(BIN)/python benchmarks/estimate.py
@@ -37,10 +39,13 @@ docs: $(READY)
 	$(BIN)/python docs/transcript.py
 
 $(READY): pyproject.toml
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
+	  { echo "capplan needs Python 3.11 or later; name one: make PYTHON=python3.12"; exit 4; }
 	@$(PYTHON) -c 'import ensurepip' 2>/dev/null || \
-	  { echo "python3 cannot make environments here: apt-get install python3-venv"; exit 4; }
-	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	  { echo "$(PYTHON) cannot make environments here: apt-get install python3-venv"; exit 4; }
+	@echo "setting up $(VENV), which takes about a minute"
+	@test -x $(BIN)/pip || $(PYTHON) -m venv $(VENV)
 	@# an old pip knows no dependency groups
-	$(BIN)/python -m pip install --quiet --upgrade pip
-	$(BIN)/python -m pip install --quiet --editable . --group dev
+	@$(BIN)/python -m pip install --quiet --upgrade pip
+	@$(BIN)/python -m pip install --quiet --editable . --group dev
 	@touch $(READY)
