@@ -114,6 +114,14 @@ def script(folder: Path, body: str, name: str = "shop.py") -> Path:
     return path
 
 
+def both(body: str) -> str:
+    """Write ``class Buyer(CLIENT)`` down twice, once for each of Locust's HTTP clients."""
+    body = textwrap.dedent(body)
+    return body.replace("Buyer(CLIENT)", "Buyer(HttpUser)") + body.replace(
+        "Buyer(CLIENT)", "FastBuyer(FastHttpUser)"
+    )
+
+
 def worker(
     locustfile: Path,
     target: str,

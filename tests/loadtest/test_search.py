@@ -300,7 +300,7 @@ def test_a_queue_remembers_longer_the_nearer_it_is_to_what_it_sustains():
     assert times[-1] == pytest.approx(4 * 178 / (np.log(20) / 0.15) ** 2)
 
 
-@settings(deadline=None, max_examples=25)
+@settings(deadline=None, max_examples=12)
 @given(st.floats(0.0, 0.3), st.floats(0.001, 0.3))
 def test_more_misses_at_the_same_rate_never_raise_the_answer(share, more):
     bracket = [trial(100.0, True, "bisect", 6.0), trial(250.0, False, "bisect", 6.0)]
@@ -314,7 +314,7 @@ def test_more_misses_at_the_same_rate_never_raise_the_answer(share, more):
     assert mid(share + more) <= mid(share) * 1.004
 
 
-@settings(deadline=None, max_examples=15)
+@settings(deadline=None, max_examples=8)
 @given(st.floats(0.1, 50.0))
 def test_the_answer_does_not_depend_on_the_unit_of_time(factor):
     seen = [
@@ -351,7 +351,7 @@ def outcomes(draw: st.DrawFn) -> tuple[bool | None, float, float, bool]:
     return passed, share, draw(st.floats(0.3, 1.2)), early and passed is False
 
 
-@settings(deadline=None, max_examples=40)
+@settings(deadline=None, max_examples=25)
 @given(
     budget_s=st.floats(1.0, 50.0),
     first_rate=st.floats(0.1, 100.0),
