@@ -17,7 +17,7 @@ def recommendation(result: Recommendation, plan: str) -> RenderableType:
     assumed = result.capacity_source == "assumed"
     return answer(
         _recommendation_headline(result),
-        _options(result.options),
+        _options(result.options, result.resolution),
         _ceilings(result),
         _schedule(result),
         bullets(result.reasons) if result.reasons else None,
@@ -29,22 +29,23 @@ def recommendation(result: Recommendation, plan: str) -> RenderableType:
 
 def _recommendation_headline(result: Recommendation) -> str:
     by_count = {option.servers: option for option in result.options}
-    best = f"{result.servers}: {_stakes(by_count[result.servers])}."
+    floor = result.resolution
+    best = f"{result.servers}: {_stakes(by_count[result.servers], floor)}."
     if result.asked is not None and result.asked != result.servers:
-        asked = f"{result.asked} servers: {_stakes(by_count[result.asked])}."
+        asked = f"{result.asked} servers: {_stakes(by_count[result.asked], floor)}."
         return f"{asked} {'The recommendation is' if result.feasible else 'The best is'} {best}"
     if not result.feasible:
         return f"No server count meets the policy; the best is {best}"
     by = f" by {_clock(result.schedule[0].at)}" if result.schedule else ""
-    return f"Start {result.servers} servers{by}: {_stakes(by_count[result.servers])}."
+    return f"Start {result.servers} servers{by}: {_stakes(by_count[result.servers], floor)}."
 
 
-def _stakes(option: Option) -> str:
-    risk = format_share(option.overload_probability)
+def _stakes(option: Option, floor: float) -> str:
+    risk = _risk(option.overload_probability, floor)
     return f"overload risk {risk} at {format_money(option.cost)}"
 
 
-def _options(options: Sequence[Option]) -> Group:
+def _options(options: Sequence[Option], floor: float) -> Group:
     zones = any(option.zone_loss_probability is not None for option in options)
     return titled(
         "Options: multiples of today's servers, probability of overload, visits lost",
@@ -54,8 +55,8 @@ def _options(options: Sequence[Option]) -> Group:
                 (
                     f"{option.servers} = {round(option.multiple, 1):g}x",
                     format_money(option.cost),
-                    format_share(option.overload_probability),
-                    *[_risk(option.zone_loss_probability)] * zones,
+                    _risk(option.overload_probability, floor),
+                    *[_risk(option.zone_loss_probability, floor)] * zones,
                     format_count(round(option.expected_lost_visits)),
                     "chosen" if option.chosen else option.excuse,
                 )
@@ -65,8 +66,12 @@ def _options(options: Sequence[Option]) -> Group:
     )
 
 
-def _risk(probability: float | None) -> str:
-    return "-" if probability is None else format_share(probability)
+def _risk(probability: float | None, floor: float) -> str:
+    """Write a probability; one at the resolution of the draws is an upper bound."""
+    if probability is None:
+        return "-"
+    shown = format_share(probability)
+    return f"<{shown}" if probability <= floor and not shown.startswith("<") else shown
 
 
 def _ceilings(result: Recommendation) -> Group | None:
@@ -80,7 +85,7 @@ def _ceilings(result: Recommendation) -> Group | None:
                 (
                     ceiling.name,
                     format_rate(ceiling.ceiling_rps),
-                    format_share(ceiling.exceed_probability),
+                    _risk(ceiling.exceed_probability, result.resolution),
                     "binds: no number of servers helps" if ceiling.binds else "",
                 )
                 for ceiling in result.ceilings
