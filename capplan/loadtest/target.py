@@ -28,7 +28,7 @@ def require_loadable(target: str, allowed_hosts: Collection[str]) -> None:
             f"the target {target} cannot be found: {error}", "check service.target in the plan"
         ) from error
     local = all(ipaddress.ip_address(str(a).split("%")[0]).is_loopback for a in addresses)
-    if not local and host not in allowed_hosts:
+    if not local and host not in map(str.lower, allowed_hosts):
         raise UsageError(
             f"the target {target} is not on this machine",
             f"if it may be loaded, add {host} to service.allowed_hosts, with payments and mail "

@@ -31,7 +31,9 @@ def main() -> None:
     def alive() -> None:
         link.send({"is": "checking"})
 
-    allowed = frozenset({urlsplit(config.target).hostname or "", *config.allowed_hosts})
+    allowed = frozenset(
+        {urlsplit(config.target).hostname or "", *map(str.lower, config.allowed_hosts)}
+    )
     clients.install(config.timeout_s, allowed, refuse_host)
     try:
         script = Script(config)
