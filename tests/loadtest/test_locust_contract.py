@@ -1,0 +1,422 @@
+"""What the load generator relies on in Locust and gevent beyond their documented interfaces.
+
+Each program runs in a process of its own, since importing Locust patches the whole process. When a
+new version of Locust breaks one of these, the place in ``capplan/loadtest/worker`` that uses the
+name has to change. The lowest version allowed by pyproject.toml needs an older gevent, and so an
+environment of its own, in which this file is run as it is.
+"""
+
+import os
+import subprocess
+import sys
+import textwrap
+from pathlib import Path
+
+import pytest
+
+PRELUDE = """
+import inspect
+from types import SimpleNamespace
+
+import gevent
+import locust
+from locust import (
+    FastHttpUser, HttpUser, MarkovTaskSet, SequentialTaskSet, TaskSet, User, constant, tag, task,
+    transition,
+)
+from locust.env import Environment
+from locust.user.task import DefaultTaskSet
+
+def names(function):
+    return list(inspect.signature(function).parameters)
+
+def one_user(cls, **options):
+    "Run one user until it has ended, and return it."
+    environment = Environment(user_classes=[cls], host="http://127.0.0.1:1", **options)
+    runner = environment.create_local_runner()
+    (user,) = runner.spawn_users({cls.__name__: 1})
+    user.greenlet.join()
+    return user
+"""
+
+
+def holds(program: str, tmp_path: Path) -> None:
+    """Run the program; an assertion that fails in it fails here."""
+    done = subprocess.run(
+        [sys.executable, "-c", PRELUDE + textwrap.dedent(program)],
+        capture_output=True,
+        text=True,
+        timeout=60,
+        cwd=tmp_path,
+        env=os.environ | {"PYTHONPATH": ""},
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+
+
+PROGRAMS = {
+    "names and their parameters": """
+        from locust.clients import HttpSession, ResponseContextManager
+        from locust.contrib.fasthttp import FastHttpSession, LocustUserAgent
+        from locust.runners import LocalRunner
+        from locust.user.task import (
+            LOCUST_STATE_RUNNING, LOCUST_STATE_STOPPING, LOCUST_STATE_WAITING,
+        )
+        from locust.exception import (
+            InterruptTaskSet, RescheduleTask, RescheduleTaskImmediately, StopTest, StopUser,
+        )
+
+        assert len({LOCUST_STATE_RUNNING, LOCUST_STATE_STOPPING, LOCUST_STATE_WAITING}) == 3
+        assert names(TaskSet.execute_next_task) == ["self"]
+        assert names(TaskSet.wait) == ["self"]
+        assert names(HttpSession._send_request_safe_mode) == ["self", "method", "url", "kwargs"]
+        assert names(HttpSession.send)[:2] == ["self", "request"]
+        assert names(ResponseContextManager) == ["error"]
+        assert names(FastHttpSession.request)[:3] == ["self", "method", "url"]
+        assert names(LocustUserAgent._urlopen) == ["self", "request"]
+        assert names(Environment._filter_tasks_by_tags) == ["self"]
+        assert names(LocalRunner.spawn_users)[:2] == ["self", "user_classes_spawn_count"]
+        assert names(LocalRunner.stop_users) == ["self", "user_classes_stop_count"]
+    """,
+    "every kind of TaskSet runs its tasks through TaskSet.execute_next_task": """
+        for kind in (DefaultTaskSet, SequentialTaskSet, MarkovTaskSet):
+            assert kind.execute_next_task is TaskSet.execute_next_task
+            assert kind.wait is TaskSet.wait
+            assert kind.run is TaskSet.run
+    """,
+    "the next task is at the head of the queue, a class for a nested TaskSet": """
+        seen = []
+        execute = TaskSet.execute_next_task
+
+        def watch(taskset):
+            seen.append((type(taskset).__name__, taskset._task_queue[0], taskset.user))
+            execute(taskset)
+
+        TaskSet.execute_next_task = watch
+
+        class Inner(TaskSet):
+            @task
+            def leaf(self):
+                if len(seen) == 4:
+                    raise locust.exception.StopUser
+                self.interrupt()
+
+        class Buyer(User):
+            tasks = [Inner]
+
+            def wait_time(self):
+                raise AssertionError("a TaskSet that was rescheduled at once does not wait")
+
+        user = one_user(Buyer)
+        assert [(name, getattr(head, "__name__", None)) for name, head, _ in seen] == [
+            ("DefaultTaskSet", "Inner"), ("Inner", "leaf"),
+        ] * 2
+        assert all(found is user for _, _, found in seen)
+        assert issubclass(seen[0][1], TaskSet)
+    """,
+    "a user waits after each task, also after one that raised": """
+        waits = []
+
+        def wait(taskset):
+            waits.append(type(taskset).__name__)
+            if len(waits) == 3:
+                raise locust.exception.StopUser
+
+        TaskSet.wait = wait
+
+        class Buyer(User):
+            @task
+            def t(self):
+                if len(waits) == 1:
+                    raise ValueError
+
+        one_user(Buyer)
+        assert waits == ["DefaultTaskSet"] * 3
+    """,
+    "User.wait is the wait of its TaskSet": """
+        waits = []
+        TaskSet.wait = lambda taskset: waits.append(taskset)
+
+        class Buyer(User):
+            @task
+            def t(self):
+                self.wait()
+                raise locust.exception.StopUser
+
+        one_user(Buyer)
+        assert len(waits) == 1
+    """,
+    "a waiting user can be stopped at once, a running one is asked to": """
+        from locust.user.task import LOCUST_STATE_RUNNING, LOCUST_STATE_STOPPING
+
+        class Buyer(User):
+            wait_time = constant(60)
+            work = True
+
+            @task
+            def t(self):
+                while self.work:
+                    gevent.sleep(0.01)
+
+        environment = Environment(user_classes=[Buyer])
+        runner = environment.create_local_runner()
+        busy, idle = runner.spawn_users({"Buyer": 2})
+        gevent.sleep(0.05)
+        assert busy._state == idle._state == LOCUST_STATE_RUNNING
+        idle.work = False
+        gevent.sleep(0.05)
+        assert idle._state == "waiting"
+        assert idle.stop() is True
+        assert busy.stop() is False
+        assert busy._state == LOCUST_STATE_STOPPING
+        busy.work = False
+        busy.greenlet.join(timeout=5)
+        assert busy.greenlet.dead and idle.greenlet.dead
+    """,
+    "the runner knows its users by class and stops them": """
+        class Buyer(User):
+            @task
+            def t(self):
+                gevent.sleep(60)
+
+        class Looker(Buyer):
+            pass
+
+        ended = []
+        environment = Environment(user_classes=[Buyer, Looker])
+        environment.events.test_stop.add_listener(lambda environment, **_: ended.append(1))
+        runner = environment.create_local_runner()
+        runner.spawn_users({"Buyer": 2})
+        runner.spawn_users({"Looker": 1})
+        assert runner.user_count == 3
+        assert runner.user_classes_count == {"Buyer": 2, "Looker": 1}
+        gevent.sleep(0)
+        users = [greenlet.args[0] for greenlet in runner.user_greenlets]
+        assert sorted(type(user).__name__ for user in users) == ["Buyer", "Buyer", "Looker"]
+        runner.stop_users({"Buyer": 1})
+        assert runner.user_classes_count == {"Buyer": 1, "Looker": 1}
+        runner.stop()
+        assert runner.user_count == 0
+        assert ended == [1]
+    """,
+    "errors of a task are events": """
+        errors = []
+
+        class Buyer(User):
+            def wait_time(self):
+                raise locust.exception.StopUser
+
+            @task
+            def t(self):
+                raise ValueError("no stock")
+
+        events = locust.event.Events()
+        events.user_error.add_listener(lambda exception, **_: errors.append(exception))
+        one_user(Buyer, events=events)
+        assert [str(error) for error in errors] == ["no stock"]
+    """,
+    "tags filter tasks, but not those of a Markov chain, which keeps them to itself": """
+        class Chain(MarkovTaskSet):
+            @transition("a")
+            def a(self):
+                pass
+
+        class Buyer(User):
+            tasks = [Chain]
+
+            @tag("buy")
+            @task
+            def buy(self):
+                pass
+
+            @task
+            def look(self):
+                pass
+
+        assert Chain.tasks == []
+        assert [name for name, f in vars(Chain).items() if hasattr(f, "transitions")][:1] == ["a"]
+        options = SimpleNamespace(tags=["buy"], exclude_tags=None, stop_timeout=0)
+        environment = Environment(user_classes=[Buyer], parsed_options=options)
+        environment._filter_tasks_by_tags()
+        assert [t.__name__ for t in Buyer.tasks] == ["Chain", "buy"]
+    """,
+    "a locustfile is loaded into classes by name and instances of shapes": """
+        import textwrap
+        from locust.util.load_locustfile import load_locustfile
+
+        with open("shop.py", "w") as file:
+            file.write(textwrap.dedent('''
+                from locust import HttpUser, LoadTestShape, task
+
+                class Base(HttpUser):
+                    abstract = True
+
+                class Buyer(Base):
+                    @task
+                    def t(self): pass
+
+                class Ramp(LoadTestShape):
+                    def tick(self): return None
+            '''))
+        classes, shapes = load_locustfile("shop.py")
+        assert [(name, cls.__name__) for name, cls in classes.items()] == [("Buyer", "Buyer")]
+        assert [type(shape).__name__ for shape in shapes] == ["Ramp"]
+    """,
+    "the parser reads options that a script adds": """
+        from locust.argument_parser import get_parser
+
+        @locust.events.init_command_line_parser.add_listener
+        def add(parser):
+            parser.add_argument("--basket")
+
+        given = ["--headless", "--host", "http://127.0.0.1:1", "--basket", "full", "--tags", "a"]
+        options = get_parser().parse_args(given)
+        assert (options.basket, options.tags, options.host) == ("full", ["a"], given[2])
+    """,
+    "a greenlet shares the dict of its spawner as it was then": """
+        gevent.getcurrent().spawn_tree_locals = {}
+        seen = {}
+
+        def look(name):
+            seen[name] = gevent.getcurrent().spawn_tree_locals.get("ticket")
+
+        def user():
+            me = gevent.getcurrent()
+            me.spawn_tree_locals = {"ticket": 1}
+            late = gevent.spawn_later(0.02, look, "late")
+            gevent.spawn(lambda: gevent.spawn(look, "grandchild").join()).join()
+            me.spawn_tree_locals = {"ticket": 2}
+            gevent.pool.Pool().spawn(look, "pool").join()
+            late.join()
+
+        import gevent.pool
+        gevent.spawn(user).join()
+        gevent.spawn(look, "another").join()
+        assert seen == {"late": 1, "grandchild": 1, "pool": 2, "another": None}
+    """,
+}
+
+CLIENT = """
+from gevent.pywsgi import WSGIServer
+
+def shop(environ, start):
+    path = environ["PATH_INFO"]
+    if path == "/slow":
+        gevent.sleep(30)
+    if path == "/old":
+        start("302 Found", [("Location", "/new")])
+        return []
+    start("404 Not Found" if path == "/none" else "200 OK", [("Content-Type", "text/plain")])
+    return [b"ok"]
+
+server = WSGIServer(("127.0.0.1", 0), shop, log=None)
+server.start()
+url = f"http://127.0.0.1:{server.server_port}"
+events = []
+
+class Buyer(CLASS):
+    host = url
+
+    @task
+    def t(self):
+        pass
+
+environment = Environment(user_classes=[Buyer], host=url)
+environment.events.request.add_listener(lambda **event: events.append(event))
+client = Buyer(environment).client
+"""
+
+CLIENT_PROGRAMS = {
+    "a request is one event, its time in milliseconds": """
+        client.get("/a")
+        (event,) = events
+        assert (event["request_type"], event["name"], event["exception"]) == ("GET", "/a", None)
+        assert event["response_length"] == 2
+        assert 0 < event["response_time"] < 30_000
+        client.get("/none")
+        assert "404" in str(events[1]["exception"])
+    """,
+    "a with block that raises reports nothing": """
+        try:
+            with client.get("/a", catch_response=True):
+                raise ValueError
+        except ValueError:
+            pass
+        assert events == []
+    """,
+}
+
+
+@pytest.mark.parametrize("contract", PROGRAMS)
+def test_locust_keeps_the_contract(tmp_path, contract):
+    holds(PROGRAMS[contract], tmp_path)
+
+
+@pytest.mark.parametrize("contract", CLIENT_PROGRAMS)
+@pytest.mark.parametrize("client", ["HttpUser", "FastHttpUser"])
+def test_its_clients_keep_the_contract(tmp_path, contract, client):
+    program = textwrap.dedent(CLIENT_PROGRAMS[contract])
+    holds(CLIENT.replace("CLASS", client) + program, tmp_path)
+
+
+def test_each_hop_of_an_http_session_goes_through_send_and_a_timeout_can_be_made_an_answer(
+    tmp_path,
+):
+    program = """
+from locust.clients import HttpSession, ResponseContextManager
+from requests.exceptions import ReadTimeout
+
+hops = []
+send, safe_send = HttpSession.send, HttpSession._send_request_safe_mode
+
+def watch(session, request, **kwargs):
+    hops.append(request.url)
+    return send(session, request, **kwargs)
+
+HttpSession.send = watch
+client.get("/old")
+assert hops == [url + "/old", url + "/new"]
+
+def bounded(session, method, url, **kwargs):
+    timer = gevent.Timeout.start_new(0.05)
+    try:
+        return safe_send(session, method, url, **kwargs)
+    except gevent.Timeout as expired:
+        assert expired is timer
+        return ResponseContextManager(ReadTimeout("no answer"))
+    finally:
+        timer.close()
+
+HttpSession._send_request_safe_mode = bounded
+events.clear()
+client.get("/slow")
+(event,) = events
+assert isinstance(event["exception"], ReadTimeout)
+assert event["name"] == "/slow"
+"""
+    holds(CLIENT.replace("CLASS", "HttpUser") + program, tmp_path)
+
+
+def test_each_hop_of_a_fast_session_goes_through_urlopen_and_it_answers_a_timeout_itself(tmp_path):
+    program = """
+from locust.contrib.fasthttp import LocustUserAgent
+
+hops = []
+urlopen = LocustUserAgent._urlopen
+
+def watch(agent, request):
+    hops.append((request.url_split.host, request.url_split.path))
+    return urlopen(agent, request)
+
+LocustUserAgent._urlopen = watch
+client.get("/old")
+assert hops == [("127.0.0.1", "/old"), ("127.0.0.1", "/new")]
+
+events.clear()
+with gevent.Timeout(0.05):
+    client.get("/slow")
+(event,) = events
+assert event["exception"] is not None
+assert event["response_time"] >= 50 * 0.999
+"""
+    holds(CLIENT.replace("CLASS", "FastHttpUser") + program, tmp_path)
