@@ -29,10 +29,12 @@ SILENCE_S = 15.0
 """A child that says nothing for so long is stuck in a task that never gives control back."""
 
 # not "-m": that looks for every module in the working directory first, where a shop may well have
-# a locust.py or a calendar.py of its own
+# a locust.py or a calendar.py of its own; only capplan itself has to be the parent's
 _WORKER = """
 import sys
-sys.path.append(sys.argv[1])
+sys.path.insert(0, sys.argv[1])
+import capplan
+del sys.path[0]
 from capplan.loadtest.worker.__main__ import main
 main()
 """
