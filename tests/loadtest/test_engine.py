@@ -146,6 +146,29 @@ def test_a_watcher_ends_a_trial_early(tmp_path):
     assert received_in_all == ended.count + whole.count
 
 
+def test_users_that_hang_are_replaced_before_the_next_trial(tmp_path):
+    body = """
+    class Buyer(FastHttpUser):
+        hung = 0
+
+        @task
+        def t(self):
+            self.client.get("/a")
+            Buyer.hung += 1
+            if Buyer.hung <= 5:
+                gevent.sleep(60)
+    """
+    with (
+        ref_server(slots=64, service_s=0.001) as target,
+        engine(script(tmp_path, body), target.url, timeout_s=0.3) as child,
+    ):
+        trials = [child.trial(spec(index=k), to_the_end) for k in range(2)]
+    for made in trials:
+        assert made.count == made.state["issued"]
+        assert made.state["in_flight"] == 0
+        assert made.state["ready"] == 20
+
+
 def test_a_recording_grows_while_the_load_is_held(tmp_path):
     counts: list[int] = []
 

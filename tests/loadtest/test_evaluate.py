@@ -108,6 +108,7 @@ def test_failures_and_timeouts_together_may_be_one_in_a_hundred(failures, timeou
     ending += [SUCCESS] * (100 - len(ending))
     trial = judge(recording([0.1] * 100, ending))
     assert criterion(trial, "failures").held is held
+    assert criterion(trial, "failures").measured == (failures + timeouts) / 100
     assert trial.outcome == ("pass" if held else "fail")
 
 
