@@ -45,7 +45,7 @@ def check(
         calls = []
         alive()
         pool.last_error = None
-        script.runner.spawn_users({user_class.__name__: 1})
+        pool.add(user_class, 1)
         tasks = min(MAX_TASKS, len(_leaves(user_class)))
         done = 0
         lane = gate.lanes[user_class]

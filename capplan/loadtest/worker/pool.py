@@ -36,7 +36,7 @@ class Pool:
         weight = sum(float(cls.weight) for cls in self._script.classes)
         for cls in self._script.classes:
             wanted = max(1, round(users * float(cls.weight) / weight))
-            self._spawn(cls, wanted - counts[cls.__name__])
+            self.add(cls, wanted - counts[cls.__name__])
         deadline = gevent.get_hub().loop.now() + settle_s
         while self._gate.idle < self.size and gevent.get_hub().loop.now() < deadline:
             gevent.sleep(0.01)
@@ -47,7 +47,7 @@ class Pool:
         for lane in self._gate.lanes.values():
             room = max_users - self.size
             if lane.backlog and room > 0:
-                self._spawn(lane.user_class, min(room, 5 + self.size // 10))
+                self.add(lane.user_class, min(room, 5 + self.size // 10))
 
     def recycle(self) -> None:
         """End the users that still work on a ticket, so that none is stuck in the next trial."""
@@ -64,9 +64,12 @@ class Pool:
         """End all users and tell the script that the test is over."""
         self._script.runner.stop()
 
-    def _spawn(self, cls: type[User], count: int) -> None:
+    def add(self, cls: type[User], count: int) -> None:
+        """Spawn ``count`` users of a class."""
         for _ in range(max(0, count)):
-            self._script.runner.spawn_users({cls.__name__: 1})
+            for user in self._script.runner.spawn_users({cls.__name__: 1}):
+                # not all versions report an error in on_start as an event
+                user.greenlet.link_exception(lambda ended: self._on_user_error(ended.exception))
             gevent.sleep(0)  # creating hundreds of clients at once would delay arrivals
 
     def _on_user_error(self, exception: BaseException, **_: Any) -> None:
