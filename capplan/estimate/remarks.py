@@ -127,7 +127,7 @@ def beyond(cases: tuple[StressCase, ...]) -> Iterator[Note]:
     for case in cases:
         yield Note(
             code="stress",
-            message=f"{case.name}, the peak would be {format_rate(case.peak_rps)}; the range does "
-            f"not contain that",
-            advice="do not buy servers for it: decide now how to shed or queue visitors then",
+            message=f"a forecast {case.name} would mean a peak of {format_rate(case.peak_rps)}, "
+            f"which the range does not contain",
+            advice="do not buy servers for it, but decide now how to shed or queue visitors then",
         )
