@@ -1,0 +1,114 @@
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from capplan.errors import UsageError
+from tests.estimate.builders import (
+    USUAL,
+    channel,
+    demand_of,
+    plan,
+    six,
+)
+
+RANGES = st.tuples(st.integers(1_000, 1_000_000), st.floats(1, 20)).map(
+    lambda r: f"{r[0]} to {r[0] * r[1]:.0f}"
+)
+ARRIVALS = st.sampled_from(["evenly", "at the start", "within 10 min", "within 6 h"])
+CHANNELS = st.lists(st.tuples(RANGES, ARRIVALS), min_size=1, max_size=4).map(
+    lambda found: [
+        {"channel": f"c{i}", "reach": reach, "visits": "1% to 5%", "arrive": arrive}
+        for i, (reach, arrive) in enumerate(found)
+    ]
+)
+VISITS: st.SearchStrategy[dict[str, str]] = st.builds(
+    dict,
+    requests=st.sampled_from(["30", "20 to 60"]),
+    first_page=st.sampled_from(["3", "5 to 15"]),
+    duration=st.sampled_from(["1 s to 20 s", "5 min", "1 min to 1 h"]),
+)
+
+
+def times(reach: str, factor: float) -> str:
+    return " to ".join(f"{float(number) * factor:.9g}" for number in reach.split(" to "))
+
+
+@settings(max_examples=25, deadline=None)
+@given(CHANNELS, VISITS, st.floats(0.2, 20))
+def test_k_times_the_reach_gives_k_times_the_traffic(channels, visit, k):
+    before = demand_of(plan(*channels, visit=visit), 50)
+    larger = [entry | {"reach": times(entry["reach"], k)} for entry in channels]
+    after = demand_of(plan(*larger, visit=visit), 50)
+    for name in ("peak_rps", "peak_visitors", "visits_total", "requests_total"):
+        expected = [k * value for value in six(getattr(before, name))]
+        assert six(getattr(after, name)) == pytest.approx(expected, rel=1e-6)
+    assert after.requests_per_visit == before.requests_per_visit
+
+
+@settings(max_examples=25, deadline=None)
+@given(CHANNELS, VISITS, st.floats(1, 20))
+def test_more_reach_of_one_channel_never_lowers_the_peak(channels, visit, k):
+    before = demand_of(plan(*channels, visit=visit), 50)
+    channels[0] = channels[0] | {"reach": times(channels[0]["reach"], k)}
+    after = demand_of(plan(*channels, visit=visit), 50)
+    # the peak of each draw is found to 1 %
+    assert all(
+        a >= 0.99 * b for a, b in zip(six(after.peak_rps), six(before.peak_rps), strict=True)
+    )
+    assert after.peak_visitors.p50 >= before.peak_visitors.p50 * (1 - 1e-9)
+
+
+@settings(max_examples=25, deadline=None)
+@given(st.integers(1_000, 10**7), st.integers(1, 400), st.integers(1, 7200), st.integers(1, 300))
+def test_the_peak_is_at_least_the_mean(reach, requests, visit_s, window_s):
+    # all requests are sent, and leave the window, within sale + visit + window
+    visit = {"requests": str(requests), "duration": f"{visit_s} s"}
+    policy = {"window": f"{window_s} s"}
+    demand = demand_of(plan(channel(reach=str(reach)), visit=visit, policy=policy), 1)
+    mean_rps = demand.requests_total.p50 / (7200 + max(visit_s, 2) + window_s)
+    assert mean_rps <= demand.peak_rps.p50 <= demand.requests_total.p50 / window_s
+
+
+@settings(max_examples=25, deadline=None)
+@given(CHANNELS, VISITS)
+def test_a_longer_window_never_raises_the_peak(channels, visit):
+    # the mean over 60 s is the mean of six means over 10 s; each peak is found to 1 %
+    short, long = (
+        demand_of(plan(*channels, visit=visit, policy={"window": window}), 50)
+        for window in ("10 s", "60 s")
+    )
+    assert long.peak_rps.p50 <= 1.01 * short.peak_rps.p50
+
+
+@settings(max_examples=40, deadline=None)
+@given(
+    st.sampled_from(["0% to 100%", "1e-200% to 1%", "0% to 1e-9%", "100%", "5% to 100%"]),
+    st.sampled_from(["0.000000001 to 1e12", "1e12", "3 to 4"]),
+    st.sampled_from(["1e-9 s to 366 d", "366 d", "1 ms"]),
+    st.sampled_from(["1 us", "10 s", "366 d"]),
+    st.sampled_from([(), ({"name": "x", "forecast": "1e-9 rps", "actual": "1e12 rps"},)]),
+    st.booleans(),
+)
+def test_extreme_plans_give_finite_numbers_or_a_message(
+    share, amount, duration, window, history, usual
+):
+    strange = plan(
+        channel(reach=amount, visits=share, arrive="at the start"),
+        channel(channel="b", reach=amount, visits=share, arrive="within 1 us"),
+        visit={"requests": amount, "first_page": amount, "duration": duration},
+        overlap="0% to 99.9999999999%",
+        policy={"window": window},
+        history=history,
+        usual=(USUAL | {"multiple": amount, "conversion": "1e-6% to 100%"}) if usual else None,
+    )
+    try:
+        demand = demand_of(strange, 50)
+    except UsageError:  # nobody comes
+        return
+    for name in ("peak_rps", "peak_visitors", "visits_total", "requests_total"):
+        values = six(getattr(demand, name))
+        assert np.isfinite(values).all()
+        assert min(values) >= 0
+    assert np.isfinite(demand.profile.rps_p95).all()
+    assert len(demand.profile.t_s) == len(set(demand.profile.t_s)) <= 400
