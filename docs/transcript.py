@@ -1,18 +1,20 @@
-"""Renew what README.md shows of the commands, by running them.
+"""Renew what the documentation shows of the commands, by running them.
 
-    python docs/transcript.py             run the commands whose output is fixed by the seed
-    python docs/transcript.py --measure   also measure the example shop (two minutes)
+    python docs/transcript.py             what the seed determines
+    python docs/transcript.py --measure   load the example shop, too (two minutes)
 
-A block is announced by ``<!-- shows: COMMAND -->``, or ``<!-- measured: COMMAND -->`` for what a
-load test printed once: that is renewed only with ``--measure``, together with the capacity that the
-other blocks build on.
+A console block under ``<!-- run -->`` is made again: each line ``$ COMMAND`` is run, and what it
+prints follows. A block under ``<!-- measured -->`` shows a load test. Its result is kept in the
+examples, and is shown as the command showed it; only ``--measure`` runs the command anew.
+
+All commands of a document run in one folder, a copy of ``examples``, as if it were ``NOW``: a
+recommendation says so when the sale is over, and the documentation must not change with the date.
 """
 
 from __future__ import annotations
 
 import os
 import re
-import shlex
 import shutil
 import subprocess
 import sys
@@ -22,74 +24,126 @@ from contextlib import contextmanager
 from pathlib import Path
 
 ROOT = Path(__file__).parents[1]
-README = ROOT / "README.md"
-CAPACITY = Path("sale.capplan") / "capacity.json"
-BLOCK = re.compile(
-    r"<!-- (?P<kind>shows|measured): (?P<command>.+?) -->\n```console\n(?P<body>.*?)```\n",
-    re.DOTALL,
-)
+DOCUMENTS = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
+CAPACITY = Path("examples") / "sale.capplan" / "capacity.json"
+NOW = "2026-11-24T12:00:00+00:00"
+BLOCK = re.compile(r"<!-- (?P<kind>run|measured) -->\n```console\n(?P<body>.*?)```\n", re.DOTALL)
+
+_CAPPLAN = f"""#!{sys.executable}
+import os, sys
+from datetime import datetime
+from importlib import import_module
+
+sys.path.insert(0, {str(ROOT)!r})
 
 
-def renewed(text: str, folder: Path, kinds: tuple[str, ...] = ("shows",)) -> str:
-    """Return the text with the output of its blocks made again, in order, in ``folder``."""
-
-    def run(match: re.Match[str]) -> str:
-        if match["kind"] not in kinds:
-            return match[0]
-        output = capplan(match["command"], folder)
-        body = f"$ {match['command']}\n{output}"
-        return f"<!-- {match['kind']}: {match['command']} -->\n```console\n{body}```\n"
-
-    return BLOCK.sub(run, text)
+class Clock(datetime):
+    @classmethod
+    def now(cls, zone=None):
+        return datetime.fromisoformat(os.environ["NOW"]).astimezone(zone)
 
 
-def capplan(command: str, folder: Path) -> str:
-    """Run a capplan command line in ``folder`` and return what it prints on stdout."""
-    name, *arguments = shlex.split(command)
-    assert name == "capplan", command
-    environment = {
-        **{key: os.environ[key] for key in ("PATH", "HOME") if key in os.environ},
-        "PYTHONPATH": str(ROOT),
-        "PYTHONIOENCODING": "utf-8",
-        "TERM": "dumb",
-        "COLUMNS": "96",
-    }
-    done = subprocess.run(
-        [sys.executable, "-m", "capplan", *arguments],
-        cwd=folder,
-        env=environment,
-        capture_output=True,
-        text=True,
-        encoding="utf-8",
-        timeout=300,
-        check=False,
-    )
-    if done.returncode not in (0, 3):
-        raise SystemExit(f"{command} exited with {done.returncode}:\n{done.stderr}")
-    return done.stdout
+if "NOW" in os.environ:
+    for name in ("init", "provenance"):
+        import_module(f"capplan.workflow.{{name}}").datetime = Clock
+import_module("capplan.cli.main").run()
+"""
+_SHOW_CAPACITY = f"""#!{sys.executable}
+import sys
+from pathlib import Path
+
+sys.path.insert(0, {str(ROOT)!r})
+
+from capplan.cli.output import say
+from capplan.render.terminal import capacity
+from capplan.results.capacity import Capacity
+from capplan.results.store import read_result
+
+say(capacity(read_result(Path("sale.capplan/capacity.json"), Capacity), "sale.yaml"))
+"""
+
+
+class Workplace:
+    """A folder with the examples in it, and ``capplan`` within reach."""
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+        for name in ("examples", "locustfiles"):
+            ignored = shutil.ignore_patterns("shop", "__pycache__")
+            shutil.copytree(ROOT / name, folder / name, ignore=ignored)
+        (folder / "bin").mkdir()
+        for name, text in (("capplan", _CAPPLAN), ("show-capacity", _SHOW_CAPACITY)):
+            program = folder / "bin" / name
+            program.write_text(text)
+            program.chmod(0o755)
+
+    def run(self, script: str, *, pinned: bool = True) -> subprocess.CompletedProcess[str]:
+        """Run a shell script in the folder of the examples; it ends at the first failure.
+
+        ``pinned`` makes it ``NOW``.
+        """
+        environment = {
+            "PATH": f"{self._folder / 'bin'}:{os.defpath}",
+            "HOME": str(self._folder),
+            "LC_ALL": "C.UTF-8",
+            "TERM": "dumb",
+            "COLUMNS": "96",
+        }
+        return subprocess.run(
+            ["bash", "-euo", "pipefail", "-c", script],
+            cwd=self._folder / "examples",
+            env=environment | ({"NOW": NOW} if pinned else {}),
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            encoding="utf-8",
+            timeout=300,
+            check=False,
+        )
+
+    def renewed(self, text: str, *, measure: bool = False) -> str:
+        """Return the text with its blocks made again, in their order."""
+
+        def renew(match: re.Match[str]) -> str:
+            commands = [line[2:] for line in match["body"].splitlines() if line[:2] == "$ "]
+            show = self._load_test if match["kind"] == "measured" else self._output
+            shown = "".join(f"$ {command}\n{show(command, measure)}" for command in commands)
+            return f"<!-- {match['kind']} -->\n```console\n{shown}```\n"
+
+        return BLOCK.sub(renew, text)
+
+    def _output(self, command: str, _measure: bool) -> str:
+        done = self.run(command)
+        # the documentation may show a refusal or a mistake, and no more than that
+        if "Traceback" in done.stderr or done.returncode not in (0, 2, 3):
+            raise SystemExit(f"{command} ended with {done.returncode}:\n{done.stderr}")
+        return done.stdout + done.stderr
+
+    def _load_test(self, command: str, measure: bool) -> str:
+        if measure:
+            with _shop():
+                done = self.run(command, pinned=False)
+            if done.returncode != 0:
+                raise SystemExit(f"{command} ended with {done.returncode}:\n{done.stderr}")
+            (ROOT / CAPACITY).parent.mkdir(exist_ok=True)
+            shutil.copy(self._folder / CAPACITY, ROOT / CAPACITY)
+        return self.run("show-capacity").stdout
 
 
 @contextmanager
-def workplace() -> Iterator[Path]:
-    """Copy the plan, its measured capacity and its locustfile into a temporary folder."""
-    with tempfile.TemporaryDirectory() as name:
-        place = Path(name) / "examples"
-        place.mkdir()
-        shutil.copy(ROOT / "examples" / "sale.yaml", place)
-        shutil.copytree(ROOT / "locustfiles", Path(name) / "locustfiles")
-        if (ROOT / "examples" / CAPACITY).exists():
-            (place / CAPACITY).parent.mkdir()
-            shutil.copy(ROOT / "examples" / CAPACITY, place / CAPACITY)
-        yield place
+def workplace() -> Iterator[Workplace]:
+    """Make a workplace, and remove it in the end."""
+    with tempfile.TemporaryDirectory() as folder:
+        yield Workplace(Path(folder))
 
 
 @contextmanager
-def shop() -> Iterator[None]:
+def _shop() -> Iterator[None]:
     """Run the example shop at the address that the plan names."""
     command = [sys.executable, str(ROOT / "examples" / "shop"), "--lifetime", "300"]
     with subprocess.Popen(command, stdout=subprocess.PIPE) as process:
         assert process.stdout is not None
-        process.stdout.readline()  # it prints its address when it is ready
+        if not process.stdout.readline():  # it prints its address when it is ready
+            raise SystemExit("the example shop did not start")
         try:
             yield
         finally:
@@ -97,15 +151,13 @@ def shop() -> Iterator[None]:
 
 
 def main() -> None:
-    """Rewrite README.md."""
-    with workplace() as place:
-        text = README.read_text("utf-8")
-        if "--measure" in sys.argv[1:]:
-            with shop():
-                text = renewed(text, place, ("measured",))
-            (ROOT / "examples" / CAPACITY).parent.mkdir(exist_ok=True)
-            shutil.copy(place / CAPACITY, ROOT / "examples" / CAPACITY)
-        README.write_text(renewed(text, place), "utf-8")
+    """Rewrite the documents."""
+    for document in DOCUMENTS:
+        text = document.read_text("utf-8")
+        with workplace() as place:
+            renewed = place.renewed(text, measure="--measure" in sys.argv[1:])
+        if renewed != text:
+            document.write_text(renewed, "utf-8")
 
 
 if __name__ == "__main__":
