@@ -264,11 +264,24 @@ def test_a_server_may_hang_up_after_an_answer(tmp_path):
 
 
 def test_a_server_may_hang_up_when_a_connection_is_idle(tmp_path):
+    body = """
+    class Buyer(CLIENT):
+        @task
+        def t(self):
+            self.client.get("/a")
+            gevent.sleep(0.5)  # long after the server has hung up
+            self.client.get("/a")
+            raise StopUser  # whose connection is not used again at a moment that chance decides
+    """
+
     def hang_up_when_idle(connection: socket.socket) -> None:
         connection.sendall(OK)
         connection.settimeout(0.05)  # the next read ends the connection
 
-    assert endings(tmp_path, hang_up_when_idle) == ({SUCCESS}, {})
+    with server(hang_up_when_idle) as url:
+        made = run(script(tmp_path, both(body)), url, spec(60.0, users=100))
+    assert made.count == 2 * made.state["issued"] > 20
+    assert set(made.rows().ending) == {SUCCESS}
 
 
 def test_a_server_that_fails_everything_is_below_the_sla_and_the_reason_says_so(
