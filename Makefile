@@ -5,7 +5,7 @@
 #   make test    all tests
 #   make check   lint, format and types
 #   make bench   the benchmarks behind docs/methods.md (half an hour)
-#   make docs    renew what the documentation shows of the commands (3 minutes)
+#   make docs    renew what the documentation shows of the commands; with MEASURE=1 also its load test
 
 PYTHON ?= python3
 VENV := .venv$(patsubst %,-%,$(notdir $(filter-out python3,$(PYTHON))))
@@ -36,7 +36,7 @@ bench: $(READY)
 
 docs: $(READY)
 	$(BIN)/python -m capplan.plan.json_schema
-	$(BIN)/python docs/transcript.py
+	$(BIN)/python docs/transcript.py $(if $(MEASURE),--measure)
 
 $(READY): pyproject.toml
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
