@@ -308,7 +308,8 @@ def test_an_output_that_knows_only_ascii_gets_ascii(name: str) -> None:
     text(EVERY_ANSWER[name], encoding="ascii")
 
 
-def test_a_terminal_breaks_a_long_first_line_between_words() -> None:
+def test_a_terminal_breaks_a_long_first_line_between_words(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("TERM", "xterm")  # a dumb terminal has 80 columns, whatever is asked
     console = Console(file=io.StringIO(), width=40, force_terminal=True, color_system=None)
     console.print(terminal.demand(demand(), "sale.yaml"), crop=False)
     assert isinstance(console.file, io.StringIO)
