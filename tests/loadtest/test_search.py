@@ -389,10 +389,10 @@ def test_every_search_keeps_its_limits_and_ends_with_ordered_bounds(
 def test_ten_searches_find_what_a_known_queue_sustains():
     """M/M/4, S = 20 ms, p95 within 150 ms: the truth is exact (Erlang C).
 
-    The bands: over hundreds of simulated searches the middle had 5th and 95th percentiles of 0.957
-    and 1.051 of the truth, so its standard deviation is about 3 %, and 12 % is four of them. The
-    interval is meant to contain the truth in 9 of 10 searches and did in 92 % or more; with 0.92,
-    fewer than 8 of 10 have a probability of 4 %, and the seeds are fixed.
+    The bands: in benchmarks/search.py the middle has 5th and 95th percentiles of 0.96 and 1.05 of
+    the truth, so a standard deviation below 3 %, and 12 % is four of them. The interval is meant to
+    contain the truth in 95 % of searches; fewer than 8 of 10 then have a probability of 1 %, and
+    the seeds are fixed.
     """
     queue = QUEUES["M/M/4"]
     truth_rps = queue.truth_rps
