@@ -28,16 +28,17 @@ Floats = NDArray[np.float64]
 CONFIDENCE = 0.95
 GROW, SHRINK = 2.0, 4.0
 LOWEST_RATE = 1.0
-_TRIAL_NOISE = 0.4  # sd of log share from one trial to the next, beyond the noise within a trial
+_TRIAL_NOISE = 0.2  # sd of log share from one trial to the next, beyond the noise within a trial
+_SPEED_NOISE = 0.04  # relative sd of the server's own speed from one trial to the next
 _LINE_ERROR = 0.25  # the line's own error, as a part of the distance in log share
 _SHORT_TRIAL_ERROR = 1.0  # a probe starts empty and may end before a queue has built up
-_HOST_NOISE = 0.025  # relative sd of a machine's speed that more trials do not average out
+_HOST_NOISE = 0.03  # relative sd of a machine's speed that more trials do not average out
 _STEEPNESS_SPREAD = 0.5  # sd of log steepness around what the heavy-traffic limit suggests
 _AT_LIMIT = 0.98  # the limit moves a little, as the requests per arrival are better known
 _FULL = 0.98  # the largest share that the line may reach
 _NONE = 1e-12
 _BRACKETED = 1.25  # bisect until the lowest failed rate is this close to the highest that passed
-_NARROW = 1.15  # high/low at which the search stops before its budget is spent
+_NARROW = 1.16  # high/low at which the search stops before its budget is spent
 _TOO_WIDE = 1.5  # a wider high/low is no answer
 
 
@@ -298,24 +299,28 @@ def _criterion_posterior(
         if miss.allowed > 0:
             expected = steepness * (o.rate / grid[:, None] - 1)  # log(share / allowed)
             share = np.clip(miss.allowed * np.exp(np.minimum(expected, 10.0)), _NONE, _FULL)
-            log_posterior += _log_likelihood(o, miss, share, sustained)
+            log_posterior += _log_likelihood(o, miss, share, sustained, steepness)
     weights = np.exp(log_posterior - log_posterior.max()).sum(axis=1)
     return np.asarray(weights / weights.sum())
 
 
-def _log_likelihood(o: Observation, miss: Misses, share: Floats, sustained: float) -> Floats:
+def _log_likelihood(
+    o: Observation, miss: Misses, share: Floats, sustained: float, steepness: Floats
+) -> Floats:
     """Return the log-likelihood of what a trial saw, for each true ``share`` of misses.
 
     Misses come in bunches, so the share seen in one trial is as skewed as a lognormal: mostly below
     its mean, and rarely far above it. With n independent episodes the square of its coefficient of
     variation is V = (1 - p)/(p·n); hence log share has the variance log(1 + V) and the mean
-    log p - log(1 + V)/2. Noise between trials and the error of the line add to the variance.
+    log p - log(1 + V)/2. Noise between trials and the error of the line add to the variance; a
+    server whose speed varies shifts its load, which ``steepness`` turns into log share.
     """
     near = min(max(miss.share, miss.allowed / 2), 0.9)
     skewed = np.log1p((1 - share) / (share * _episodes(o, miss, near, sustained)))
-    spread = _TRIAL_NOISE**2 + (_LINE_ERROR * np.log(near / miss.allowed)) ** 2
-    spread += _SHORT_TRIAL_ERROR**2 if o.purpose == "probe" else 0.0
-    middle, sd = np.log(share) - skewed / 2, np.sqrt(skewed + spread)
+    short = _SHORT_TRIAL_ERROR if o.purpose == "probe" else 0.0
+    line = _LINE_ERROR * np.log(near / miss.allowed)
+    noise = _TRIAL_NOISE**2 + (steepness * _SPEED_NOISE) ** 2 + line**2 + short**2
+    middle, sd = np.log(share) - skewed / 2, np.sqrt(skewed + noise)
     if o.at_least:  # more misses than these would be no surprise
         return np.asarray(log_ndtr((middle - np.log(max(miss.share, _NONE))) / sd))
     resolved = miss.variance**0.5
