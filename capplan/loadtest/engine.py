@@ -220,9 +220,14 @@ def _refusal(message: dict[str, Any], config: WorkerConfig) -> UsageError:
             f"the script sends requests to {host}, which the plan does not name",
             f"add {host} to service.allowed_hosts, with payments and mail stubbed there",
         )
+    if message["why"] == "options":
+        return UsageError(
+            message["message"],
+            "they stand after -- on the command line, or in service.arguments in the plan",
+        )
     names = ", ".join(config.locustfiles)
     trace = f"\n\n{message['trace'].rstrip()}" if message["trace"] else ""
     return UsageError(
         f"the locustfile cannot be used: {names}: {message['message']}{trace}",
-        "run 'locust -f' with the same file to see the same error without capplan",
+        "run 'locust -f' with the same file to see the same error without capplan" if trace else "",
     )

@@ -86,27 +86,12 @@ def test_a_script_that_cannot_be_loaded_shows_its_own_lines_and_none_of_ours(tmp
     [
         ("", "shop.py defines no User class"),
         ("class Shop(HttpUser):\n    abstract = True\n", "shop.py defines no User class"),
-        ("def test_front_page(session):\n    session.get('/')\n", "defines no User class"),
         ("class Idler(HttpUser):\n    pass\n", "the user class Idler has no tasks"),
         (ONE_PAGE + "    weight = 0\n", "no users with weight > 0"),
-        (ONE_PAGE + "    weight = 0\n    fixed_count = 2\n", "no user class has a weight above"),
     ],
 )
 def test_a_script_without_usable_users_is_refused(tmp_path, body, complaint):
     with pytest.raises(UsageError, match=complaint), engine(script(tmp_path, body), NOBODY):
-        pass
-
-
-@pytest.mark.parametrize(
-    ("arguments", "complaint"),
-    [(("--no-such-option",), "options cannot be read"), (("--tags", "none"), "has no tasks")],
-)
-def test_arguments_that_do_not_fit_the_script_are_refused(tmp_path, arguments, complaint):
-    locustfile = script(tmp_path, ONE_PAGE)
-    with (
-        pytest.raises(UsageError, match=complaint),
-        engine(locustfile, NOBODY, arguments=arguments),
-    ):
         pass
 
 

@@ -379,7 +379,7 @@ def test_a_task_that_raises_is_seen_and_the_run_goes_on(tmp_path, target, when, 
             self.client.get("/a")
             raise ValueError("no stock")""",
     }
-    body = f"""
+    locustfile = script(tmp_path, f"""
 class Buyer(FastHttpUser):
     wait_time = constant(30)
 
@@ -387,14 +387,16 @@ class Buyer(FastHttpUser):
     def t(self):
         if True:
             {bodies[when].strip()}
-"""
+""")  # fmt: skip
     with received(target) as counted:
-        made = run(script(tmp_path, body), target.url, spec(users=5))
+        made = run(locustfile, target.url, spec(users=5))
     assert made.endpoints == [recorded]
     assert made.count == made.state["issued"] > 40
     assert set(made.rows().ending) == endings
-    assert made.state["errors"] == {"(task failed): ValueError: no stock": made.count}
-    assert made.state["last_error"] == "ValueError: no stock"
+    before = locustfile.read_text().partition("raise ValueError")[0]
+    error = f"ValueError: no stock (shop.py, line {before.count(chr(10)) + 1})"
+    assert made.state["errors"] == {f"(task failed): {error}": made.count}
+    assert made.state["last_error"] == error
     assert counted.total() == (0 if when == "before any request" else made.count)
 
 
@@ -427,65 +429,6 @@ def test_refused_requests_are_failures_and_all_others_successes(tmp_path):
     assert np.count_nonzero(ending == FAILURE) == stats["failed"]
     assert np.count_nonzero(ending == SUCCESS) == stats["served"]
     assert made.count == stats["received"]
-
-
-# what the script may ask for
-
-
-def test_a_load_shape_and_a_fixed_count_are_ignored_with_a_note(tmp_path, target):
-    body = """
-    class Ramp(LoadTestShape):
-        def tick(self):
-            return (1000, 1000)
-
-    class Buyer(FastHttpUser):
-        fixed_count = 3
-
-        @task
-        def t(self):
-            self.client.get("/a")
-    """
-    with engine(script(tmp_path, body), target.url) as child:
-        made = child.trial(spec(users=10), to_the_end)
-        notes = " ".join(child.ready.notes)
-    assert "LoadTestShape" in notes
-    assert "fixed_count of Buyer" in notes
-    assert made.state["ready"] == 10
-
-
-def test_tags_choose_tasks(tmp_path, target):
-    body = """
-    class Buyer(FastHttpUser):
-        @tag("buy")
-        @task
-        def buy(self):
-            self.client.post("/cart")
-
-        @tag("look")
-        @task(9)
-        def look(self):
-            self.client.get("/a")
-    """
-    locustfile = script(tmp_path, body)
-    made = run(locustfile, target.url, spec(), arguments=("--tags", "buy"))
-    assert requests(made) == {"POST /cart": made.state["issued"]}
-
-
-def test_a_script_may_have_options_of_its_own(tmp_path, target):
-    body = """
-    @events.init_command_line_parser.add_listener
-    def add(parser):
-        parser.add_argument("--basket", default="empty")
-
-    class Buyer(FastHttpUser):
-        @task
-        def t(self):
-            self.client.get("/" + self.environment.parsed_options.basket)
-    """
-    locustfile = script(tmp_path, body)
-    with engine(locustfile, target.url, arguments=("--basket", "full")) as child:
-        (visit,) = child.check()
-    assert [call["name"] for call in visit.calls] == ["GET /full"]
 
 
 def test_clean_up_of_the_script_runs_at_the_end(tmp_path, target):
@@ -605,7 +548,7 @@ def test_a_check_shows_what_went_wrong(tmp_path, target):
     with engine(script(tmp_path, body), target.url) as child:
         (visit,) = child.check()
     assert visit.calls[0]["error"] == "an empty shelf"
-    assert visit.error == "KeyError: 'basket'"
+    assert visit.error == "KeyError: 'basket' (shop.py, line 13)"
 
 
 def test_a_user_that_cannot_log_in_ends_the_measurement_before_any_load(tmp_path, target):

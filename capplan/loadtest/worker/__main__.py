@@ -35,40 +35,49 @@ def main() -> None:
         {urlsplit(config.target).hostname or "", *map(str.lower, config.allowed_hosts)}
     )
     clients.install(config.timeout_s, allowed, refuse_host)
+
+    def refuse_script(message: str, trace: str = "", why: str = "script") -> None:
+        link.send({"is": "refused", "why": why, "message": message, "trace": trace})
+
     try:
         script = Script(config)
     except ScriptRefused as refusal:
-        link.send(
-            {"is": "refused", "why": "script", "message": str(refusal), "trace": refusal.trace}
-        )
+        refuse_script(str(refusal), refusal.trace, refusal.why)
         return
-    gate = Gate(script.classes)
+
+    def script_ended() -> None:
+        refuse_script("it stops the test by itself, but how long a load lasts is not its choice")
+
+    gate = Gate(script.weights)
     gate.install()
-    recorder = Recorder(config.timeout_s)
+    recorder = Recorder(config.timeout_s, script.describe)
     script.environment.events.request.add_listener(recorder.on_request)
     gate.task_failed = recorder.on_task_failed
-    pool = Pool(script, gate)
-    classes = {cls.__name__: float(cls.weight) for cls in script.classes}
+    pool = Pool(script, gate, script_ended)
+    classes = {cls.__name__: weight for cls, weight in script.weights.items()}
     link.send({"is": "ready", "classes": classes, "notes": script.notes})
 
     trial: TrialRun | None = None
-    while True:
-        command = link.poll()
-        if command is None:
-            gevent.sleep(0.02)
-        elif command["do"] == "check":
-            visits = check(script, gate, pool, config.timeout_s, alive)
-            link.send({"is": "checked", "visits": visits})
-        elif command["do"] == "trial":
-            spec = TrialSpec(**command["spec"])
-            trial = TrialRun(spec, config.timeout_s, link, gate, pool, recorder)
-            # its traceback is in the log by then, and the parent shows the end of it
-            gevent.spawn(trial.run).link_exception(lambda _: os._exit(1))
-        elif command["do"] == "end" and trial is not None:
-            trial.end = True
-        elif command["do"] == "quit":
-            gevent.spawn(pool.stop).join(timeout=1.0)
-            os._exit(0)
+    try:
+        while True:
+            command = link.poll()
+            if command is None:
+                gevent.sleep(0.02)
+            elif command["do"] == "check":
+                visits = check(script, gate, pool, config.timeout_s, alive)
+                link.send({"is": "checked", "visits": visits})
+            elif command["do"] == "trial":
+                spec = TrialSpec(**command["spec"])
+                trial = TrialRun(spec, config.timeout_s, link, gate, pool, recorder)
+                # its traceback is in the log by then, and the parent shows the end of it
+                gevent.spawn(trial.run).link_exception(lambda _: os._exit(1))
+            elif command["do"] == "end" and trial is not None:
+                trial.end = True
+            elif command["do"] == "quit":
+                gevent.spawn(pool.stop).join(timeout=1.0)
+                os._exit(0)
+    except SystemExit as left:  # gevent hands it here from the user whose task calls sys.exit
+        refuse_script(f"it ends the whole process: {script.describe(left)}", script.trace(left))
 
 
 if __name__ == "__main__":

@@ -88,10 +88,12 @@ class Gate:
     tasks are quick.
     """
 
-    def __init__(self, user_classes: list[type[User]]) -> None:
-        self.lanes = {cls: Lane(cls) for cls in user_classes}
-        self._weights = [float(cls.weight) for cls in user_classes]
-        self._classes = list(user_classes)
+    def __init__(self, weights: dict[type[User], float]) -> None:
+        self.lanes = {cls: Lane(cls) for cls in weights}
+        self._weights = list(weights.values())
+        self._classes = list(weights)
+        self.ungated: set[type[User]] = set()
+        """Classes whose users run at the script's own pace, without tickets."""
         self.in_flight: set[Ticket] = set()
         self.issued = 0
         self.starved = 0
@@ -179,8 +181,8 @@ class Gate:
         execute, wait = taskset_class.execute_next_task, taskset_class.wait
 
         def execute_next_task(taskset: Any) -> None:
-            if _is_container(taskset._task_queue[0]):
-                execute(taskset)  # its leaves take tickets of their own
+            if type(taskset.user) in self.ungated or _is_container(taskset._task_queue[0]):
+                execute(taskset)  # the leaves of a container take tickets of their own
                 return
             user = taskset.user
             ticket = self.take(user)
@@ -201,8 +203,8 @@ class Gate:
 
         def wait_between_tasks(taskset: Any) -> None:
             user = taskset.user
-            if getattr(user, "_capplan_ticket", None) is not None:
-                wait(taskset)  # an explicit self.wait() inside a task
+            if type(user) in self.ungated or getattr(user, "_capplan_ticket", None) is not None:
+                wait(taskset)  # the latter is an explicit self.wait() inside a task
             elif getattr(user, "_capplan_waited", True):
                 # no ticket since the last wait: something fails before it reaches the gate
                 gevent.sleep(0.1)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from contextlib import suppress
 from typing import Any
 
@@ -13,19 +14,21 @@ from capplan.loadtest.worker.script import Script
 
 
 class Pool:
-    """Live users per class, in proportion to the classes' weights."""
+    """Live users per class: in proportion to the weights, and those that run beside the load."""
 
-    def __init__(self, script: Script, gate: Gate) -> None:
+    def __init__(self, script: Script, gate: Gate, ended: Callable[[], None]) -> None:
         self._script = script
         self._gate = gate
         self.last_error: str | None = None
+        self._stop = script.guard_end(ended)
         script.environment.events.user_error.add_listener(self._on_user_error)
         script.environment.events.test_start.fire(environment=script.environment)
 
     @property
     def size(self) -> int:
-        """Users alive."""
-        return int(self._script.runner.user_count)
+        """Users alive that serve tickets."""
+        counts: dict[str, int] = self._script.runner.user_classes_count
+        return sum(counts[cls.__name__] for cls, weight in self._script.weights.items() if weight)
 
     def grow_to(self, users: int, settle_s: float) -> int:
         """Spawn until there are ``users``; return how many reached the gate within ``settle_s``.
@@ -33,10 +36,14 @@ class Pool:
         Logins in ``on_start`` happen here, before the load starts.
         """
         counts: dict[str, int] = self._script.runner.user_classes_count
-        weight = sum(float(cls.weight) for cls in self._script.classes)
-        for cls in self._script.classes:
-            wanted = max(1, round(users * float(cls.weight) / weight))
-            self.add(cls, wanted - counts[cls.__name__])
+        total = sum(self._script.weights.values())
+        for cls, weight in self._script.weights.items():
+            if weight:
+                wanted = max(1, round(users * weight / total))
+                self.add(cls, wanted - counts[cls.__name__])
+        for cls, count in self._script.beside.items():
+            self._gate.ungated.add(cls)
+            self.add(cls, count - counts[cls.__name__])
         deadline = gevent.get_hub().loop.now() + settle_s
         while self._gate.idle < self.size and gevent.get_hub().loop.now() < deadline:
             gevent.sleep(0.01)
@@ -62,7 +69,7 @@ class Pool:
 
     def stop(self) -> None:
         """End all users and tell the script that the test is over."""
-        self._script.runner.stop()
+        self._stop()
 
     def add(self, cls: type[User], count: int) -> None:
         """Spawn ``count`` users of a class."""
@@ -73,4 +80,4 @@ class Pool:
             gevent.sleep(0)  # creating hundreds of clients at once would delay arrivals
 
     def _on_user_error(self, exception: BaseException, **_: Any) -> None:
-        self.last_error = f"{type(exception).__name__}: {exception}"[:300]
+        self.last_error = self._script.describe(exception)[:300]

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import math
 from array import array
+from collections.abc import Callable
 from time import perf_counter
 from typing import Any
 
@@ -32,8 +33,9 @@ MAX_ENDPOINTS = 500
 class Recorder:
     """Rows of the running trial, and the endpoints that they name."""
 
-    def __init__(self, timeout_s: float) -> None:
+    def __init__(self, timeout_s: float, describe: Callable[[BaseException], str]) -> None:
         self._timeout_s = timeout_s
+        self._describe = describe
         self._names: dict[str, int] = {}
         self._trial = -1
         self._start = 0.0
@@ -88,7 +90,7 @@ class Recorder:
         """
         if ticket.trial != self._trial:
             return
-        self._count_error(f"{TASK_FAILED}: {type(error).__name__}: {error}")
+        self._count_error(f"{TASK_FAILED}: {self._describe(error)}")
         if ticket.fresh:
             ticket.fresh = False
             intended_s, late_s = ticket.intended - self._start, ticket.started - ticket.intended
