@@ -22,6 +22,7 @@ EPILOG = examples(
     "capplan loadtest sale.yaml",
     "capplan loadtest sale.yaml --check",
     "capplan loadtest sale.yaml --target http://127.0.0.1:8899 --time-budget 60s",
+    "capplan loadtest sale.yaml -- --tags buy",
     "capplan loadtest sale.yaml --sla 'p95<300ms, failures<1%' --max-rate 500",
 )
 
@@ -31,8 +32,17 @@ def loadtest(
     target: Annotated[
         str | None, typer.Option(metavar="URL", help="The server that receives the load.")
     ] = None,
+    script_options: Annotated[
+        list[str] | None,
+        typer.Argument(
+            metavar="-- SCRIPT OPTIONS",
+            help="For the script: --tags, names of user classes, its own options.",
+            show_default=False,
+        ),
+    ] = None,
     locustfile: Annotated[
-        Path | None, typer.Option(metavar="FILE", help="The Locust script of the users.")
+        list[Path] | None,
+        typer.Option(metavar="FILE", help="The Locust script of the users. May be repeated."),
     ] = None,
     sla: Annotated[
         str | None, typer.Option(metavar="SLA", help="Such as 'p95<300ms, failures<1%'.")
@@ -72,7 +82,8 @@ def loadtest(
 
     overrides = Overrides(
         target=target,
-        locustfile=locustfile,
+        locustfiles=tuple(locustfile or ()),
+        arguments=tuple(script_options or ()),
         sla=None if sla is None else read("--sla", sla, parse_sla),
         max_rate_rps=None if max_rate is None else read_rate("--max-rate", max_rate),
         time_budget_s=read("--time-budget", time_budget, parse_duration),

@@ -135,3 +135,7 @@ def _inside(content: Any, key: str) -> Any:
 def _hash(content: Any) -> str:
     canonical = json.dumps(content, sort_keys=True, separators=(",", ":"))
     return hashlib.sha256(canonical.encode()).hexdigest()[:12]
+
+
+NOTHING = frozenset({_hash(None), _hash([]), _hash({})})
+"""The hashes of sections that say nothing."""

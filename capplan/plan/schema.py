@@ -25,6 +25,7 @@ from capplan.plan.sla import Sla
 from capplan.plan.types import (
     Address,
     CountRange,
+    Files,
     Integer,
     LossRange,
     Moment,
@@ -40,6 +41,7 @@ from capplan.plan.types import (
     ShareRange,
     Usd,
     UsdPerHour,
+    Words,
 )
 from capplan.units import Range
 
@@ -139,7 +141,13 @@ class Service(Section):
     """What is measured and what it has to keep."""
 
     target: Address | None = Field(default=None, description="The address that receives the load.")
-    locustfile: str | None = Field(default=None, min_length=1, description="Relative to the plan.")
+    locustfile: Files | None = Field(
+        default=None, description="One file or a list, relative to the plan."
+    )
+    arguments: Words = Field(
+        default=(),
+        description="Handed to the script: --tags, names of user classes, its own options.",
+    )
     unit: Literal["task", "visit"] = "task"
     timeout: Seconds = Field(default=10.0, description="No answer by then is a miss.")
     allowed_hosts: tuple[str, ...] = Field(

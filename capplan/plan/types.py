@@ -7,6 +7,7 @@ the JSON Schema. The alias names the unit of the value that the program sees.
 from __future__ import annotations
 
 import math
+import shlex
 from collections.abc import Callable
 from datetime import datetime
 from typing import Annotated, Any
@@ -143,6 +144,30 @@ def _read_name(value: Any) -> str:
     return name
 
 
+def _read_files(value: Any) -> tuple[str, ...]:
+    files = (value,) if isinstance(value, str) else value
+    if not isinstance(files, list | tuple) or not files:
+        raise ValueError(f"{_brief(value)} is not a file or a list of files")
+    return tuple(_read_file(file) for file in files)
+
+
+def _read_file(value: Any) -> str:
+    if not _text(value).strip():
+        raise ValueError("an empty name is not a file")
+    return _text(value)
+
+
+def _read_words(value: Any) -> tuple[str, ...]:
+    if isinstance(value, str):
+        try:
+            return tuple(shlex.split(value))
+        except ValueError:
+            raise ValueError(f"{value[:60]!r} has a quote that is not closed") from None
+    if not isinstance(value, list | tuple):
+        raise ValueError(f"{_brief(value)} is not a line of options or a list of them")
+    return tuple(_text(word) for word in value)
+
+
 def _read_address(value: Any) -> str:
     text = _text(value).strip()
     try:
@@ -159,6 +184,33 @@ Name = Annotated[
     str,
     BeforeValidator(_read_name),
     WithJsonSchema({"type": _TEXT_OR_NUMBER, "description": "A name, on one line."}),
+]
+Files = Annotated[
+    tuple[str, ...],
+    BeforeValidator(_read_files),
+    # one file is written, and hashed, as plain text
+    PlainSerializer(lambda files: files[0] if len(files) == 1 else list(files)),
+    WithJsonSchema(
+        {
+            "anyOf": [
+                {"type": "string", "minLength": 1},
+                {"type": "array", "items": {"type": "string", "minLength": 1}, "minItems": 1},
+            ]
+        }
+    ),
+]
+Words = Annotated[
+    tuple[str, ...],
+    BeforeValidator(_read_words),
+    WithJsonSchema(
+        {
+            "anyOf": [
+                {"type": "string"},
+                {"type": "array", "items": {"type": _TEXT_OR_NUMBER}},
+            ],
+            "examples": ["--tags buy --basket full"],
+        }
+    ),
 ]
 Address = Annotated[
     str,

@@ -126,6 +126,7 @@ class Identity(Frozen):
     target: str
     locustfile: str
     locustfile_hash: str
+    arguments: tuple[str, ...] = ()
     sla: str
     unit: Literal["task", "visit"]
     servers: int = 1

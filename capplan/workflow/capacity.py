@@ -43,6 +43,6 @@ def current_capacity(plan_file: PlanFile, shelf: Shelf) -> Capacity | None:
 
 def _locustfile_changed(plan_file: PlanFile, measured: Capacity) -> bool:
     # a locustfile that is not here, as in a CI job that has only the results, cannot have changed
-    name = plan_file.plan.service.locustfile
-    path = plan_file.resolve(name) if name else None
-    return bool(path and path.is_file() and file_hash(path) != measured.identity.locustfile_hash)
+    paths = [plan_file.resolve(name) for name in plan_file.plan.service.locustfile or ()]
+    here = paths and all(path.is_file() for path in paths)
+    return bool(here and file_hash(*paths) != measured.identity.locustfile_hash)

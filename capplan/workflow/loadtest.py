@@ -32,13 +32,14 @@ PARTIAL = "capacity.partial.json"
 
 @dataclass(frozen=True, slots=True)
 class Overrides:
-    """What the command line says instead of the plan; None leaves the plan's word.
+    """What the command line says instead of the plan; None, or nothing, leaves the plan's word.
 
     Paths are relative to the working directory. ``max_rate_rps`` counts requests of the mix.
     """
 
     target: str | None = None
-    locustfile: Path | None = None
+    locustfiles: tuple[Path, ...] = ()
+    arguments: tuple[str, ...] = ()
     sla: Sla | None = None
     max_rate_rps: float | None = None
     time_budget_s: float = TIME_BUDGET_S
@@ -129,19 +130,21 @@ def _prepare(plan_file: PlanFile, shelf: Shelf, overrides: Overrides, seed: int)
             "service.unit: visit cannot be measured by this version",
             "use unit: task, where each task of the script is one arrival",
         )
-    script = _locustfile(plan_file, overrides)
+    scripts = _locustfiles(plan_file, overrides)
+    arguments = overrides.arguments or service.arguments
     sla = overrides.sla or service.sla
     require_loadable(target, service.allowed_hosts)
     service = service.model_copy(
         update={
             "target": target,
             "sla": sla,
-            "locustfile": service.locustfile if overrides.locustfile is None else str(script),
+            "locustfile": tuple(map(str, scripts)) if overrides.locustfiles else service.locustfile,
+            "arguments": arguments,
         }
     )
     job = Job(
         target=target.rstrip("/"),
-        locustfiles=(script,),
+        locustfiles=scripts,
         sla=sla,
         endpoints=service.endpoints,
         timeout_s=service.timeout,
@@ -150,32 +153,39 @@ def _prepare(plan_file: PlanFile, shelf: Shelf, overrides: Overrides, seed: int)
         time_budget_s=overrides.time_budget_s,
         seed=seed,
         log=_log(shelf),
+        arguments=arguments,
     )
     identity = Identity(
         target=target,
-        locustfile=script.name,
-        locustfile_hash=file_hash(script),
+        locustfile=", ".join(path.name for path in scripts),
+        locustfile_hash=file_hash(*scripts),
+        arguments=arguments,
         sla=str(sla),
         unit=service.unit,
     )
     return _Run(job, service, identity)
 
 
-def _locustfile(plan_file: PlanFile, overrides: Overrides) -> Path:
-    if overrides.locustfile is not None:
-        path = overrides.locustfile.absolute()
-    elif plan_file.plan.service.locustfile is not None:
-        path = plan_file.resolve(plan_file.plan.service.locustfile)
-    else:
+def _locustfiles(plan_file: PlanFile, overrides: Overrides) -> tuple[Path, ...]:
+    planned = plan_file.plan.service.locustfile or ()
+    paths = tuple(path.absolute() for path in overrides.locustfiles) or tuple(
+        plan_file.resolve(name) for name in planned
+    )
+    if not paths:
         raise UsageError(
             "the plan names no locustfile", "add service.locustfile, or say --locustfile FILE"
         )
-    if not path.is_file():
-        raise UsageError(
-            f"the locustfile {shown(path)} does not exist",
-            "its path is relative to the plan; write a first one with: capplan init",
-        )
-    return path
+    for path in paths:
+        if path.is_dir():
+            raise UsageError(
+                f"the locustfile {shown(path)} is a folder", "name the files in it, as a list"
+            )
+        if not path.is_file():
+            raise UsageError(
+                f"the locustfile {shown(path)} does not exist",
+                "its path is relative to the plan; write a first one with: capplan init",
+            )
+    return paths
 
 
 def _log(shelf: Shelf) -> Path:

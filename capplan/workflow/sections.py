@@ -15,6 +15,7 @@ DEMAND = (
 CAPACITY = (
     "service.target",
     "service.locustfile",
+    "service.arguments",
     "service.sla",
     "service.unit",
     "service.timeout",

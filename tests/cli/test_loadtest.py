@@ -43,8 +43,8 @@ servers: {today: 2}
 """
 
 
-def start(folder: Path, *options: str) -> subprocess.Popen[str]:
-    (folder / "sale.yaml").write_text(PLAN)
+def start(folder: Path, *options: str, plan: str = PLAN) -> subprocess.Popen[str]:
+    (folder / "sale.yaml").write_text(plan)
     if not (folder / "users.py").exists():
         (folder / "users.py").write_text(SCRIPT)
     return subprocess.Popen(
@@ -57,8 +57,8 @@ def start(folder: Path, *options: str) -> subprocess.Popen[str]:
     )
 
 
-def run(folder: Path, *options: str) -> tuple[int, str, str]:
-    with start(folder, *options) as process:
+def run(folder: Path, *options: str, plan: str = PLAN) -> tuple[int, str, str]:
+    with start(folder, *options, plan=plan) as process:
         out, err = process.communicate(timeout=100)
     return process.returncode, out, err
 
@@ -156,6 +156,36 @@ def test_check_shows_what_one_visit_calls_without_load(tmp_path):
         code, out, err = run(tmp_path, "--target", server.url, "--check", "--json")
     assert 2 <= received <= 4
     assert json.loads(out)[0]["user_class"] == "Visitor"
+
+
+def test_options_after_two_dashes_go_to_the_script_and_files_add_up(tmp_path):
+    """The plan's own options hold as long as the command line names none."""
+    tagged = SCRIPT.replace("@task\n", '@tag("buy")\n    @task\n').replace(
+        "import FastHttpUser", "import FastHttpUser, tag"
+    )
+    (tmp_path / "users.py").write_text(tagged)
+    (tmp_path / "looker.py").write_text(tagged.replace("Visitor", "Looker"))
+    arguments = PLAN.replace("users.py,", "users.py, arguments: --tags buy,")
+    with RefServer(RefServerConfig(slots=1, service=Exponential(0.001), lifetime_s=60)) as server:
+
+        def called(*options: str, plan: str = PLAN) -> dict[str, set[str]]:
+            code, out, err = run(
+                tmp_path, "--target", server.url, "--check", "--json", *options, plan=plan
+            )
+            assert (code, err) == (0, "")
+            return {v["user_class"]: {call["name"] for call in v["calls"]} for v in json.loads(out)}
+
+        order = {"GET /cart", "POST /order"}
+        assert called("--", "--tags", "buy") == {"Visitor": order}
+        assert called(plan=arguments) == {"Visitor": order}
+        assert called("--", "--exclude-tags", "buy", plan=arguments) == {"Visitor": {"GET /page"}}
+        both = ("--locustfile", "users.py", "--locustfile", "looker.py")
+        assert set(called(*both)) == {"Visitor", "Looker"}
+        assert set(called(*both, "--", "Looker")) == {"Looker"}
+        code, _, err = run(tmp_path, "--target", server.url, "--", "--users", "9")
+    assert code == 2
+    assert err.startswith("error: --users is an option of Locust itself")
+    assert "hint: they stand after -- on the command line" in err
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])

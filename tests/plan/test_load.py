@@ -194,6 +194,17 @@ def test_a_byte_order_mark_is_passed_over(tmp_path):
         ),
         (
             "visit:\n",
+            "service: {locustfile: []}\nvisit:\n",
+            "sale.yaml:6: service.locustfile: a list is not a file or a list of files",
+        ),
+        (
+            "visit:\n",
+            "service: {arguments: --basket 'half full}\nvisit:\n",
+            "sale.yaml:6: service.arguments: \"--basket 'half full\" has a quote that is not"
+            " closed",
+        ),
+        (
+            "visit:\n",
             "service: {endpoints: {POST /buy: {latency_p9: 1 s}}}\nvisit:\n",
             "sale.yaml:6: service.endpoints['POST /buy']: unknown key 'latency_p9', did you mean"
             " 'latency_p99'?",
@@ -387,6 +398,22 @@ def test_a_plan_can_come_from_standard_input(monkeypatch):
         monkeypatch.setattr("sys.stdin", stdin)
         with pytest.raises(UsageError, match=r"^standard input:3: sale\.duration: '2' is not"):
             load_plan(Path("-"))
+
+
+@pytest.mark.parametrize(
+    ("line", "files", "words"),
+    [
+        ("locustfile: shop.py", ("shop.py",), ()),
+        ("locustfile: [shop.py, api.py], arguments: --tags buy", ("shop.py", "api.py"),
+         ("--tags", "buy")),
+        ("locustfile: a b.py, arguments: [--basket, half full, 3]", ("a b.py",),
+         ("--basket", "half full", "3")),
+        ("arguments: --basket 'half full'", None, ("--basket", "half full")),
+    ],
+)  # fmt: skip
+def test_one_script_or_several_and_what_they_are_told(tmp_path, line, files, words):
+    service = load(tmp_path, SMALL + f"service: {{{line}}}\n").plan.service
+    assert (service.locustfile, service.arguments) == (files, words)
 
 
 def test_the_hash_of_a_section_ignores_how_it_is_written(tmp_path):

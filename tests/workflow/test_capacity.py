@@ -1,4 +1,5 @@
 from datetime import UTC, datetime
+from itertools import permutations
 from pathlib import Path
 from typing import Any
 
@@ -86,6 +87,8 @@ def test_a_changed_comment_or_channel_does_not_outdate_a_measurement(tmp_path: P
         ("8899", "8900", "service.target"),
         ("service: {", "service: {unit: visit, ", "service.unit"),
         ("service: {", "service: {timeout: 5 s, ", "service.timeout"),
+        ("service: {", "service: {arguments: --tags buy, ", "service.arguments"),
+        ("shop.py", "[shop.py, api.py]", "service.locustfile"),
         ("service: {", "service: {endpoints: {GET /: {failures: 2%}}, ", "service.endpoints"),
     ],
 )
@@ -119,6 +122,31 @@ def test_a_measurement_with_another_script_is_refused(tmp_path: Path) -> None:
     written_plan(tmp_path, script="other customers")
     with pytest.raises(UsageError, match=r"the content of shop\.py changed"):
         current(plan)
+
+
+def test_a_measurement_from_before_a_key_was_known_belongs_to_a_plan_without_it(
+    tmp_path: Path,
+) -> None:
+    plan = written_plan(tmp_path)
+    capacity = measure(plan)
+    known = {k: v for k, v in capacity.plan.sections.items() if k != "service.arguments"}
+    older = capacity.model_copy(update={"plan": PlanRef(name="sale", sections=known)})
+    write_result(load_plan(plan).results_dir / "capacity.json", older)
+    assert current(plan) == older
+    plan.write_text(PLAN.replace("service: {", "service: {arguments: --tags buy, "))
+    with pytest.raises(UsageError, match=r"service\.arguments changed"):
+        current(plan)
+
+
+def test_a_change_in_any_of_several_scripts_outdates_a_measurement(tmp_path: Path) -> None:
+    assert len({file_hash(a, b) for a, b in permutations(_files(tmp_path), 2)}) == 6
+
+
+def _files(folder: Path) -> list[Path]:
+    paths = [folder / name for name in ("a.py", "b.py", "c.py")]
+    for path in paths:
+        path.write_text(path.name)
+    return paths
 
 
 def test_a_script_that_is_not_here_cannot_have_changed(tmp_path: Path) -> None:
