@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-from typing import Annotated
-
-import typer
-
+from capplan.cli.loadtest_options import (
+    CheckOption,
+    LocustfileOption,
+    MaxRateOption,
+    ScriptArgument,
+    SlaOption,
+    TargetOption,
+    TimeBudgetOption,
+)
 from capplan.cli.options import (
     JsonOption,
     OutputOption,
@@ -29,35 +33,13 @@ EPILOG = examples(
 
 def loadtest(
     plan: PlanArgument,
-    target: Annotated[
-        str | None, typer.Option(metavar="URL", help="The server that receives the load.")
-    ] = None,
-    script_options: Annotated[
-        list[str] | None,
-        typer.Argument(
-            metavar="-- SCRIPT OPTIONS",
-            help="For the script: --tags, names of user classes, its own options.",
-            show_default=False,
-        ),
-    ] = None,
-    locustfile: Annotated[
-        list[Path] | None,
-        typer.Option(metavar="FILE", help="The Locust script of the users. May be repeated."),
-    ] = None,
-    sla: Annotated[
-        str | None, typer.Option(metavar="SLA", help="Such as 'p95<300ms, failures<1%'.")
-    ] = None,
-    max_rate: Annotated[
-        str | None,
-        typer.Option(metavar="RPS", help="Never ask for more requests per second than this."),
-    ] = None,
-    time_budget: Annotated[
-        str, typer.Option(metavar="TIME", help="How long the load may last in all.")
-    ] = "120s",
-    check: Annotated[
-        bool,
-        typer.Option("--check", metavar="", help="Run one visit of each user class without load."),
-    ] = False,
+    target: TargetOption = None,
+    script_options: ScriptArgument = None,
+    locustfile: LocustfileOption = None,
+    sla: SlaOption = None,
+    max_rate: MaxRateOption = None,
+    time_budget: TimeBudgetOption = "120s",
+    check: CheckOption = False,
     seed: SeedOption = 1,
     as_json: JsonOption = False,
     output: OutputOption = None,
@@ -68,17 +50,11 @@ def loadtest(
     override the plan. Exits with 3 when the SLA is missed at any load, and with 5 when the numbers
     cannot be trusted.
     """
-    from capplan.cli.interrupt import sigterm_as_interrupt
-    from capplan.cli.live import Display
+    from capplan.cli.loadtest_modes import Asked, dry_run, measure
     from capplan.cli.output import check as check_output
-    from capplan.cli.output import deliver, named, say, write
     from capplan.plan.sla import parse_sla
-    from capplan.render import terminal
-    from capplan.render.checked import checked
     from capplan.units import parse_duration
-    from capplan.workflow.loadtest import Overrides, all_well, checked_json
-    from capplan.workflow.loadtest import check as dry_run
-    from capplan.workflow.loadtest import loadtest as measure
+    from capplan.workflow.loadtest import Overrides
 
     overrides = Overrides(
         target=target,
@@ -89,22 +65,5 @@ def loadtest(
         time_budget_s=read("--time-budget", time_budget, parse_duration),
     )
     check_output(output, plan)
-    if check:
-        visits = dry_run(plan, overrides=overrides)
-        if as_json:
-            write(checked_json(visits))
-        else:
-            say(checked(visits, named(plan)))
-        return ExitCode.OK if all_well(visits) else ExitCode.FAILED
-    with sigterm_as_interrupt(), Display() as display:
-        result = measure(
-            plan,
-            overrides=overrides,
-            seed=seed,
-            show=display.show,
-            trial_done=display.trial_done,
-        )
-    deliver(result, terminal.capacity(result, named(plan)), as_json=as_json, output=output)
-    return {"below_sla": ExitCode.FAILED, "inconclusive": ExitCode.INCONCLUSIVE}.get(
-        result.verdict, ExitCode.OK
-    )
+    asked = Asked(plan, overrides, seed, as_json, output)
+    return dry_run(asked) if check else measure(asked)

@@ -88,7 +88,7 @@ def measure(
     trial, so that nothing measured is lost. A KeyboardInterrupt ends the load at once and returns
     what was measured, marked as interrupted.
     """
-    run = _Run(job, show)
+    run = Run(job, show)
     try:
         with Engine(job.worker, job.log) as engine:
             run.begin(engine)
@@ -101,7 +101,9 @@ def measure(
 
 
 @dataclass
-class _Run:
+class Run:
+    """One search, trial by trial: whoever holds the engine decides when the next one runs."""
+
     job: Job
     show: Callable[[Progress], None]
     trials: list[Trial] = field(default_factory=list)

@@ -1,0 +1,52 @@
+"""What ``capplan loadtest`` can be asked for, one function each: run, print, exit code."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from capplan.cli.interrupt import sigterm_as_interrupt
+from capplan.cli.live import Display
+from capplan.cli.output import deliver, named, say, write
+from capplan.errors import ExitCode
+from capplan.render import terminal
+from capplan.render.checked import checked
+from capplan.workflow.loadtest import Overrides, all_well, check, checked_json, loadtest
+
+_EXITS = {"below_sla": ExitCode.FAILED, "inconclusive": ExitCode.INCONCLUSIVE}
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """What every load test is told: the plan, what overrides it, and where the answer goes."""
+
+    plan: Path
+    overrides: Overrides
+    seed: int
+    as_json: bool
+    output: Path | None
+
+
+def dry_run(asked: Asked) -> ExitCode:
+    """Run one visit of each user class without load."""
+    visits = check(asked.plan, overrides=asked.overrides)
+    if asked.as_json:
+        write(checked_json(visits))
+    else:
+        say(checked(visits, named(asked.plan)))
+    return ExitCode.OK if all_well(visits) else ExitCode.FAILED
+
+
+def measure(asked: Asked) -> ExitCode:
+    """Find the sustained rate."""
+    with sigterm_as_interrupt(), Display() as display:
+        result = loadtest(
+            asked.plan,
+            overrides=asked.overrides,
+            seed=asked.seed,
+            show=display.show,
+            trial_done=display.trial_done,
+        )
+    shown = terminal.capacity(result, named(asked.plan))
+    deliver(result, shown, as_json=asked.as_json, output=asked.output)
+    return _EXITS.get(result.verdict, ExitCode.OK)

@@ -1,0 +1,38 @@
+"""The options of ``capplan loadtest``, one type each."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+ScriptArgument = Annotated[
+    list[str] | None,
+    typer.Argument(
+        metavar="-- SCRIPT OPTIONS",
+        help="For the script: --tags, names of user classes, its own options.",
+        show_default=False,
+    ),
+]
+TargetOption = Annotated[
+    str | None, typer.Option(metavar="URL", help="The server that receives the load.")
+]
+LocustfileOption = Annotated[
+    list[Path] | None,
+    typer.Option(metavar="FILE", help="The Locust script of the users. May be repeated."),
+]
+SlaOption = Annotated[
+    str | None, typer.Option(metavar="SLA", help="Such as 'p95<300ms, failures<1%'.")
+]
+MaxRateOption = Annotated[
+    str | None,
+    typer.Option(metavar="RPS", help="Never ask for more requests per second than this."),
+]
+TimeBudgetOption = Annotated[
+    str, typer.Option(metavar="TIME", help="How long the load may last in all.")
+]
+CheckOption = Annotated[
+    bool,
+    typer.Option("--check", metavar="", help="Run one visit of each user class without load."),
+]
