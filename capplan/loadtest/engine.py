@@ -1,26 +1,23 @@
-"""Runs trials in a child process that carries the user's Locust script.
+"""Runs trials in child processes that carry the user's Locust script.
 
-The child lives exactly as long as the socket between the two: when this process ends, in whatever
-way, the socket closes and the child leaves. It has its own session, so a Ctrl-C in the terminal
-reaches only this process, which then decides.
+Each of n children draws its own Poisson arrivals at λ/n: together they are Poisson at λ, so no
+child has to know of another. They start at one instant, end together, and what they recorded is one
+recording. A child that dies makes its trial worthless and is replaced.
 """
 
 from __future__ import annotations
 
-import json
 import selectors
-import signal
-import socket
-import subprocess
-import sys
-from collections import deque
 from collections.abc import Callable, Iterator
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
+from time import monotonic, perf_counter
 from types import TracebackType
 from typing import Any
 
-from capplan.errors import SetupError, UsageError
+from capplan.errors import SetupError
+from capplan.loadtest import schedule
+from capplan.loadtest.child import Child, ChildDied
 from capplan.loadtest.protocol import TrialSpec, WorkerConfig
 from capplan.loadtest.recording import Recording
 
@@ -28,17 +25,8 @@ START_TIMEOUT_S = 30.0
 SILENCE_S = 15.0
 """A child that says nothing for so long is stuck in a task that never gives control back."""
 
-# not "-m": that looks for every module in the working directory first, where a shop may well have
-# a locust.py or a calendar.py of its own; only capplan itself has to be the parent's
-_WORKER = """
-import sys
-sys.path.insert(0, sys.argv[1])
-import capplan
-del sys.path[0]
-from capplan.loadtest.worker.__main__ import main
-main()
-"""
-_HOME = Path(__file__).parents[2]
+_GO_IN_S = 0.1  # long enough for every child to hear of it first
+_WATCH_EVERY_S = 0.09
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,42 +49,28 @@ class CheckedVisit:
 
 @dataclass
 class Engine:
-    """A child process that serves one script. Use it as a context manager."""
+    """Child processes that serve one script. Use it as a context manager."""
 
     config: WorkerConfig
     log: Path
+    processes: int = 1
     ready: Ready = field(init=False)
-    _process: subprocess.Popen[bytes] = field(init=False)
-    _socket: socket.socket = field(init=False)
-    _pending: bytes = field(init=False, default=b"")
-    _inbox: deque[dict[str, Any]] = field(init=False, default_factory=deque)
+    _children: list[Child] = field(init=False, default_factory=list)
+    _lost_before: bool = field(init=False, default=False)
 
     def __enter__(self) -> Engine:
-        ours, theirs = socket.socketpair()
-        self._socket = ours
-        command = [sys.executable, "-u", "-P", "-c", _WORKER, str(_HOME), str(theirs.fileno())]
         try:
-            with self.log.open("wb") as log:
-                self._process = subprocess.Popen(
-                    command,
-                    stdin=subprocess.DEVNULL,
-                    stdout=log,
-                    stderr=log,
-                    pass_fds=[theirs.fileno()],
-                    start_new_session=True,
-                )
+            self.log.write_bytes(b"")
         except OSError as error:
-            ours.close()
             raise SetupError(f"the load generator could not start: {error}") from error
-        finally:
-            theirs.close()
         try:
-            self._send(asdict(self.config))
-            message = self._expect("ready", START_TIMEOUT_S)
+            for worker in range(self.processes):
+                self._children.append(self._child(worker))
+            found = [child.expect("ready", START_TIMEOUT_S) for child in self._children]
         except BaseException:
             self.kill()
             raise
-        self.ready = Ready(message["classes"], tuple(message["notes"]))
+        self.ready = Ready(found[0]["classes"], tuple(found[0]["notes"]))
         return self
 
     def __exit__(
@@ -110,10 +84,17 @@ class Engine:
         else:
             self.kill()
 
+    def grow(self) -> None:
+        """Add one process, which takes its share from the next trial on."""
+        child = self._child(len(self._children))
+        self._children.append(child)
+        child.expect("ready", START_TIMEOUT_S)
+        self.processes += 1
+
     def check(self) -> tuple[CheckedVisit, ...]:
         """Run one visit of each user class without load."""
-        self._send({"do": "check"})
-        message = self._expect("checked", SILENCE_S + self.config.timeout_s)
+        self._children[0].send({"do": "check"})
+        message = self._children[0].expect("checked", SILENCE_S + self.config.timeout_s)
         return tuple(
             CheckedVisit(v["user_class"], v["tasks"], tuple(v["calls"]), v["error"])
             for v in message["visits"]
@@ -123,111 +104,132 @@ class Engine:
         """Hold one load and return its recording.
 
         ``watch`` sees the recording grow, about ten times a second; when it returns true the trial
-        ends early.
+        ends early. When a child dies the trial ends early as well, the recording says so, and the
+        child is replaced. ``ChildDied`` when that happens in two trials running.
         """
-        recording = Recording(spec)
-        self._send({"do": "trial", "spec": asdict(spec)})
-        ending = False
-        for message in self._messages(SILENCE_S + self.config.timeout_s):
-            if message.get("trial") != spec.index:
-                continue
+        recording = Recording(spec, self.processes)
+        running = _Running(self._children, spec, SILENCE_S + self.config.timeout_s)
+        watched_at = 0.0
+        for worker, message in running.messages():
             if message["is"] == "rows":
-                recording.add(message["columns"], message["endpoints"])
-            else:
-                recording.progress(message)
-            if message["is"] == "done":
-                break
-            if not ending and watch(recording):
-                ending = True
-                recording.ended_early = True
-                self._send({"do": "end"})
+                recording.add(message["columns"], message["endpoints"], worker)
+            elif message["is"] != "prepared":
+                recording.progress(message, worker)
+            if monotonic() - watched_at >= _WATCH_EVERY_S and not running.ending:
+                watched_at = monotonic()
+                if watch(recording):
+                    recording.ended_early = True
+                    running.end()
+        recording.lost = tuple(str(error) for error in running.lost.values())
+        self._replace(running.lost)
+        recording.tickets_due = schedule.count(spec, recording.each("held_s"))
         return recording
 
     def quit(self) -> None:
-        """Let the script's own clean-up run for a moment, then end the child."""
-        try:
-            self._send({"do": "quit"})
-            self._process.wait(timeout=2.0)
-        except (SetupError, subprocess.TimeoutExpired):
-            pass  # it is ended by force below
-        self.kill()
+        """Let the script's own clean-up run for a moment, then end the children."""
+        for child in self._children:
+            child.quit()
 
     def kill(self) -> None:
-        """End the child at once; the load stops with it."""
-        self._socket.close()
-        if self._process.poll() is None:
-            self._process.send_signal(signal.SIGKILL)
-        self._process.wait()
+        """End the children at once; the load stops with them."""
+        for child in self._children:
+            child.kill()
 
     @property
-    def pid(self) -> int:
-        """The child's process id."""
-        return self._process.pid
+    def pids(self) -> tuple[int, ...]:
+        """The children's process ids."""
+        return tuple(child.pid for child in self._children)
 
-    def _send(self, message: dict[str, Any]) -> None:
-        try:
-            self._socket.sendall(json.dumps(message).encode() + b"\n")
-        except OSError:
-            raise self._died() from None
+    def _child(self, worker: int) -> Child:
+        return Child(replace(self.config, index=worker), self.log)
 
-    def _expect(self, kind: str, silence_s: float) -> dict[str, Any]:
-        return next(m for m in self._messages(silence_s) if m["is"] == kind)
+    def _replace(self, lost: dict[int, ChildDied]) -> None:
+        if lost and self._lost_before:
+            raise next(iter(lost.values()))
+        self._lost_before = bool(lost)
+        for worker in lost:
+            self._children[worker].kill()
+            self._children[worker] = self._child(worker)
+        for worker in lost:
+            self._children[worker].expect("ready", START_TIMEOUT_S)
 
-    def _messages(self, silence_s: float) -> Iterator[dict[str, Any]]:
+
+class _Running:
+    """One trial in several children: which of them still work, and which have died."""
+
+    def __init__(self, children: list[Child], spec: TrialSpec, silence_s: float) -> None:
+        self.ending = False
+        self.lost: dict[int, ChildDied] = {}
+        self._children = children
+        self._spec = spec
+        self._silence_s = silence_s
+        self._active = set(range(len(children)))
+        self._preparing = set(self._active)
+        for worker, child in enumerate(children):
+            child.heard_at = monotonic()
+            share = spec.share(worker, len(children))
+            self._tell(worker, {"do": "trial", "spec": asdict(share)})
+
+    def end(self) -> None:
+        """Tell all children to issue no more."""
+        self.ending = True
+        self._tell_all({"do": "end"})
+
+    def messages(self) -> Iterator[tuple[int, dict[str, Any]]]:
+        """Yield what the children say of this trial, until each is done or dead."""
         with selectors.DefaultSelector() as selector:
-            selector.register(self._socket, selectors.EVENT_READ)
-            while True:
-                while self._inbox:
-                    message = self._inbox.popleft()
-                    if message["is"] == "refused":
-                        raise _refusal(message, self.config)
-                    yield message
-                if not selector.select(timeout=silence_s):
-                    raise self._stuck(silence_s)
-                self._receive()
+            for worker in self._active:
+                selector.register(self._children[worker], selectors.EVENT_READ, worker)
+            while self._active:
+                for key, _ in selector.select(timeout=self._patience_s()):
+                    for message in self._hear(key.data):
+                        if message.get("trial") == self._spec.index:
+                            yield key.data, message
+                    if key.data not in self._active:
+                        selector.unregister(key.fileobj)
 
-    def _receive(self) -> None:
+    def _hear(self, worker: int) -> list[dict[str, Any]]:
         try:
-            chunk = self._socket.recv(1 << 20)
-        except ConnectionResetError:
-            chunk = b""
-        if not chunk:
-            raise self._died()
-        *lines, self._pending = (self._pending + chunk).split(b"\n")
-        self._inbox.extend(json.loads(line) for line in lines)
+            messages = self._children[worker].receive()
+        except ChildDied as death:
+            self._bury(worker, death)
+            return []
+        kinds = {m["is"] for m in messages if m.get("trial") == self._spec.index}
+        if "prepared" in kinds:
+            self._preparing.discard(worker)
+            self._go()
+        if "done" in kinds:
+            self._active.discard(worker)
+        return messages
 
-    def _stuck(self, silence_s: float) -> SetupError:
-        return SetupError(
-            f"the load generator has said nothing for {silence_s:.0f} s: a task or the start of "
-            f"the script never gives control back",
-            f"look for an endless loop in the script; the generator's log: {self.log}",
-        )
+    def _go(self) -> None:
+        if not self._preparing:
+            self._tell_all({"do": "go", "at": perf_counter() + _GO_IN_S})
+            for child in self._children:  # who stood by had nothing to say
+                child.heard_at = monotonic()
 
-    def _died(self) -> SetupError:
-        code = self._process.wait()
-        tail = self.log.read_text(errors="replace").strip().splitlines()[-5:]
-        last = ("\n  " + "\n  ".join(tail)) if tail else ""
-        return SetupError(
-            f"the load generator ended by itself (code {code}){last}",
-            f"see its log: {self.log}",
-        )
+    def _patience_s(self) -> float:
+        """Return how long the most silent child may still say nothing; raise when it is stuck."""
+        speaking = self._preparing or self._active
+        silent = min((self._children[w] for w in speaking), key=lambda child: child.heard_at)
+        left_s = silent.heard_at + self._silence_s - monotonic()
+        if left_s <= 0:
+            raise silent.stuck(self._silence_s)
+        return left_s
 
+    def _bury(self, worker: int, death: ChildDied) -> None:
+        self.lost[worker] = death
+        self._active.discard(worker)
+        self._preparing.discard(worker)
+        if not self.ending:
+            self.end()
 
-def _refusal(message: dict[str, Any], config: WorkerConfig) -> UsageError:
-    if message["why"] == "host":
-        host = message["message"]
-        return UsageError(
-            f"the script sends requests to {host}, which the plan does not name",
-            f"add {host} to service.allowed_hosts, with payments and mail stubbed there",
-        )
-    if message["why"] == "options":
-        return UsageError(
-            message["message"],
-            "they stand after -- on the command line, or in service.arguments in the plan",
-        )
-    names = ", ".join(config.locustfiles)
-    trace = f"\n\n{message['trace'].rstrip()}" if message["trace"] else ""
-    return UsageError(
-        f"the locustfile cannot be used: {names}: {message['message']}{trace}",
-        "run 'locust -f' with the same file to see the same error without capplan" if trace else "",
-    )
+    def _tell_all(self, message: dict[str, Any]) -> None:
+        for worker in sorted(self._active):
+            self._tell(worker, message)
+
+    def _tell(self, worker: int, message: dict[str, Any]) -> None:
+        try:
+            self._children[worker].send(message)
+        except ChildDied as death:
+            self._bury(worker, death)

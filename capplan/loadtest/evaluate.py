@@ -54,7 +54,7 @@ def evaluate(
     held_s = spec.duration_s
     if recording.ended_early:
         # overload from the first second on: there is no steady state to wait for
-        held_s, warmup_s = min(float(recording.state["held_s"]), spec.duration_s), 0.0
+        held_s, warmup_s = min(max(recording.each("held_s")), spec.duration_s), 0.0
     rows = everything.where((everything.intended_s >= warmup_s) & (everything.intended_s < held_s))
     measured_s = max(held_s - warmup_s, 1e-9)
     criteria = _criteria(rows, recording.endpoints, sla, endpoints, rows.sojourn_s)
@@ -203,7 +203,7 @@ def _batch_variance(missed: NDArray[np.bool_], intended_s: NDArray[np.float64]) 
 def _health(recording: Recording, steal: float) -> Health:
     state = recording.state
     return Health(
-        tickets_due=int(state.get("due", 0)),
+        tickets_due=recording.tickets_due,
         tickets_issued=int(state.get("issued", 0)),
         starved=int(state.get("starved", 0)),
         lateness_s_p99=float(state.get("lateness_s_p99", 0.0)),
@@ -255,9 +255,12 @@ def _outcome(
 
 def _doubts(recording: Recording, health: Health) -> list[Note]:
     """Find faults of the generator, which make a trial worthless."""
-    notes = []
+    notes = [
+        Note(code="worker_died", message=how.splitlines()[0], advice="it was replaced")
+        for how in recording.lost
+    ]
     lost = abs(health.tickets_due - health.tickets_issued)
-    if lost > 0.01 * max(health.tickets_due, 1):
+    if not notes and lost > 0.01 * max(health.tickets_due, 1):
         notes.append(
             Note(
                 code="arrivals_lost",

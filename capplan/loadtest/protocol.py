@@ -1,8 +1,11 @@
 """What the load test and its child process say to each other, as JSON lines on one socket.
 
-Parent to child: one ``WorkerConfig``, then commands ``{"do": "check" | "trial" | "end" | "quit"}``.
-Child to parent: ``{"is": "ready" | "refused" | "checking" | "checked" | "rows" | "progress" |
-"done"}``.
+Parent to child: one ``WorkerConfig``, then commands ``{"do": "check" | "trial" | "go" | "end" |
+"quit"}``.
+Child to parent: ``{"is": "ready" | "refused" | "checking" | "checked" | "prepared" | "rows" |
+"progress" | "done"}``. A child that has spawned its users says ``prepared``; when all have, ``go``
+names the instant of the performance counter at which their schedules start. That clock is the
+machine's, the same in every process.
 This module is imported on both sides and must stay light.
 """
 
@@ -11,7 +14,7 @@ from __future__ import annotations
 import base64
 from array import array
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 SUCCESS, FAILURE, TIMEOUT = 0, 1, 2
@@ -37,6 +40,8 @@ class WorkerConfig:
     timeout_s: float
     allowed_hosts: tuple[str, ...]
     arguments: tuple[str, ...] = ()
+    index: int = 0
+    """Which of several children this is: the script sees it as the runner's ``worker_index``."""
 
     @classmethod
     def from_json(cls, fields: dict[str, Any]) -> WorkerConfig:
@@ -64,6 +69,20 @@ class TrialSpec:
     seed: int
     users: int
     max_users: int
+
+    def share(self, worker: int, workers: int) -> TrialSpec:
+        """Return the part of the load that one of several workers holds.
+
+        Independent Poisson processes of λ/n each add up to one of λ, so nothing has to be dealt
+        out while the load lasts.
+        """
+        return replace(
+            self,
+            arrivals_per_s=self.arrivals_per_s / workers,
+            seed=self.seed * 1_009 + worker,
+            users=-(-self.users // workers),
+            max_users=-(-self.max_users // workers),
+        )
 
 
 COLUMNS: Mapping[str, str] = {

@@ -49,26 +49,44 @@ class Rows:
         )
 
 
+_WORST = frozenset({"elapsed_s", "held_s", "generator_cpu", "lateness_s_p99"})
+"""What the workers report one by one and is bad when one of them is bad; counts are added up."""
+
+_SAME = frozenset({"is", "trial"})
+
+
 @dataclass
 class Recording:
-    """A growing recording. ``state`` is the child's last report, see ``worker.trial``."""
+    """A growing recording of what ``workers`` children saw.
+
+    ``tickets_due`` is how many arrivals the schedule drew, by the parent's own count; ``lost`` says
+    of each child that died meanwhile how it died.
+    """
 
     spec: TrialSpec
+    workers: int = 1
     endpoints: list[str] = field(default_factory=list)
-    state: dict[str, Any] = field(default_factory=dict)
+    tickets_due: int = 0
+    lost: tuple[str, ...] = ()
     ended_early: bool = False
     misses: int = 0
     failures: int = 0
     count: int = 0
     _chunks: list[dict[str, NDArray[Any]]] = field(default_factory=list)
+    _reports: dict[int, dict[str, Any]] = field(default_factory=dict)
+    _indexes: dict[str, int] = field(default_factory=dict)
 
-    def add(self, columns: dict[str, str], endpoints: list[str]) -> None:
-        """Append rows as they came through the socket."""
+    def add(self, columns: dict[str, str], endpoints: list[str], worker: int = 0) -> None:
+        """Append rows as they came through a socket; each worker has its own list of endpoints."""
         chunk = {
             name: np.frombuffer(base64.b64decode(columns[name]), dtype=np.dtype(code))
             for name, code in COLUMNS.items()
         }
-        self.endpoints = endpoints
+        for name in endpoints:
+            self._indexes.setdefault(name, len(self._indexes))
+        self.endpoints = list(self._indexes)
+        ours = np.array([self._indexes[name] for name in endpoints], np.int64)
+        chunk["endpoint"] = ours[chunk["endpoint"]]
         self._chunks.append(chunk)
         sojourn = chunk["latency_s"] + chunk["lateness_s"]
         timeouts = chunk["ending"] == TIMEOUT
@@ -76,9 +94,18 @@ class Recording:
         self.misses += int(np.count_nonzero((sojourn > self.spec.limit_s) | timeouts))
         self.failures += int(np.count_nonzero(chunk["ending"]))
 
-    def progress(self, message: dict[str, Any]) -> None:
-        """Remember the child's last report."""
-        self.state = message
+    def progress(self, message: dict[str, Any], worker: int = 0) -> None:
+        """Remember a worker's last report."""
+        self._reports[worker] = message
+
+    @property
+    def state(self) -> dict[str, Any]:
+        """All workers' last reports as one, see ``worker.trial``."""
+        return _merge(list(self._reports.values()))
+
+    def each(self, name: str) -> tuple[float, ...]:
+        """Return one number of each worker's last report, in the order of the workers."""
+        return tuple(float(self._reports.get(w, {}).get(name, 0.0)) for w in range(self.workers))
 
     @property
     def elapsed_s(self) -> float:
@@ -101,3 +128,20 @@ class Recording:
             merged["endpoint"].astype(np.int64),
             ending,
         )
+
+
+def _merge(reports: list[dict[str, Any]]) -> dict[str, Any]:
+    merged: dict[str, Any] = dict(reports[0]) if reports else {}
+    for report in reports[1:]:
+        for name, value in report.items():
+            before = merged.get(name)
+            if name in _WORST:
+                merged[name] = max(before or 0.0, value)
+            elif isinstance(value, dict):
+                before = before or {}
+                merged[name] = {k: before.get(k, 0) + value.get(k, 0) for k in before | value}
+            elif name in _SAME or isinstance(value, str | None):
+                merged[name] = before or value
+            else:
+                merged[name] = (before or 0) + value
+    return merged

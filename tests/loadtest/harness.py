@@ -100,6 +100,7 @@ def recording(
     made = Recording(spec(count / duration_s, duration_s))
     made.add(rows(intended_s, latency_s, ending, lateness_s, endpoint), list(endpoints))
     made.ended_early = ended_early
+    made.tickets_due = count
     made.progress({"held_s": duration_s, "due": count, "issued": count} | state)
     return made
 
@@ -163,9 +164,10 @@ def to_the_end(_: Recording) -> bool:
     return False
 
 
-def engine(locustfile: Path, target: str, **options: Any) -> Engine:
-    """A child process for a script, to be used as a context manager."""
-    return Engine(worker(locustfile, target, **options), locustfile.with_suffix(".log"))
+def engine(locustfile: Path, target: str, *, processes: int = 1, **options: Any) -> Engine:
+    """Child processes for a script, to be used as a context manager."""
+    config = worker(locustfile, target, **options)
+    return Engine(config, locustfile.with_suffix(".log"), processes)
 
 
 def run(locustfile: Path, target: str, load: TrialSpec, **options: Any) -> Recording:

@@ -192,14 +192,14 @@ def test_a_recording_grows_while_the_load_is_held(tmp_path):
 def test_the_child_is_gone_when_the_engine_is_left(tmp_path):
     with ref_server(slots=1, service_s=0.001) as target:
         with engine(script(tmp_path, ONE_PAGE), target.url) as child:
-            assert psutil.pid_exists(child.pid)
-        assert not psutil.pid_exists(child.pid)
+            assert psutil.pid_exists(child.pids[0])
+        assert not psutil.pid_exists(child.pids[0])
         with (
             pytest.raises(ZeroDivisionError),
             engine(script(tmp_path, ONE_PAGE), target.url) as child,
         ):
             raise ZeroDivisionError
-        assert not psutil.pid_exists(child.pid)
+        assert not psutil.pid_exists(child.pids[0])
 
 
 def test_the_child_has_a_session_of_its_own(tmp_path):
@@ -208,7 +208,7 @@ def test_the_child_has_a_session_of_its_own(tmp_path):
         ref_server(slots=1, service_s=0.001) as target,
         engine(script(tmp_path, ONE_PAGE), target.url) as child,
     ):
-        assert os.getsid(child.pid) == child.pid != os.getsid(0)
+        assert os.getsid(child.pids[0]) == child.pids[0] != os.getsid(0)
 
 
 def test_what_a_script_prints_is_in_the_log(tmp_path):

@@ -147,7 +147,7 @@ def test_requests_that_began_after_the_load_had_ended_do_not_count():
 
 def test_a_trial_that_ended_early_failed_and_counts_from_its_start():
     made = recording([9.0] * 40, intended_s=np.linspace(0, 1.9, 40).tolist(), ended_early=True)
-    made.progress({"held_s": 2.0, "due": 40, "issued": 40})
+    made.progress({"held_s": 2.0, "issued": 40})
     trial = judge(made, warmup_s=2.5)
     assert (trial.outcome, trial.requests, trial.duration_s) == ("fail", 40, 2.0)
     assert (trial.planned_s, trial.warmup_s) == (7.5, 0.0)
@@ -160,8 +160,8 @@ def test_requests_per_arrival_leave_out_arrivals_that_never_started():
         endpoint=[0] * 28 + [1] * 2,
         endpoints=["GET /", NOT_STARTED],
         issued=16,
-        due=16,
     )
+    made.tickets_due = 16
     assert judge(made).requests_per_arrival == 28 / 16
 
 

@@ -100,7 +100,7 @@ def test_a_script_that_never_finishes_loading_is_a_setup_error(tmp_path, monkeyp
     child = engine(script(tmp_path, "while True:\n    pass\n"), NOBODY)
     with pytest.raises(SetupError, match="never gives control back"), child:
         pass
-    assert not psutil.pid_exists(child.pid)
+    assert not psutil.pid_exists(child.pids[0])
 
 
 # scripts that break later
@@ -118,7 +118,7 @@ def test_an_endless_loop_in_a_task_is_noticed_during_the_check(tmp_path, monkeyp
     child = engine(script(tmp_path, body), NOBODY, timeout_s=0.5)
     with pytest.raises(SetupError, match="said nothing for 1 s"), child:
         child.check()
-    assert not psutil.pid_exists(child.pid)
+    assert not psutil.pid_exists(child.pids[0])
 
 
 def test_an_endless_loop_in_a_task_is_noticed_during_a_trial(tmp_path, monkeypatch):
@@ -135,7 +135,7 @@ def test_an_endless_loop_in_a_task_is_noticed_during_a_trial(tmp_path, monkeypat
         child = engine(script(tmp_path, body), target.url, timeout_s=0.5)
         with pytest.raises(SetupError, match="said nothing for 1 s"), child:
             child.trial(spec(), to_the_end)
-    assert not psutil.pid_exists(child.pid)
+    assert not psutil.pid_exists(child.pids[0])
 
 
 def test_a_task_that_swallows_every_exception_cannot_hold_up_the_next_trial(tmp_path):
@@ -179,11 +179,12 @@ def test_a_trial_that_breaks_ends_with_the_end_of_the_log(tmp_path):
         def t(self):
             self.client.get("/a")
     """
-    child = engine(script(tmp_path, body), NOBODY)
-    with pytest.raises(SetupError, match="no more accounts") as broken, child:
-        child.trial(spec(), to_the_end)
+    with engine(script(tmp_path, body), NOBODY) as child:
+        assert "code 1" in child.trial(spec(), to_the_end).lost[0]
+        with pytest.raises(SetupError, match="no more accounts") as broken:
+            child.trial(spec(index=1), to_the_end)
     assert str(child.log) in broken.value.hint
-    assert not psutil.pid_exists(child.pid)
+    assert not psutil.pid_exists(child.pids[0])
 
 
 # servers that misbehave
@@ -296,20 +297,40 @@ def generators() -> list[psutil.Process]:
     ]
 
 
-def test_trials_are_kept_when_the_load_generator_is_killed(tmp_path):
-    kept: list[Measurement] = []
+def test_a_trial_whose_generator_is_killed_is_worthless_and_the_search_goes_on(tmp_path):
+    killed: list[int] = []
 
     def kill_in_the_second(progress: Progress) -> None:
-        if progress.trial == 2:
+        if progress.trial == 2 and not killed:
             (generator,) = generators()
             generator.kill()
+            killed.append(generator.pid)
+
+    with ref_server() as target:
+        locustfile = script(tmp_path, ONE_PAGE)
+        load = job(locustfile, target.url, max_rate_rps=60.0, time_budget_s=12.0)
+        found = measure(load, kill_in_the_second, lambda _: None)
+    assert [t.outcome for t in found.trials[:2]] == ["pass", "invalid"]
+    assert [note.code for note in found.trials[1].notes] == ["worker_died"]
+    assert len(found.trials) > 2
+    assert "worker_died" in {note.code for note in found.notes}
+    assert generators() == []
+
+
+def test_trials_are_kept_when_the_load_generator_is_killed_twice(tmp_path):
+    kept: list[Measurement] = []
+
+    def kill_from_the_second_on(progress: Progress) -> None:
+        if progress.trial >= 2:
+            for generator in generators():
+                generator.kill()
 
     with ref_server() as target:
         locustfile = script(tmp_path, ONE_PAGE)
         with pytest.raises(SetupError, match="ended by itself"):
-            measure(job(locustfile, target.url), kill_in_the_second, kept.append)
-    assert [len(so_far.trials) for so_far in kept] == [1]
-    assert kept[0].trials[0].outcome == "pass"
+            measure(job(locustfile, target.url), kill_from_the_second_on, kept.append)
+    assert [len(so_far.trials) for so_far in kept] == [1, 2]
+    assert [t.outcome for t in kept[1].trials] == ["pass", "invalid"]
     assert generators() == []
 
 

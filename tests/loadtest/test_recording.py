@@ -55,7 +55,9 @@ def test_intended_starts_keep_full_precision():
 
 
 def test_a_selection_keeps_rows_together():
-    got = recording([0.1, 0.2, 0.4], [SUCCESS, FAILURE, SUCCESS], endpoint=[0, 1, 1])
+    got = recording(
+        [0.1, 0.2, 0.4], [SUCCESS, FAILURE, SUCCESS], endpoint=[0, 1, 1], endpoints=["a", "b"]
+    )
     picked = got.rows().where(got.rows().endpoint == 1)
     assert picked.ending.tolist() == [FAILURE, SUCCESS]
     assert picked.latency_s == pytest.approx([0.2, 0.4])

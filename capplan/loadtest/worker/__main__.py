@@ -71,6 +71,8 @@ def main() -> None:
                 trial = TrialRun(spec, config.timeout_s, link, gate, pool, recorder)
                 # its traceback is in the log by then, and the parent shows the end of it
                 gevent.spawn(trial.run).link_exception(lambda _: os._exit(1))
+            elif command["do"] == "go" and trial is not None:
+                trial.go_at = command["at"]
             elif command["do"] == "end" and trial is not None:
                 trial.end = True
             elif command["do"] == "quit":

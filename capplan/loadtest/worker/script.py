@@ -54,11 +54,14 @@ class Script:
         for cls in self.classes:
             cls.host = config.target
         self.weights, self.beside = self._share()
+        if config.index:
+            self.beside = {}  # the first of several processes has them all
         self.environment._filter_tasks_by_tags()
         for cls in self.classes:
             if not cls.tasks:
                 raise ScriptRefused(f"the user class {cls.__name__} has no tasks")
         self.runner: Any = self.environment.create_local_runner()
+        self.runner.worker_index = config.index  # by which scripts deal out their accounts
         self.environment.events.init.fire(
             environment=self.environment, runner=self.runner, web_ui=None
         )

@@ -9,6 +9,7 @@ from typing import Any
 
 import gevent
 
+from capplan.loadtest import schedule
 from capplan.loadtest.protocol import TrialSpec
 from capplan.loadtest.worker.gate import Gate, Ticket
 from capplan.loadtest.worker.link import Link
@@ -20,13 +21,18 @@ _HOUSEKEEPING_S = 0.02
 
 
 class TrialRun:
-    """Holds one load. ``end`` is set from outside when the parent has seen enough."""
+    """Holds one load.
+
+    Set from outside: ``go_at``, the instant of the performance counter at which the schedule
+    starts, and ``end`` when the parent has seen enough.
+    """
 
     def __init__(
         self, spec: TrialSpec, timeout_s: float, link: Link, gate: Gate, pool: Pool, rec: Recorder
     ) -> None:
         self.spec = spec
         self.end = False
+        self.go_at: float | None = None
         self._timeout_s = timeout_s
         self._link, self._gate, self._pool, self._recorder = link, gate, pool, rec
         self._start = 0.0
@@ -38,9 +44,13 @@ class TrialRun:
         self._gate.reset()
         self._recorder.reset()
         ready = self._pool.grow_to(self.spec.users, settle_s=self._timeout_s)
-        cpu, wall = time.process_time(), perf_counter()
-        self._start = perf_counter() + 0.05
+        self._link.send({"is": "prepared", "trial": self.spec.index, "ready": ready})
+        while self.go_at is None and not self.end:
+            gevent.sleep(0.005)
+        self._start = perf_counter() if self.go_at is None else self.go_at
         self._recorder.open(self.spec.index, self._start)
+        gevent.sleep(max(0.0, self._start - perf_counter()))
+        cpu, wall = time.process_time(), perf_counter()
         watchers = [gevent.spawn(self._report), gevent.spawn(self._keep_pool)]
         self._issue_tickets()
         self._issuing = False
@@ -57,17 +67,15 @@ class TrialRun:
         )
 
     def _issue_tickets(self) -> None:
-        rng = random.Random(self.spec.seed)
-        due_s = rng.expovariate(self.spec.arrivals_per_s)
-        while due_s < self.spec.duration_s and not self.end:
-            ahead = self._start + due_s - perf_counter()
-            if ahead > 0:
+        mix = random.Random(f"{self.spec.seed}.mix")
+        for due_s in schedule.arrivals(self.spec):
+            while (ahead := self._start + due_s - perf_counter()) > 0 and not self.end:
                 gevent.sleep(min(ahead, 0.1))
-                continue
+            if self.end:
+                return
             self._due += 1
             ticket = Ticket(self.spec.index, self._start + due_s)
-            self._gate.issue(ticket, self._gate.choose(rng))
-            due_s += rng.expovariate(self.spec.arrivals_per_s)
+            self._gate.issue(ticket, self._gate.choose(mix))
             if self._due % 50 == 0:
                 gevent.sleep(0)  # far behind the schedule users must still get their turn
 
