@@ -260,7 +260,8 @@ def _doubts(recording: Recording, health: Health) -> list[Note]:
         for how in recording.lost
     ]
     lost = abs(health.tickets_due - health.tickets_issued)
-    if not notes and lost > 0.01 * max(health.tickets_due, 1):
+    unsent = 5 if recording.ended_early else 0  # by an end at an arbitrary moment
+    if not notes and lost > max(0.01 * health.tickets_due, unsent):
         notes.append(
             Note(
                 code="arrivals_lost",
