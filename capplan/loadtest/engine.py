@@ -8,7 +8,7 @@ recording. A child that dies makes its trial worthless and is replaced.
 from __future__ import annotations
 
 import selectors
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from time import monotonic, perf_counter
@@ -91,9 +91,12 @@ class Engine:
         child.expect("ready", START_TIMEOUT_S)
         self.processes += 1
 
-    def check(self) -> tuple[CheckedVisit, ...]:
-        """Run one visit of each user class without load."""
-        self._children[0].send({"do": "check"})
+    def check(self, expect: Iterable[str] = ()) -> tuple[CheckedVisit, ...]:
+        """Run one visit of each user class without load.
+
+        It is made longer where that may find requests whose names are in ``expect``.
+        """
+        self._children[0].send({"do": "check", "expect": list(expect)})
         message = self._children[0].expect("checked", SILENCE_S + self.config.timeout_s)
         return tuple(
             CheckedVisit(v["user_class"], v["tasks"], tuple(v["calls"]), v["error"])

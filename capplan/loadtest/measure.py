@@ -15,6 +15,7 @@ import psutil
 
 from capplan.errors import UsageError
 from capplan.loadtest import search
+from capplan.loadtest.endpoints import excess, find_binding, misspelt, unjudged
 from capplan.loadtest.engine import CheckedVisit, Engine
 from capplan.loadtest.evaluate import evaluate, watch_for_hopeless
 from capplan.loadtest.progress import Progress, snapshot
@@ -23,7 +24,7 @@ from capplan.loadtest.recording import Recording
 from capplan.loadtest.search import Bounds, Misses, Next, Observation, Settings, Stop
 from capplan.plan.sla import Sla
 from capplan.results.base import Note
-from capplan.results.capacity import CapacityVerdict, Criterion, Trial
+from capplan.results.capacity import Binding, CapacityVerdict, Criterion, Trial
 from capplan.units import format_duration, format_rate, format_share
 
 FIRST_RATE = 20.0
@@ -70,6 +71,7 @@ class Measurement:
     requests_per_arrival: float
     mix: dict[str, float]
     notes: tuple[Note, ...]
+    binding: Binding | None = None
     interrupted: bool = False
 
 
@@ -114,7 +116,7 @@ class Run:
 
     def begin(self, engine: Engine) -> None:
         """Make one visit of each class first: it shows what an arrival is, and fails early."""
-        visits = engine.check()
+        visits = engine.check(self.job.endpoints)
         for visit in visits:
             if visit.tasks == 0:
                 raise UsageError(
@@ -132,6 +134,12 @@ class Run:
             raise UsageError(
                 "the tasks of the locustfile made no request",
                 "look at what it calls: capplan loadtest --check",
+            )
+        called = {call["name"] for visit in visits for call in visit.calls}
+        for planned, right in misspelt(self.job.endpoints, called).items():
+            raise UsageError(
+                f"no request of the script is named {planned!r}, as service.endpoints says",
+                f"did you mean {right!r}? See all names with: capplan loadtest --check",
             )
         self.per_arrival = expected
         self.notes = tuple(Note(code="script", message=text) for text in engine.ready.notes)
@@ -224,7 +232,10 @@ class Run:
             load_time_s=self.spent_s,
             requests_per_arrival=self.per_arrival,
             mix=_mix(self.trials),
-            notes=self.notes + _trial_notes(self.trials),
+            notes=self.notes
+            + _trial_notes(self.trials)
+            + unjudged(self.trials, self.job.endpoints, bounds_rps.mid or bounds_rps.low),
+            binding=find_binding(self.trials, bounds_rps.mid) if verdict != "not_reached" else None,
         )
 
     def _explain(self, stop: Stop) -> str:
@@ -232,7 +243,7 @@ class Run:
         if stop.verdict == "not_reached" or not missed:
             return stop.reason
         lowest = min(missed, key=lambda t: t.rate_rps)
-        worst = max(lowest.criteria, key=lambda c: c.exceedance / max(c.allowed, 1e-9))
+        worst = max(lowest.criteria, key=excess)
         text = f"{_describe(worst)} at {format_rate(lowest.rate_rps)}"
         if worst.name == "failures" and lowest.errors:
             text += f" ({next(iter(lowest.errors))})"

@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from rich.console import Group, RenderableType
+from rich.text import Text
 
 from capplan.render.parts import answer, next_step, notes, span, table, titled
-from capplan.results.capacity import Capacity, Trial
+from capplan.results.capacity import Binding, Capacity, Trial
 from capplan.units import format_duration, format_number, format_share
 
 _ANSWERED = ("measured", "not_reached")
@@ -17,6 +18,7 @@ def capacity(result: Capacity, plan: str) -> RenderableType:
     """Show what one server sustains."""
     return answer(
         _capacity_headline(result),
+        _binding(result.binding) if result.binding else None,
         _trials(result.trials) if result.trials else None,
         notes(result.notes),
         next_step("capplan recommend", plan) if result.verdict in _ANSWERED else None,
@@ -34,6 +36,19 @@ def _capacity_headline(result: Capacity) -> str:
         "below_sla": f"One server misses the SLA at any load: {result.reason}",
         "inconclusive": f"Inconclusive{f', {rates} rps so far' if rates else ''}: {result.reason}",
     }[result.verdict]
+
+
+def _binding(binding: Binding) -> Text:
+    who = binding.endpoint or "the whole mix"
+    few, many = format_number(binding.from_rps), format_number(binding.to_rps)
+    rates = f"at {few} rps" if few == many else f"between {few} and {many} rps"
+    missed, allowed = format_share(binding.exceedance), format_share(binding.allowed)
+    if binding.name == "failures":
+        return Text(f"What binds: failures of {who}. {missed} failed {rates}, {allowed} may.")
+    return Text(
+        f"What binds: {binding.name} of {who}. {missed} took longer than "
+        f"{format_duration(binding.limit)} {rates}, {allowed} may."
+    )
 
 
 def _trials(trials: Iterable[Trial]) -> Group:

@@ -108,6 +108,22 @@ class Trial(Frozen):
     notes: tuple[Note, ...] = ()
 
 
+class Binding(Frozen):
+    """The criterion that limits the sustained rate: the one that was missed most around it.
+
+    ``endpoint`` is null for the whole mix. Of its requests the share ``exceedance`` missed the
+    limit ``name`` in the trials from ``from_rps`` to ``to_rps`` (of the mix), ``allowed`` may.
+    """
+
+    endpoint: str | None
+    name: str
+    limit: float
+    allowed: float
+    exceedance: float
+    from_rps: float
+    to_rps: float
+
+
 class SustainedRate(Frozen):
     """An interval of the sustained rate; a bound that is not known is null.
 
@@ -146,4 +162,5 @@ class Capacity(Result):
     load_time_s: float
     requests_per_arrival: float | None
     mix: dict[str, float]
+    binding: Binding | None = None
     interrupted: bool = False

@@ -215,6 +215,7 @@ def _result(run: _Run, measured: Measurement, origin: Provenance, overrides: Ove
         load_time_s=measured.load_time_s,
         requests_per_arrival=measured.requests_per_arrival,
         mix=measured.mix,
+        binding=measured.binding,
         notes=measured.notes + _unused(run.service),
         interrupted=measured.interrupted,
     )

@@ -10,6 +10,7 @@ from capplan.plan.sla import parse_sla
 from capplan.render import terminal
 from capplan.results.base import Note, PlanRef, Provenance
 from capplan.results.capacity import (
+    Binding,
     Capacity,
     Health,
     Identity,
@@ -332,6 +333,28 @@ def test_a_note_carries_its_advice() -> None:
 def test_a_percentile_among_unanswered_requests_is_shown_as_unbounded() -> None:
     rows = text(terminal.capacity(capacity(), "p")).splitlines()
     assert next(row for row in rows if row.startswith("bisect")).count("∞") == 2
+
+
+@pytest.mark.parametrize(
+    ("binding", "line"),
+    [
+        (
+            Binding(endpoint="POST /order", name="p99", limit=0.8, allowed=0.01, exceedance=0.032,
+                    from_rps=380.0, to_rps=410.0),
+            "What binds: p99 of POST /order. 3.2% took longer than 800 ms between 380 and 410 rps, "
+            "1% may.",
+        ),
+        (
+            Binding(endpoint=None, name="failures", limit=0.01, allowed=0.01, exceedance=1.0,
+                    from_rps=1.0, to_rps=1.0),
+            "What binds: failures of the whole mix. 100% failed at 1 rps, 1% may.",
+        ),
+    ],
+)  # fmt: skip
+def test_the_criterion_that_binds_is_named_below_the_answer(binding: Binding, line: str) -> None:
+    bound = text(terminal.capacity(capacity(binding=binding), "sale.yaml"))
+    assert line in " ".join(bound.split())
+    assert "What binds" not in text(terminal.capacity(capacity(), "sale.yaml"))
 
 
 def test_a_rejected_option_shows_its_excuse() -> None:

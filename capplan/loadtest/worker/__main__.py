@@ -64,7 +64,8 @@ def main() -> None:
             if command is None:
                 gevent.sleep(0.02)
             elif command["do"] == "check":
-                visits = check(script, gate, pool, config.timeout_s, alive)
+                expect = command["expect"]
+                visits = check(script, gate, pool, config.timeout_s, alive, expect)
                 link.send({"is": "checked", "visits": visits})
             elif command["do"] == "trial":
                 spec = TrialSpec(**command["spec"])

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from time import perf_counter
 from typing import Any
 
@@ -15,25 +15,35 @@ from capplan.loadtest.worker.pool import Pool
 from capplan.loadtest.worker.script import Script
 
 MAX_TASKS = 50
+MAX_EXTRA_TASKS = 200
 
 
 def check(
-    script: Script, gate: Gate, pool: Pool, timeout_s: float, alive: Callable[[], None]
+    script: Script,
+    gate: Gate,
+    pool: Pool,
+    timeout_s: float,
+    alive: Callable[[], None],
+    expect: Iterable[str] = (),
 ) -> list[dict[str, Any]]:
     """Return what one user of each class called, request by request.
 
     A visit is as many leaf tasks as the class has different ones: one pass of a sequential flow,
-    or as many random draws. ``alive`` is called before everything that may take ``timeout_s``.
+    or as many random draws. It goes on for a while where it may still find a request whose name is
+    in ``expect``. ``alive`` is called before everything that may take ``timeout_s``.
     """
+    missing = set(expect)
     visits: list[dict[str, Any]] = []
     calls: list[dict[str, Any]] = []
 
     def listen(**event: Any) -> None:
         exception = event.get("exception")
+        name = f"{event['request_type']} {event['name']}"
+        missing.discard(name)
         calls.append(
             {
                 "in_task": current_ticket() is not None,
-                "name": f"{event['request_type']} {event['name']}",
+                "name": name,
                 "latency_s": (event.get("response_time") or 0.0) / 1000,
                 "bytes": event.get("response_length") or 0,
                 "error": None if exception is None else str(exception)[:300],
@@ -47,9 +57,12 @@ def check(
         pool.last_error = None
         pool.add(user_class, 1)
         tasks = min(MAX_TASKS, len(_leaves(user_class)))
+        most = tasks + (MAX_EXTRA_TASKS if tasks > 1 else 0)
         done = 0
         lane = gate.lanes[user_class]
-        while done < tasks and _wait(lambda lane=lane: bool(lane.idle), timeout_s):
+        while done < (most if missing else tasks) and _wait(
+            lambda lane=lane: bool(lane.idle), timeout_s
+        ):
             gate.issue(Ticket(-1, perf_counter()), user_class)
             gevent.sleep(0)
             alive()
