@@ -35,6 +35,7 @@ HOPELESS = 4.0
 _DOUBT = 0.05  # misses of a rare endpoint that are no less likely than this may be chance
 MAX_LATENESS_S = 0.010
 MAX_GENERATOR_CPU = 0.80
+MAX_HELD_UP = 0.3
 MAX_STEAL = 0.05
 Purpose = Literal["probe", "bisect", "refine", "confirm"]
 
@@ -217,6 +218,7 @@ def _health(recording: Recording, steal: float) -> Health:
         generator_cpu=float(state.get("generator_cpu", 0.0)),
         steal=steal,
         users=int(state.get("users", 0)),
+        held_up=float(state.get("held_up", 0.0)),
     )
 
 
@@ -282,6 +284,16 @@ def _doubts(recording: Recording, health: Health) -> list[Note]:
                 message=f"arrivals left {format_duration(health.lateness_s_p99)} late (p99) "
                 f"although a user was free",
                 advice="the generator's machine is too busy: give it a core of its own",
+            )
+        )
+    if health.held_up > MAX_HELD_UP and health.generator_cpu <= MAX_GENERATOR_CPU:
+        notes.append(
+            Note(
+                code="script_holds_up",
+                message=f"for {format_share(health.held_up)} of the time no user could go on, "
+                f"although the generator used {format_share(health.generator_cpu)} of its core",
+                advice="a call in the script gives no control back (a database driver in C, an "
+                "unpatched sleep): use one that gevent knows; or something else takes the CPU",
             )
         )
     if health.generator_cpu > MAX_GENERATOR_CPU:

@@ -120,7 +120,7 @@ class Run:
         for visit in visits:
             if visit.tasks == 0:
                 raise UsageError(
-                    f"no user of class {visit.user_class} got as far as its first task"
+                    f"no user of class {visit.user_class} got through its first task"
                     + (f": {visit.error}" if visit.error else ""),
                     f"run it alone: capplan loadtest --check; the generator's log: {self.job.log}",
                 )

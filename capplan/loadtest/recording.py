@@ -49,7 +49,7 @@ class Rows:
         )
 
 
-_WORST = frozenset({"elapsed_s", "held_s", "generator_cpu", "lateness_s_p99"})
+_WORST = frozenset({"elapsed_s", "held_s", "generator_cpu", "held_up", "lateness_s_p99"})
 """What the workers report one by one and is bad when one of them is bad; counts are added up."""
 
 _SAME = frozenset({"is", "trial"})

@@ -62,7 +62,8 @@ class Health(Frozen):
 
     ``tickets_due`` were drawn by the schedule, ``tickets_issued`` left it in time;
     ``lateness_s_p99`` counts arrivals for which a free user existed; ``starved`` found none because
-    all users waited for the target.
+    all users waited for the target. ``held_up`` is the share of the time in which no user could go
+    on, because one of them, or the machine, gave no control back.
     """
 
     tickets_due: int
@@ -72,6 +73,7 @@ class Health(Frozen):
     generator_cpu: float
     steal: float
     users: int
+    held_up: float = 0.0
 
 
 class Trial(Frozen):

@@ -17,10 +17,12 @@ import pytest
 from capplan.errors import SetupError, UsageError
 from capplan.loadtest import engine as engine_module
 from capplan.loadtest import search
+from capplan.loadtest.evaluate import evaluate
 from capplan.loadtest.measure import Measurement, measure
 from capplan.loadtest.progress import Progress
 from capplan.loadtest.protocol import FAILURE, NOT_STARTED, SUCCESS, TIMEOUT
 from capplan.model.service_time import Deterministic
+from capplan.plan.sla import parse_sla
 from capplan.refserver import RefServer, RefServerConfig
 from tests.loadtest.harness import (
     IMPORTS,
@@ -164,7 +166,7 @@ def test_a_task_that_swallows_every_exception_cannot_hold_up_the_next_trial(tmp_
         assert set(made.rows().ending) == {SUCCESS}
 
 
-def test_a_trial_that_breaks_ends_with_the_end_of_the_log(tmp_path):
+def test_a_user_that_cannot_be_made_during_a_trial_is_the_scripts_error(tmp_path):
     body = """
     class Buyer(FastHttpUser):
         made = 0
@@ -179,12 +181,60 @@ def test_a_trial_that_breaks_ends_with_the_end_of_the_log(tmp_path):
         def t(self):
             self.client.get("/a")
     """
-    with engine(script(tmp_path, body), NOBODY) as child:
-        assert "code 1" in child.trial(spec(), to_the_end).lost[0]
-        with pytest.raises(SetupError, match="no more accounts") as broken:
-            child.trial(spec(index=1), to_the_end)
-    assert str(child.log) in broken.value.hint
-    assert not psutil.pid_exists(child.pids[0])
+    locustfile = script(tmp_path, body)
+    child = engine(locustfile, NOBODY)
+    with pytest.raises(UsageError, match="RuntimeError: no more accounts") as broken, child:
+        child.trial(spec(), to_the_end)
+    line = 1 + locustfile.read_text().partition("raise RuntimeError")[0].count("\n")
+    assert f'File "{locustfile}", line {line}, in __init__' in broken.value.message
+    assert "capplan/" not in broken.value.message.partition("Traceback")[2]
+    assert "pool.py" not in broken.value.message
+    assert not any(map(psutil.pid_exists, child.pids))
+
+
+def test_a_task_that_sleeps_for_ever_is_refused_after_the_check(tmp_path):
+    body = """
+    class Buyer(FastHttpUser):
+        @task
+        def t(self):
+            self.client.get("/a")
+            gevent.sleep(10**6)
+    """
+    with ref_server() as target:
+        wanted = job(script(tmp_path, body), target.url, timeout_s=0.3)
+        with pytest.raises(UsageError, match=r"first task: it had not ended after 1\.3 s"):
+            measure(wanted, lambda _: None, lambda _: None)
+        received = target.stats()["received"]
+    assert received == 1
+
+
+@pytest.mark.parametrize(
+    ("call", "codes"),
+    [
+        ("monkey.get_original('time', 'sleep')(0.08)", {"script_holds_up"}),
+        # a machine that others keep busy may not give it the core that it wants
+        ("sum(range(3_000_000))", {"generator_busy", "script_holds_up"}),
+    ],
+)
+def test_a_call_that_gives_no_control_back_is_a_fault_of_the_script(tmp_path, call, codes):
+    """Twenty calls a second of 80 ms each are more than a second of a second.
+
+    The answers come late for it, which must not be held against the target.
+    """
+    body = f"""
+    from gevent import monkey
+
+    class Buyer(FastHttpUser):
+        @task
+        def t(self):
+            self.client.get("/a")
+            {call}
+    """
+    with ref_server() as target:
+        made = run(script(tmp_path, body), target.url, spec(20.0, 1.5))
+    judged = evaluate(made, "refine", 0.0, parse_sla("p95<5ms"), {}, steal=0.0)
+    assert judged.outcome == "invalid"
+    assert codes & {note.code for note in judged.notes}
 
 
 # servers that misbehave

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
+from typing import Any
 from urllib.parse import urlsplit
 
 from capplan.loadtest.protocol import TrialSpec, WorkerConfig
@@ -48,6 +49,11 @@ def main() -> None:
     def script_ended() -> None:
         refuse_script("it stops the test by itself, but how long a load lasts is not its choice")
 
+    def trial_broke(run: Any) -> None:
+        if script.has_part_in(run.exception):
+            refuse_script(script.describe(run.exception), script.trace(run.exception))
+        os._exit(1)  # its traceback is in the log by then, and the parent shows the end of it
+
     gate = Gate(script.weights)
     gate.install()
     recorder = Recorder(config.timeout_s, script.describe)
@@ -70,8 +76,7 @@ def main() -> None:
             elif command["do"] == "trial":
                 spec = TrialSpec(**command["spec"])
                 trial = TrialRun(spec, config.timeout_s, link, gate, pool, recorder)
-                # its traceback is in the log by then, and the parent shows the end of it
-                gevent.spawn(trial.run).link_exception(lambda _: os._exit(1))
+                gevent.spawn(trial.run).link_exception(trial_broke)
             elif command["do"] == "go" and trial is not None:
                 trial.go_at = command["at"]
             elif command["do"] == "end" and trial is not None:

@@ -67,6 +67,7 @@ def check(
             gevent.sleep(0)
             alive()
             if not _wait(lambda: not gate.in_flight, timeout_s + 1):
+                pool.last_error = f"it had not ended after {timeout_s + 1:g} s"
                 break
             done += 1
         visits.append(

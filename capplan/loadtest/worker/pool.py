@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from contextlib import suppress
+from time import perf_counter
 from typing import Any
 
 import gevent
@@ -44,8 +45,8 @@ class Pool:
         for cls, count in self._script.beside.items():
             self._gate.ungated.add(cls)
             self.add(cls, count - counts[cls.__name__])
-        deadline = gevent.get_hub().loop.now() + settle_s
-        while self._gate.idle < self.size and gevent.get_hub().loop.now() < deadline:
+        deadline = perf_counter() + settle_s  # the clock of gevent's loop is the wall's
+        while self._gate.idle < self.size and perf_counter() < deadline:
             gevent.sleep(0.01)
         return self._gate.idle
 

@@ -68,18 +68,22 @@ class Script:
 
     def describe(self, error: BaseException) -> str:
         """Return an error in one line, with the line of the script from which it came."""
-        text = describe(error)
-        if isinstance(error, HostRefused):
-            return text
-        frames = traceback.extract_tb(error.__traceback__)
-        mine = [f for f in frames if f.filename in self._files]
-        if not mine:
+        text, mine = describe(error), self._frames(error)
+        if isinstance(error, HostRefused) or not mine:
             return text
         return f"{text[:200]} ({Path(mine[-1].filename).name}, line {mine[-1].lineno})"
+
+    def has_part_in(self, error: BaseException) -> bool:
+        """Return whether a line of the script lies on the way to the error."""
+        return bool(self._frames(error))
 
     def trace(self, error: BaseException) -> str:
         """Return the traceback from the script's first line on, without ours and Locust's."""
         return _script_trace(error, self._files)
+
+    def _frames(self, error: BaseException) -> list[traceback.FrameSummary]:
+        frames = traceback.extract_tb(error.__traceback__)
+        return [frame for frame in frames if frame.filename in self._files]
 
     def guard_end(self, ended: Callable[[], None]) -> Callable[[], None]:
         """Call ``ended`` when the script stops the test by itself; return the real stop.

@@ -18,6 +18,7 @@ from capplan.loadtest.worker.recorder import Recorder
 
 REPORT_EVERY_S = 0.1
 _HOUSEKEEPING_S = 0.02
+_HELD_UP_S = 0.01  # a wake-up that is later than this was held up
 
 
 class TrialRun:
@@ -38,6 +39,7 @@ class TrialRun:
         self._start = 0.0
         self._due = 0
         self._issuing = True
+        self._held_up_s = 0.0
 
     def run(self) -> None:
         """Run the trial to its end, drained, and send ``done``."""
@@ -63,6 +65,7 @@ class TrialRun:
             ready=ready,
             held_s=held_s,
             generator_cpu=busy,
+            held_up=self._held_up_s / held_s,
             lateness_s_p99=self._lateness_p99(),
         )
 
@@ -103,7 +106,11 @@ class TrialRun:
 
     def _keep_pool(self) -> None:
         while True:
+            before = perf_counter()
             gevent.sleep(_HOUSEKEEPING_S)
+            late_s = perf_counter() - before - _HOUSEKEEPING_S
+            if self._issuing and late_s > _HELD_UP_S:
+                self._held_up_s += late_s
             if self._gate.queued and self._issuing:
                 self._pool.widen(self.spec.max_users)
 
