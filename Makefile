@@ -3,6 +3,7 @@
 #
 #   make demo    the whole way on a small server: estimate, loadtest, recommend, gate (90 seconds)
 #   make test    all tests
+#   make lowest  the contract with Locust, and loads with it, on the lowest version that is supported
 #   make check   lint, format and types
 #   make bench   the benchmarks behind docs/methods.md (half an hour)
 #   make docs    renew what the documentation shows of the commands; with MEASURE=1 also its load test
@@ -11,8 +12,9 @@ PYTHON ?= python3
 VENV := .venv$(patsubst %,-%,$(notdir $(filter-out python3,$(PYTHON))))
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
+LOWEST := .venv-lowest
 
-.PHONY: help demo test check bench docs
+.PHONY: help demo test lowest check bench docs
 
 help:
 	@sed -n 's/^#   //p' Makefile
@@ -22,6 +24,9 @@ demo: $(READY)
 
 test: $(READY)
 	$(BIN)/python -m pytest
+
+lowest: $(LOWEST)/.ready
+	$(LOWEST)/bin/python -m pytest tests/loadtest/test_locust_contract.py tests/loadtest/test_scripts.py
 
 check: $(READY)
 	$(BIN)/python -m ruff check
@@ -37,6 +42,13 @@ bench: $(READY)
 docs: $(READY)
 	$(BIN)/python -m capplan.plan.json_schema
 	$(BIN)/python docs/transcript.py $(if $(MEASURE),--measure)
+
+$(LOWEST)/.ready: pyproject.toml | $(READY)
+	@echo "setting up $(LOWEST)"
+	@test -x $(LOWEST)/bin/pip || $(BIN)/python -m venv $(LOWEST)
+	@$(LOWEST)/bin/python -m pip install --quiet --upgrade pip
+	@$(LOWEST)/bin/python -m pip install --quiet --editable . --group lowest
+	@touch $@
 
 $(READY): pyproject.toml
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
