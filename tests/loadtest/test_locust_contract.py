@@ -273,6 +273,75 @@ PROGRAMS = {
         options = get_parser().parse_args(given)
         assert (options.basket, options.tags, options.host) == ("full", ["a"], given[2])
     """,
+    "Locust's own options can be told from those of a script": """
+        from locust.argument_parser import (
+            get_empty_argument_parser, get_parser, setup_parser_arguments,
+        )
+
+        @locust.events.init_command_line_parser.add_listener
+        def add(parser):
+            parser.add_argument("--basket")
+
+        own = get_empty_argument_parser()
+        setup_parser_arguments(own)
+        names = {name: action.dest for action in own._actions for name in action.option_strings}
+        assert names["-u"] == names["--users"] == "num_users"
+        assert (names["-T"], names["-E"]) == ("tags", "exclude_tags")
+        assert "--basket" not in names
+        parser = get_parser()
+        heard = []
+        parser.error = lambda message: heard.append(message) or exit(0)
+        assert parser.parse_args(["--tags", "a", "--basket", "b"]).user_classes == []
+        assert parser.parse_args(["Buyer", "Looker"]).user_classes == ["Buyer", "Looker"]
+        try:
+            parser.parse_args(["--none"])
+        except SystemExit:
+            assert "--none" in heard[0]
+    """,
+    "a task that ends the process does so through the main greenlet": """
+        class Buyer(User):
+            @task
+            def t(self):
+                raise SystemExit("sold out")
+
+        environment = Environment(user_classes=[Buyer])
+        environment.create_local_runner().spawn_users({"Buyer": 1})
+        try:
+            gevent.sleep(5)
+        except SystemExit as left:
+            assert left.code == "sold out"
+            assert left.__traceback__ is not None
+        else:
+            raise AssertionError("nothing came")
+    """,
+    "response times do not follow the wall clock": """
+        import time
+        from gevent.pywsgi import WSGIServer
+
+        def shop(environ, start):
+            start("200 OK", [])
+            step = 3600 * (1 + len(times))
+            time.time = lambda: now() + step
+            return [b"ok"]
+
+        now = time.time
+        server = WSGIServer(("127.0.0.1", 0), shop, log=None)
+        server.start()
+        times = []
+        for kind in (HttpUser, FastHttpUser):
+            class Buyer(kind):
+                host = f"http://127.0.0.1:{server.server_port}"
+
+                @task
+                def t(self):
+                    pass
+
+            environment = Environment(user_classes=[Buyer], host=Buyer.host)
+            listen = environment.events.request.add_listener
+            listen(lambda response_time, **_: times.append(response_time))
+            Buyer(environment).client.get("/")
+        assert len(times) == 2 and all(0 < t < 30_000 for t in times), times
+    """,
     "a greenlet shares the dict of its spawner as it was then": """
         gevent.getcurrent().spawn_tree_locals = {}
         seen = {}
