@@ -23,6 +23,7 @@ from capplan.loadtest.measure import FIRST_RATE, observation
 from capplan.loadtest.protocol import COLUMNS, SUCCESS, TrialSpec, pack
 from capplan.loadtest.recording import Recording
 from capplan.loadtest.search import Next, Observation, Settings, Stop, decide
+from capplan.loadtest.validity import Usage
 from capplan.model.ggc import fifo_sojourns_s, sustained_rate
 from capplan.model.service_time import FloatArray, ServiceTime, service_time
 from capplan.plan.sla import Sla, parse_sla
@@ -105,9 +106,10 @@ def trial(queue: Queue, step: Next, speed: float, rng: np.random.Generator) -> t
     )
     recording = recorded(spec, arrivals_s[sent], sojourns_s[sent])
     recording.ended_early = held_s < step.duration_s
-    recording.progress({"held_s": held_s, "issued": int(sent.sum()), "due": int(sent.sum())})
+    recording.progress({"held_s": held_s, "issued": int(sent.sum())})
+    recording.tickets_due = int(sent.sum())
     last_s = float((arrivals_s + sojourns_s)[sent].max(initial=held_s))
-    return evaluate(recording, step.purpose, step.warmup_s, queue.sla, {}, steal=0.0), last_s
+    return evaluate(recording, step.purpose, step.warmup_s, queue.sla, {}, usage=Usage()), last_s
 
 
 def recorded(spec: TrialSpec, intended_s: FloatArray, latency_s: FloatArray) -> Recording:

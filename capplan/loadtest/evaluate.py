@@ -1,9 +1,4 @@
-"""From a recording to a judged trial: whether the SLA held, and whether to trust the numbers.
-
-A trial is *invalid* when the generator is at fault, and *failed* when the target is. Overload of
-the target is not invalid: above its capacity any pool of users runs dry, because they all wait for
-answers, and what never started in time has missed the SLA.
-"""
+"""From a recording to a judged trial: whether the SLA held; ``validity`` says whom to blame."""
 
 from __future__ import annotations
 
@@ -17,26 +12,20 @@ from scipy.special import bdtrc
 from capplan.loadtest.endpoints import enough
 from capplan.loadtest.protocol import FAILURE, NOT_STARTED, SUCCESS, TIMEOUT
 from capplan.loadtest.recording import Recording, Rows
+from capplan.loadtest.validity import Held, Usage, judge
 from capplan.plan.sla import Sla
-from capplan.results.base import Note
 from capplan.results.capacity import (
     Criterion,
     EndpointStats,
     Health,
     LatencySummary,
-    Outcome,
     Trial,
 )
-from capplan.units import format_duration, format_share
 
 BATCHES = 10
 _TOO_FEW = 5  # requests of which nothing can be said
 HOPELESS = 4.0
 _DOUBT = 0.05  # misses of a rare endpoint that are no less likely than this may be chance
-MAX_LATENESS_S = 0.010
-MAX_GENERATOR_CPU = 0.80
-MAX_HELD_UP = 0.3
-MAX_STEAL = 0.05
 Purpose = Literal["probe", "bisect", "refine", "confirm"]
 
 
@@ -46,12 +35,11 @@ def evaluate(
     warmup_s: float,
     sla: Sla,
     endpoints: Mapping[str, Sla],
-    steal: float,
+    usage: Usage,
 ) -> Trial:
     """Judge one trial against the SLA of the mix and of each endpoint that has its own.
 
-    Requests whose intended start lies within the first ``warmup_s`` seconds are left out. ``steal``
-    is the share of CPU time that the host took away meanwhile.
+    Requests whose intended start lies within the first ``warmup_s`` seconds are left out.
     """
     spec, everything = recording.spec, recording.rows()
     planned_s = spec.duration_s - warmup_s
@@ -62,8 +50,18 @@ def evaluate(
     rows = everything.where((everything.intended_s >= warmup_s) & (everything.intended_s < held_s))
     measured_s = max(held_s - warmup_s, 1e-9)
     criteria = _criteria(rows, recording.endpoints, sla, endpoints, rows.sojourn_s)
-    health = _health(recording, steal)
-    outcome, notes = _outcome(rows, recording, criteria, health, sla, endpoints)
+    health = _health(recording, usage)
+
+    def holds(sojourn_s: NDArray[np.float64]) -> bool:
+        judged = _criteria(rows, recording.endpoints, sla, endpoints, sojourn_s)
+        return all(criterion.held for criterion in judged)
+
+    held = Held(
+        all(criterion.held for criterion in criteria),
+        holds(rows.latency_s),
+        holds(rows.latency_s - health.lateness_s_p99),
+    )
+    outcome, notes = judge(held, health, recording.lost, recording.ended_early)
     arrivals = int(recording.state.get("issued", 0))
     started = int(np.count_nonzero(everything.endpoint != _not_started(recording)))
     return Trial(
@@ -208,7 +206,7 @@ def _batch_variance(missed: NDArray[np.bool_], intended_s: NDArray[np.float64]) 
     return max(binomial, batched)
 
 
-def _health(recording: Recording, steal: float) -> Health:
+def _health(recording: Recording, usage: Usage) -> Health:
     state = recording.state
     return Health(
         tickets_due=recording.tickets_due,
@@ -216,95 +214,14 @@ def _health(recording: Recording, steal: float) -> Health:
         starved=int(state.get("starved", 0)),
         lateness_s_p99=float(state.get("lateness_s_p99", 0.0)),
         generator_cpu=float(state.get("generator_cpu", 0.0)),
-        steal=steal,
+        steal=usage.steal,
         users=int(state.get("users", 0)),
         held_up=float(state.get("held_up", 0.0)),
+        processes=recording.workers,
+        generator_cpus=recording.each("generator_cpu"),
+        cores=usage.cores,
+        idle_cores=usage.idle_cores,
     )
-
-
-def _outcome(
-    rows: Rows,
-    recording: Recording,
-    criteria: tuple[Criterion, ...],
-    health: Health,
-    sla: Sla,
-    endpoints: Mapping[str, Sla],
-) -> tuple[Outcome, tuple[Note, ...]]:
-    held = all(criterion.held for criterion in criteria)
-    notes = list(_doubts(recording, health))
-    if notes and not held and {note.code for note in notes} == {"late_arrivals"}:
-        # what is over the limit by more than the lateness was not made so by the lateness
-        early = rows.latency_s - health.lateness_s_p99
-        without = _criteria(rows, recording.endpoints, sla, endpoints, early)
-        if not all(criterion.held for criterion in without):
-            return "fail", tuple(notes)
-    if not held and health.starved and not recording.ended_early:
-        actual = _criteria(rows, recording.endpoints, sla, endpoints, rows.latency_s)
-        if all(criterion.held for criterion in actual):
-            notes.append(
-                Note(
-                    code="pool_too_small",
-                    message=f"{health.starved} arrivals found no free user although the target "
-                    f"answered in time",
-                    advice="the pool is grown and the trial repeated",
-                )
-            )
-    if notes:
-        return "invalid", tuple(notes)
-    if health.steal > MAX_STEAL:
-        notes.append(
-            Note(
-                code="stolen_cpu",
-                message=f"the host took {format_share(health.steal)} of the CPU time away",
-                advice="measure on a quieter machine; the interval is wider for it",
-            )
-        )
-    return ("pass" if held and not recording.ended_early else "fail"), tuple(notes)
-
-
-def _doubts(recording: Recording, health: Health) -> list[Note]:
-    """Find faults of the generator, which make a trial worthless."""
-    notes = [
-        Note(code="worker_died", message=how.splitlines()[0], advice="it was replaced")
-        for how in recording.lost
-    ]
-    lost = abs(health.tickets_due - health.tickets_issued)
-    unsent = 5 if recording.ended_early else 0  # by an end at an arbitrary moment
-    if not notes and lost > max(0.01 * health.tickets_due, unsent):
-        notes.append(
-            Note(
-                code="arrivals_lost",
-                message=f"{health.tickets_issued} of {health.tickets_due} arrivals were issued",
-            )
-        )
-    if health.lateness_s_p99 > MAX_LATENESS_S:
-        notes.append(
-            Note(
-                code="late_arrivals",
-                message=f"arrivals left {format_duration(health.lateness_s_p99)} late (p99) "
-                f"although a user was free",
-                advice="the generator's machine is too busy: give it a core of its own",
-            )
-        )
-    if health.held_up > MAX_HELD_UP and health.generator_cpu <= MAX_GENERATOR_CPU:
-        notes.append(
-            Note(
-                code="script_holds_up",
-                message=f"for {format_share(health.held_up)} of the time no user could go on, "
-                f"although the generator used {format_share(health.generator_cpu)} of its core",
-                advice="a call in the script gives no control back (a database driver in C, an "
-                "unpatched sleep): use one that gevent knows; or something else takes the CPU",
-            )
-        )
-    if health.generator_cpu > MAX_GENERATOR_CPU:
-        notes.append(
-            Note(
-                code="generator_busy",
-                message=f"the generator used {format_share(health.generator_cpu)} of its core",
-                advice="use FastHttpUser in the script, or a faster machine for the generator",
-            )
-        )
-    return notes
 
 
 def _by_endpoint(rows: Rows, names: list[str]) -> tuple[EndpointStats, ...]:

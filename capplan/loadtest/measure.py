@@ -6,29 +6,31 @@ The search thinks in arrivals/s (tasks or visits); people think in requests/s. O
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-
-import psutil
 
 from capplan.errors import UsageError
 from capplan.loadtest import search
 from capplan.loadtest.endpoints import excess, find_binding, misspelt, unjudged
 from capplan.loadtest.engine import CheckedVisit, Engine
 from capplan.loadtest.evaluate import evaluate, watch_for_hopeless
+from capplan.loadtest.machine import Meter, cores
 from capplan.loadtest.progress import Progress, snapshot
 from capplan.loadtest.protocol import TrialSpec, WorkerConfig
 from capplan.loadtest.recording import Recording
+from capplan.loadtest.remedy import Standing, missing
 from capplan.loadtest.search import Bounds, Misses, Next, Observation, Settings, Stop
+from capplan.loadtest.target import is_here
+from capplan.loadtest.validity import MOST_USERS, beside_the_target, mean_doubt, widen
 from capplan.plan.sla import Sla
 from capplan.results.base import Note
-from capplan.results.capacity import Binding, CapacityVerdict, Criterion, Trial
+from capplan.results.capacity import Binding, CapacityVerdict, Criterion, Generator, Trial
 from capplan.units import format_duration, format_rate, format_share
 
 FIRST_RATE = 20.0
-MOST_USERS = 5000
+_LIMIT = "the load generator is the limit"
+_WORTHLESS = "too many trials in a row were worthless"
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,6 +73,7 @@ class Measurement:
     requests_per_arrival: float
     mix: dict[str, float]
     notes: tuple[Note, ...]
+    generator: Generator
     binding: Binding | None = None
     interrupted: bool = False
 
@@ -112,7 +115,8 @@ class Run:
     spent_s: float = 0.0
     notes: tuple[Note, ...] = ()
     per_arrival: float = 1.0
-    pool_factor: float = 2.0
+    standing: Standing = field(default_factory=Standing)
+    same_machine: bool = False
 
     def begin(self, engine: Engine) -> None:
         """Make one visit of each class first: it shows what an arrival is, and fails early."""
@@ -143,16 +147,27 @@ class Run:
             )
         self.per_arrival = expected
         self.notes = tuple(Note(code="script", message=text) for text in engine.ready.notes)
+        self.same_machine = is_here(self.job.target)
+        if self.same_machine:
+            self.notes += (beside_the_target(cores()),)
 
     def next_step(self) -> Next | Stop:
-        """Ask the search what to do."""
+        """Ask the search what to do, unless the generator leaves it no choice."""
+        standing, seen = self.standing, [observation(t) for t in self._valid()]
+        failed = any(o.failed for o in seen)
+        room = failed or standing.leaves_room_above([o.rate for o in seen])
+        if standing.given_up or not room:
+            why = _WORTHLESS if standing.limit is None else _LIMIT
+            return Stop("inconclusive", search.known_bounds(seen), why)
         maximum = self.job.max_rate_rps
-        settings = Settings(
-            self.job.time_budget_s,
-            FIRST_RATE / max(self.per_arrival, 1.0),
-            None if maximum is None else maximum / self.per_arrival,
-        )
-        return search.decide([observation(t) for t in self.trials], settings, self.spent_s)
+        asked = None if maximum is None else maximum / self.per_arrival
+        ceilings = [rate for rate in (asked, standing.ceiling) if rate is not None]
+        first, highest = FIRST_RATE / max(self.per_arrival, 1.0), min(ceilings, default=None)
+        settings = Settings(self.job.time_budget_s, first, highest)
+        step = search.decide(seen, settings, self.spent_s)
+        if isinstance(step, Stop) and step.verdict == "not_reached" and highest != asked:
+            return Stop("inconclusive", step.bounds, _LIMIT)
+        return step
 
     def trial(self, engine: Engine, step: Next) -> None:
         """Run one trial and judge it."""
@@ -167,7 +182,7 @@ class Run:
             limit_s=limit_s,
             give_up_s=longest_s,
             seed=job.seed * 100_003 + len(self.trials),
-            users=min(MOST_USERS, int(rate * longest_s * self.pool_factor) + 20),
+            users=min(MOST_USERS, int(rate * longest_s * self.standing.pool_factor) + 20),
             max_users=min(MOST_USERS, int(rate * job.timeout_s) + 50),
         )
         planned = rate * step.duration_s * self.per_arrival
@@ -179,14 +194,16 @@ class Run:
             self.show(snapshot(recording, step.purpose, rate * self.per_arrival, bounds, left_s))
             return hopeless(recording)
 
-        clock, stolen = time.monotonic(), _stolen_s()
+        meter = Meter()
         recording = engine.trial(spec, watch)
-        took_s = time.monotonic() - clock
-        self.spent_s += took_s
-        steal = (_stolen_s() - stolen) / took_s / (psutil.cpu_count() or 1)
-        trial = evaluate(recording, step.purpose, step.warmup_s, job.sla, job.endpoints, steal)
-        if any(note.code == "pool_too_small" for note in trial.notes):
-            self.pool_factor *= 2
+        self.spent_s += meter.elapsed_s
+        trial = evaluate(
+            recording, step.purpose, step.warmup_s, job.sla, job.endpoints, meter.usage()
+        )
+        proven = max((t.arrivals_per_s for t in self._valid()), default=0.0)
+        remedy, self.standing = self.standing.after(trial, proven)
+        if remedy == "add_process":
+            engine.grow()
         self.trials.append(trial)
         self._restate()
 
@@ -198,9 +215,12 @@ class Run:
         """Return the answer."""
         return self._measurement(stop.verdict, self._explain(stop), stop.bounds)
 
+    def _valid(self) -> list[Trial]:
+        return [t for t in self.trials if t.outcome != "invalid"]
+
     def _restate(self) -> None:
         """Pool the requests per arrival and state every trial's rate with it."""
-        whole = [t for t in self.trials if not t.ended_early] or self.trials
+        whole = [t for t in self._valid() if not t.ended_early] or self.trials
         arrivals = sum(t.health.tickets_issued for t in whole)
         if arrivals:
             made = sum(t.requests_per_arrival * t.health.tickets_issued for t in whole)
@@ -211,7 +231,7 @@ class Run:
         ]
 
     def _bounds_rps(self, bounds: Bounds | None = None) -> Bounds:
-        known = bounds or search.known_bounds([observation(t) for t in self.trials])
+        known = bounds or search.known_bounds([observation(t) for t in self._valid()])
         low, mid, high = (
             None if rate is None else rate * self.per_arrival
             for rate in (known.low, known.mid, known.high)
@@ -222,8 +242,13 @@ class Run:
         self, verdict: CapacityVerdict, reason: str, bounds: Bounds | None
     ) -> Measurement:
         bounds_rps = self._bounds_rps(bounds)
-        if verdict == "inconclusive":
-            bounds_rps = replace(bounds_rps, mid=None)
+        low, high = bounds_rps.low, bounds_rps.high
+        if low is not None and high is not None:
+            share = mean_doubt(self.trials, same_machine=self.same_machine)
+            low, high = widen(low, high, share)
+        bounds_rps = Bounds(low, None if verdict == "inconclusive" else bounds_rps.mid, high)
+        limit = self._limit()
+        lacking = (missing(limit),) if limit and verdict == "inconclusive" else ()
         return Measurement(
             verdict=verdict,
             reason=reason,
@@ -234,9 +259,21 @@ class Run:
             mix=_mix(self.trials),
             notes=self.notes
             + _trial_notes(self.trials)
-            + unjudged(self.trials, self.job.endpoints, bounds_rps.mid or bounds_rps.low),
+            + unjudged(self.trials, self.job.endpoints, bounds_rps.mid or bounds_rps.low)
+            + lacking,
             binding=find_binding(self.trials, bounds_rps.mid) if verdict != "not_reached" else None,
+            generator=Generator(
+                processes=max((t.health.processes for t in self.trials), default=1),
+                cores=cores(),
+                same_machine=self.same_machine,
+                limit_rps=limit.rate_rps if limit else None,
+            ),
         )
+
+    def _limit(self) -> Trial | None:
+        limit = self.standing.limit
+        rate_rps = limit.arrivals_per_s * self.per_arrival if limit else 0.0
+        return limit and limit.model_copy(update={"rate_rps": rate_rps})
 
     def _explain(self, stop: Stop) -> str:
         missed = [t for t in self.trials if t.outcome == "fail"]
@@ -305,7 +342,3 @@ def _trial_notes(trials: list[Trial]) -> tuple[Note, ...]:
         )
         for notes in by_code.values()
     )
-
-
-def _stolen_s() -> float:
-    return float(getattr(psutil.cpu_times(), "steal", 0.0))

@@ -43,6 +43,19 @@ def require_loadable(target: str, allowed_hosts: Collection[str]) -> None:
         ) from error
 
 
+def is_here(target: str) -> bool:
+    """Return whether the target's address is one of this machine's own."""
+    import psutil
+
+    own = {a.address for each in psutil.net_if_addrs().values() for a in each}
+    try:
+        found = socket.getaddrinfo(_split(target).hostname, None, type=socket.SOCK_STREAM)
+    except OSError:
+        return False
+    addresses = {str(info[4][0]) for info in found}
+    return any(a in own or ipaddress.ip_address(a.split("%")[0]).is_loopback for a in addresses)
+
+
 def _split(target: str) -> SplitResult:
     try:
         url = urlsplit(target)

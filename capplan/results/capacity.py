@@ -63,7 +63,10 @@ class Health(Frozen):
     ``tickets_due`` were drawn by the schedule, ``tickets_issued`` left it in time;
     ``lateness_s_p99`` counts arrivals for which a free user existed; ``starved`` found none because
     all users waited for the target. ``held_up`` is the share of the time in which no user could go
-    on, because one of them, or the machine, gave no control back.
+    on, because one of them, or the machine, gave no control back. ``generator_cpu`` is the share of
+    a core that the busiest of the ``processes`` used, ``generator_cpus`` that of each;
+    ``idle_cores`` is how many of the machine's cores had nothing to do on average (null: not
+    known), ``cores`` how many the generator may use.
     """
 
     tickets_due: int
@@ -74,6 +77,10 @@ class Health(Frozen):
     steal: float
     users: int
     held_up: float = 0.0
+    processes: int = 1
+    generator_cpus: tuple[float, ...] = ()
+    cores: int = 1
+    idle_cores: float | None = None
 
 
 class Trial(Frozen):
@@ -138,6 +145,18 @@ class SustainedRate(Frozen):
     confidence: float
 
 
+class Generator(Frozen):
+    """What the load generator was at the end of the run.
+
+    ``limit_rps`` is the lowest rate that it could not hold, null when there was none.
+    """
+
+    processes: int
+    cores: int
+    same_machine: bool
+    limit_rps: float | None = None
+
+
 class Identity(Frozen):
     """What makes two measurements comparable; a new run replaces the one with the same identity."""
 
@@ -166,3 +185,4 @@ class Capacity(Result):
     mix: dict[str, float]
     binding: Binding | None = None
     interrupted: bool = False
+    generator: Generator | None = None

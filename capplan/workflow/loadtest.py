@@ -218,6 +218,7 @@ def _result(run: _Run, measured: Measurement, origin: Provenance, overrides: Ove
         binding=measured.binding,
         notes=measured.notes + _unused(run.service),
         interrupted=measured.interrupted,
+        generator=measured.generator,
     )
 
 

@@ -11,6 +11,7 @@ from capplan.errors import UsageError
 from capplan.loadtest.endpoints import enough, find_binding, misspelt, unjudged
 from capplan.loadtest.evaluate import evaluate
 from capplan.loadtest.measure import measure
+from capplan.loadtest.validity import Usage
 from capplan.model.service_time import Deterministic
 from capplan.plan.sla import Sla, parse_sla
 from capplan.refserver import RefServer, RefServerConfig
@@ -35,7 +36,7 @@ def trial(
     latency += [0.25] * slow_orders + [0.1] * (orders - slow_orders)
     ending = [0] * (pages + orders - failed_orders) + [1] * failed_orders
     made = recording(latency, ending, endpoint=[0] * pages + [1] * orders, endpoints=NAMES)
-    judged = evaluate(made, "refine", 0.0, SLA, ORDERS, steal=0.0)
+    judged = evaluate(made, "refine", 0.0, SLA, ORDERS, Usage())
     return judged.model_copy(update={"rate_rps": rps})
 
 

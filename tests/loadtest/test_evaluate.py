@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from capplan.loadtest.evaluate import HOPELESS, evaluate, summarise, watch_for_hopeless
 from capplan.loadtest.protocol import FAILURE, NOT_STARTED, SUCCESS, TASK_FAILED, TIMEOUT
 from capplan.loadtest.recording import Recording
+from capplan.loadtest.validity import Usage
 from capplan.plan.sla import QUANTILES, Sla, parse_sla
 from capplan.results.capacity import Criterion, Trial
 from tests.loadtest.harness import SLA, recording, rows, spec
@@ -24,7 +25,7 @@ def judge(
     endpoints: Mapping[str, Sla] | None = None,
     steal: float = 0.0,
 ) -> Trial:
-    return evaluate(made, "refine", warmup_s, sla, endpoints or {}, steal)
+    return evaluate(made, "refine", warmup_s, sla, endpoints or {}, Usage(steal=steal))
 
 
 def criterion(trial: Trial, name: str, endpoint: str | None = None) -> Criterion:
@@ -271,13 +272,15 @@ def test_no_misses_among_few_requests_leave_doubt():
         ("fast", {"generator_cpu": 0.81}, "invalid", "generator_busy"),
         ("fast", {"generator_cpu": 0.79}, "pass", None),
         ("fast", {"issued": 98}, "invalid", "arrivals_lost"),
-        ("fast", {"issued": 99}, "pass", None),
+        ("fast", {"issued": 99}, "invalid", "arrivals_lost"),
+        ("fast", {"issued": 101}, "invalid", "arrivals_lost"),
         # all users wait for a slow target: overload, and no fault of the generator
         ("slow", {"starved": 60}, "fail", None),
         ("fast", {"starved": 60}, "pass", None),
         # the target answered in time once asked: there were too few users to ask
         ("late", {"starved": 60}, "invalid", "pool_too_small"),
-        ("late", {}, "fail", None),
+        ("late", {}, "invalid", "lateness_decides"),
+        ("late", {"starved": 60, "users": 5000}, "invalid", "pool_limit"),
         ("never started", {"starved": 60}, "fail", None),
     ],
 )

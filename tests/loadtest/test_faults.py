@@ -21,6 +21,7 @@ from capplan.loadtest.evaluate import evaluate
 from capplan.loadtest.measure import Measurement, measure
 from capplan.loadtest.progress import Progress
 from capplan.loadtest.protocol import FAILURE, NOT_STARTED, SUCCESS, TIMEOUT
+from capplan.loadtest.validity import Usage
 from capplan.model.service_time import Deterministic
 from capplan.plan.sla import parse_sla
 from capplan.refserver import RefServer, RefServerConfig
@@ -232,7 +233,7 @@ def test_a_call_that_gives_no_control_back_is_a_fault_of_the_script(tmp_path, ca
     """
     with ref_server() as target:
         made = run(script(tmp_path, body), target.url, spec(20.0, 1.5))
-    judged = evaluate(made, "refine", 0.0, parse_sla("p95<5ms"), {}, steal=0.0)
+    judged = evaluate(made, "refine", 0.0, parse_sla("p95<5ms"), {}, Usage())
     assert judged.outcome == "invalid"
     assert codes & {note.code for note in judged.notes}
 

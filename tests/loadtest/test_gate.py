@@ -18,6 +18,7 @@ from capplan.loadtest import measure
 from capplan.loadtest.evaluate import evaluate
 from capplan.loadtest.protocol import FAILURE, SUCCESS, TASK_FAILED
 from capplan.loadtest.recording import Recording
+from capplan.loadtest.validity import Usage
 from capplan.model.service_time import Deterministic
 from capplan.refserver import RefServer, RefServerConfig
 from tests.loadtest.harness import (
@@ -294,7 +295,7 @@ def test_a_task_may_make_several_requests(tmp_path, target):
     """
     with received(target) as counted:
         made = run(script(tmp_path, body), target.url, spec())
-    trial = evaluate(made, "probe", 0.2, SLA, {}, steal=0.0)
+    trial = evaluate(made, "probe", 0.2, SLA, {}, Usage())
     assert trial.requests_per_arrival == 3.0
     assert requests(made) == counted
     # only the first request of an arrival was due at a certain time
