@@ -7,6 +7,7 @@ from capplan.cli.loadtest_options import (
     LocustfileOption,
     MaxRateOption,
     ScriptArgument,
+    ServersOption,
     SlaOption,
     TargetOption,
     TimeBudgetOption,
@@ -27,6 +28,7 @@ EPILOG = examples(
     "capplan loadtest sale.yaml --check",
     "capplan loadtest sale.yaml --target http://127.0.0.1:8899 --time-budget 60s",
     "capplan loadtest sale.yaml -- --tags buy",
+    "capplan loadtest sale.yaml --servers 4 --target http://127.0.0.1:8080",
     "capplan loadtest sale.yaml --sla 'p95<300ms, failures<1%' --max-rate 500",
 )
 
@@ -39,6 +41,7 @@ def loadtest(
     sla: SlaOption = None,
     max_rate: MaxRateOption = None,
     time_budget: TimeBudgetOption = "120s",
+    servers: ServersOption = 1,
     check: CheckOption = False,
     seed: SeedOption = 1,
     as_json: JsonOption = False,
@@ -63,6 +66,7 @@ def loadtest(
         sla=None if sla is None else read("--sla", sla, parse_sla),
         max_rate_rps=None if max_rate is None else read_rate("--max-rate", max_rate),
         time_budget_s=read("--time-budget", time_budget, parse_duration),
+        servers=servers,
     )
     check_output(output, plan)
     asked = Asked(plan, overrides, seed, as_json, output)

@@ -47,6 +47,7 @@ def measure(asked: Asked) -> ExitCode:
             show=display.show,
             trial_done=display.trial_done,
         )
-    shown = terminal.capacity(result, named(asked.plan))
+    servers = asked.overrides.servers
+    shown = terminal.capacity(result, named(asked.plan), servers)
     deliver(result, shown, as_json=asked.as_json, output=asked.output)
-    return _EXITS.get(result.verdict, ExitCode.OK)
+    return _EXITS.get(terminal.run_of(result, servers).verdict, ExitCode.OK)

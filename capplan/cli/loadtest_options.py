@@ -32,6 +32,15 @@ MaxRateOption = Annotated[
 TimeBudgetOption = Annotated[
     str, typer.Option(metavar="TIME", help="How long the load may last in all.")
 ]
+ServersOption = Annotated[
+    int,
+    typer.Option(
+        min=1,
+        metavar="N",
+        help="How many servers stand behind the target. Runs with other numbers are kept; three "
+        "make a scaling law.",
+    ),
+]
 CheckOption = Annotated[
     bool,
     typer.Option("--check", metavar="", help="Run one visit of each user class without load."),

@@ -16,6 +16,7 @@ from capplan.results.capacity import Capacity
 from capplan.results.ceilings import ceilings
 from capplan.results.demand import Demand
 from capplan.results.remarks import priced
+from capplan.results.scaling import described
 from capplan.results.verdict import Check, Judgement, Verdict
 from capplan.units import format_money, format_number, format_rate, format_share
 
@@ -59,7 +60,8 @@ def _fleet(
         return [_check("sla", "fail", error.message)], ()
     except Inconclusive as error:
         return [_check("sla", "inconclusive", error.message)], ()
-    return [*_risks(found, planned), _sla(capacity, found), *_budget(found, planned)], found.notes
+    checks = [*_risks(found, planned), *_scaling(found, planned), _sla(capacity, found)]
+    return [*checks, *_budget(found, planned)], found.notes
 
 
 def _risks(found: Basis, planned: int) -> list[Check]:
@@ -82,6 +84,17 @@ def _risks(found: Basis, planned: int) -> list[Check]:
             _risk("zone loss", zone, policy.zone_loss_risk, text, found.peaks, firm=found.firm)
         )
     return checks
+
+
+def _scaling(found: Basis, planned: int) -> list[Check]:
+    """Judge whether enough is known of how so many servers scale."""
+    if found.law is None:
+        return []
+    beyond = found.beyond(planned)
+    if not beyond:
+        return [_check("scaling", "pass", f"the scaling law is {described(found.law)}")]
+    outcome: Judgement = "fail" if found.law.identified else "inconclusive"
+    return [_check("scaling", outcome, f"{planned} servers are {beyond}")]
 
 
 def _sla(capacity: Capacity | None, found: Basis) -> Check:

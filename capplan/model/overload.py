@@ -10,6 +10,14 @@ with C the rate of one server in requests/s, s its relative speed, b the imbalan
 balancer and l the scaling loss, each its own independent variable. A single server has neither
 imbalance nor scaling loss, and a fleet is never worth less than one of its servers.
 
+Where a scaling law was measured it takes the place of C and l: the fleet carries
+
+    X(N) = s · max(min(L(1), L(N)), L(N) · (1 - b))
+
+with L one of the equally likely laws. Laws that are not identified end at the largest N measured,
+N'. From there on L(N') is counted, or, where the plan vouches for its scaling loss, the larger of
+that and L(N')·N/N'·(1 - l).
+
 Nothing here is random: the four variables take the points of one quasi-random set, the same for
 every N, so that more servers never raise the risk.
 """
@@ -23,8 +31,9 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.integrate import trapezoid
 from scipy.special import ndtri
-from scipy.stats import qmc
 
+from capplan.model.quasirandom import sobol
+from capplan.model.scalability import Laws
 from capplan.model.uncertainty import quantile
 from capplan.units import Range
 
@@ -64,23 +73,45 @@ class FleetModel:
     speed: Range
     imbalance: Range
     scaling_loss: Range
+    laws: Laws | None = None
+    vouched: bool = False
+    """Whether the plan's scaling loss may be used beyond the reach of the laws."""
     _one: Floats = field(init=False, repr=False)
-    _kept: Floats = field(init=False, repr=False)
+    _balanced: Floats = field(init=False, repr=False)
+    _scaled: Floats = field(init=False, repr=False)
+    _drawn: Laws | None = field(init=False, repr=False)
 
     def __post_init__(self) -> None:
-        u = _quasi_random(4)
-        one = self.server.quantile(u[0]) * quantile(self.speed, "amount", u[1])
-        balanced = 1 - quantile(self.imbalance, "share", u[2])
-        scaled = 1 - quantile(self.scaling_loss, "share", u[3])
-        object.__setattr__(self, "_one", one)
-        object.__setattr__(self, "_kept", balanced * scaled)
+        u = sobol(4, _POINTS)
+        speed = quantile(self.speed, "amount", u[1])
+        drawn = self.laws.at(u[0]) if self.laws else None
+        one = self.server.quantile(u[0]) if drawn is None else drawn.throughput(1)
+        object.__setattr__(self, "_one", one * speed)
+        object.__setattr__(self, "_balanced", 1 - quantile(self.imbalance, "share", u[2]))
+        object.__setattr__(self, "_scaled", 1 - quantile(self.scaling_loss, "share", u[3]))
+        object.__setattr__(self, "_drawn", drawn and drawn.faster(speed))
 
     def rates(self, servers: int) -> Floats:
         """Return equally likely values of what the fleet sustains, sorted, in requests/s."""
         if servers < 1:
             return np.zeros_like(self._one)
-        worth = np.maximum(1.0, servers * self._kept) if servers > 1 else 1.0
-        return np.sort(self._one * worth)
+        if servers == 1:
+            return np.sort(self._one)
+        if self._drawn is None:
+            worth = np.maximum(1.0, servers * self._balanced * self._scaled)
+            return np.sort(self._one * worth)
+        together = self._together(self._drawn, servers)
+        return np.sort(np.maximum(np.minimum(self._one, together), together * self._balanced))
+
+    def _together(self, laws: Laws, servers: int) -> Floats:
+        """Return what the laws say of so many servers, or what they still say before they end."""
+        if servers <= laws.reach:
+            return laws.rising(servers)
+        if laws.peak_servers is not None:
+            return laws.throughput(servers)  # past the peak
+        known = laws.rising(math.floor(laws.reach))
+        more = servers / laws.reach * self._scaled if self.vouched else 1.0
+        return known * np.maximum(1.0, more)
 
 
 def overload_probability(peaks_rps: Floats, fleet_rps: Floats) -> float:
@@ -126,9 +157,3 @@ def expected_excess(t_s: Floats, shape: Floats, peaks_rps: Floats, fleet_rps: Fl
     fleets = np.quantile(fleet_rps, u, method="hazen")[None, :]
     excess = peaks * np.interp(fleets / peaks, levels, weighted_s)
     return float(excess.sum() / (len(peaks_rps) * _FLEET_SAMPLE))
-
-
-def _quasi_random(dimensions: int) -> Floats:
-    """Return Sobol' points as columns, shifted off the border of the unit cube."""
-    points = qmc.Sobol(dimensions, scramble=False).random_base2(_POINTS)
-    return np.asarray((points + 0.5 / 2**_POINTS).T)

@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -21,6 +21,7 @@ from scipy.optimize import least_squares
 Floats = NDArray[np.float64]
 
 _NO_COHERENCY = 1e-6
+_TINY = 1e-12
 _REACH = 1.2
 _BENT = 0.75
 """The curve has bent clearly when the largest N measured yields this share of γN or less."""
@@ -63,18 +64,78 @@ class Fit:
         return 2 * c / (-b + math.sqrt(root))  # the stable form of (-b - √root) / 2a
 
 
+@dataclass(frozen=True, slots=True)
+class Laws:
+    """Equally likely laws; each parameter is an array with one entry per law.
+
+    ``reach`` is the largest N for which they may be used: the largest measured, or the whole number
+    nearest the peak when the law is identified (infinite without a peak). ``peak_servers`` is the
+    peak, None when none is identified.
+    """
+
+    alpha: Floats
+    beta: Floats
+    gamma: Floats
+    reach: float
+    peak_servers: float | None
+
+    def throughput(self, servers: float | Floats) -> Floats:
+        """Return X(N) of each law, for one N or for one of its own."""
+        n = servers
+        return self.gamma * n / (1 + self.alpha * (n - 1) + self.beta * n * (n - 1))
+
+    def rising(self, servers: int) -> Floats:
+        """Return X(N) of each law, held at its own peak once N has passed that.
+
+        The laws peak at different N. Held, more servers never count for less up to the peak of the
+        fitted law, around which they are flat anyway.
+        """
+        squared = np.maximum(1 - self.alpha, 0) / np.maximum(self.beta, _TINY)
+        peak = np.clip(np.sqrt(squared), 1, None)
+        return self.throughput(np.minimum(peak, servers))
+
+    def at(self, u: Floats) -> Laws:
+        """Return the laws at the probabilities ``u`` (0 to 1) in their own order."""
+        index = np.minimum((u * len(self.gamma)).astype(int), len(self.gamma) - 1)
+        return replace(
+            self, alpha=self.alpha[index], beta=self.beta[index], gamma=self.gamma[index]
+        )
+
+    def faster(self, speed: Floats) -> Laws:
+        """Return the laws of servers that are faster by a factor."""
+        return replace(self, gamma=self.gamma * speed)
+
+
 def fit(servers: Sequence[float], throughput: Sequence[float]) -> Fit:
     """Fit the law by least squares on X with α, β ≥ 0.
 
     Raises ``ValueError`` for fewer than three different server counts and for values that are not
     positive.
     """
-    n = np.asarray(servers, dtype=float)
-    x = np.asarray(throughput, dtype=float)
+    n, x = np.asarray(servers, dtype=float), np.asarray(throughput, dtype=float)
     if len(n) != len(x) or len(set(n.tolist())) < 3:
         raise ValueError(f"a scaling law needs three different server counts, not {list(servers)}")
     if not (np.all(n > 0) and np.all(x > 0) and np.all(np.isfinite(x))):
         raise ValueError("server counts and throughputs must be positive")
+    starts = ([0.1, 0.0, 1.0], [1.0, 0.1, 1.0], [1.0, 1.0, 1.2], [5.0, 1.0, 1.5])
+    return _best(n, x, starts, 1e-15)
+
+
+def resample(servers: Sequence[float], throughputs: Floats) -> tuple[Fit, ...]:
+    """Fit the law to each row of ``throughputs``: equally likely values at each server count.
+
+    How much the fits differ is the doubt about the law. Raises ``ValueError`` as ``fit`` does.
+    """
+    middle = fit(servers, np.median(throughputs, axis=0).tolist())
+    n = np.asarray(servers, dtype=float)
+    span, scale = float(n.max()), float((np.median(throughputs, axis=0) / n).max())
+    start = [middle.alpha * span, middle.beta * span**2, middle.gamma / scale]
+    # the solver begins inside the bounds
+    inside = [max(start[0], 0.01), max(start[1], 0.01), start[2]]
+    return tuple(_best(n, row, (inside,), 1e-9) for row in throughputs)
+
+
+def _best(n: Floats, x: Floats, starts: Sequence[Sequence[float]], tolerance: float) -> Fit:
     # in units of the data the three parameters are of the same size, which the solver needs
     scale, span = float((x / n).max()), float(n.max())
 
@@ -83,10 +144,16 @@ def fit(servers: Sequence[float], throughput: Sequence[float]) -> Fit:
         law = gamma * n / (1 + alpha * (n - 1) + beta * n * (n - 1))
         return np.asarray((law - x) / x.max())
 
-    starts = ([0.1, 0.0, 1.0], [1.0, 0.1, 1.0], [1.0, 1.0, 1.2], [5.0, 1.0, 1.5])
+    def slopes(p: Floats) -> Floats:
+        alpha, beta, gamma = p[0] / span, p[1] / span**2, p[2] * scale
+        below = 1 + alpha * (n - 1) + beta * n * (n - 1)
+        by_alpha = -gamma * n * (n - 1) / below**2
+        columns = [by_alpha / span, by_alpha * n / span**2, n / below * scale]
+        return np.asarray(np.column_stack(columns) / x.max())
+
     solutions = [
-        least_squares(residuals, start, bounds=([0, 0, 1e-9], np.inf), xtol=1e-15, ftol=1e-15,
-                      gtol=1e-15)
+        least_squares(residuals, start, slopes, bounds=([0, 0, 1e-9], np.inf), xtol=tolerance,
+                      ftol=tolerance, gtol=tolerance)
         for start in starts
     ]  # fmt: skip
     best = min(solutions, key=lambda solution: float(solution.cost)).x

@@ -29,6 +29,8 @@ class Decider:
     def complaint(self, servers: int) -> str:
         """Say why a count does not meet the policy; empty when it does."""
         policy = self.plan.policy
+        if beyond := self.basis.beyond(servers):
+            return beyond
         if risk := self._above(self.basis.overload(servers), policy.overload_risk):
             return f"overload {risk}"
         zone = self.basis.zone_loss(servers)
@@ -38,7 +40,9 @@ class Decider:
         return self.beyond_reach(servers)
 
     def beyond_reach(self, servers: int) -> str:
-        """Say whether a count is above the quota or the budget."""
+        """Say whether a count is above the quota or the budget, or its scaling is not known."""
+        if beyond := self.basis.beyond(servers):
+            return beyond
         limit, budget = self.plan.servers.limit, self.plan.policy.budget
         if limit is not None and servers > limit:
             return f"above the limit of {limit}"
@@ -51,7 +55,7 @@ class Decider:
         """Return the smallest count whose risks meet the policy, whatever it costs.
 
         A policy below the resolution is met as nearly as can be told. ``MOST_SERVERS`` when no
-        smaller count does.
+        smaller count does, or the largest count whose scaling is known.
         """
         finest = self.basis.peaks.resolution
         overload_risk = max(self.plan.policy.overload_risk, finest)
@@ -63,7 +67,12 @@ class Decider:
                 zone is None or zone <= zone_loss_risk
             )
 
-        return _first(enough, MOST_SERVERS)
+        return _first(enough, self.most)
+
+    @property
+    def most(self) -> int:
+        """The largest count that is considered."""
+        return min(self.basis.most or MOST_SERVERS, MOST_SERVERS)
 
     def reachable(self, wanted: int) -> int:
         """Return ``wanted``, or the largest count below it that quota and budget allow, if any."""

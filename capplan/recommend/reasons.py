@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from capplan.recommend.options import Decider
 from capplan.results.recommendation import CeilingCheck
+from capplan.results.scaling import described
 from capplan.results.window import LEAD_S
 from capplan.units import (
     format_count,
@@ -41,6 +42,12 @@ def _answer(decider: Decider, wanted: int, chosen: int) -> str:
             f"have the lowest risk: {_risks(decider, chosen)}"
         )
     if decider.complaint(chosen):
+        if decider.basis.most == wanted:
+            beyond = decider.basis.beyond(wanted + 1)
+            return (
+                f"no count up to {wanted:,} meets the policy, and more are {beyond}; {chosen:,} "
+                f"come nearest: {_risks(decider, chosen)}"
+            )
         return f"no count meets the policy; {chosen:,} come nearest: {_risks(decider, chosen)}"
     if chosen <= decider.plan.servers.today:
         return (
@@ -96,7 +103,11 @@ def _grounds(decider: Decider) -> list[str]:
     if not found.firm:
         span = f"at least {format_rate(server.low)}"
     known = "was measured" if found.source == "measured" else "is assumed"
+    scaling = []
+    if found.law:
+        scaling = [f"how the fleet scales was measured; the law is {described(found.law)}"]
     return [
+        *scaling,
         f"one server {known} to sustain {span}; the error is the same in all servers and does not "
         f"average out",
         f"an overload is a peak of {window_s} or longer above what the fleet sustains within the "

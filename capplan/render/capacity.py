@@ -8,32 +8,48 @@ from rich.console import Group, RenderableType
 from rich.text import Text
 
 from capplan.render.parts import answer, next_step, notes, span, table, titled
-from capplan.results.capacity import Binding, Capacity, Trial
+from capplan.render.scaling import scaling
+from capplan.results.capacity import Binding, Capacity, ScalePoint, Trial
 from capplan.units import format_duration, format_number, format_share
 
 _ANSWERED = ("measured", "not_reached")
 
 
-def capacity(result: Capacity, plan: str) -> RenderableType:
-    """Show what one server sustains."""
+def capacity(result: Capacity, plan: str, servers: int | None = None) -> RenderableType:
+    """Show what one server sustains, or so many ``servers`` of those that were measured."""
+    shown = run_of(result, servers or result.identity.servers)
     return answer(
-        _capacity_headline(result),
-        _binding(result.binding) if result.binding else None,
-        _trials(result.trials) if result.trials else None,
+        _capacity_headline(shown, result.identity.sla),
+        _binding(shown.binding) if shown.binding else None,
+        _trials(shown.trials) if shown.trials else None,
+        scaling(result),
         notes(result.notes),
-        next_step("capplan recommend", plan) if result.verdict in _ANSWERED else None,
+        next_step("capplan recommend", plan) if shown.verdict in _ANSWERED else None,
     )
 
 
-def _capacity_headline(result: Capacity) -> str:
+def run_of(result: Capacity, servers: int) -> Capacity | ScalePoint:
+    """Return the run with so many servers."""
+    for point in result.scaling.points if result.scaling else ():
+        if point.servers == servers != 1:
+            own = servers == result.identity.servers
+            return point.model_copy(update={"trials": result.trials}) if own else point
+    return result
+
+
+def _capacity_headline(result: Capacity | ScalePoint, sla: str) -> str:
     known = result.sustained_rps
+    count = result.servers if isinstance(result, ScalePoint) else 1
+    who, sustain, miss = f"{count} servers", "sustain", "miss"
+    if count == 1:
+        who, sustain, miss = "one server", "sustains", "misses"
     rates = None if known.low is None or known.high is None else span(known.low, known.high)
     if result.verdict == "measured" and rates:
-        return f"One server sustains {rates} rps (SLA {result.identity.sla})."
+        return f"{who.capitalize()} {sustain} {rates} rps (SLA {sla})."
     return {
-        "measured": f"One server was measured: {result.reason}",
-        "not_reached": f"The limit of one server was not reached: {result.reason}",
-        "below_sla": f"One server misses the SLA at any load: {result.reason}",
+        "measured": f"The limit of {who} was measured: {result.reason}",
+        "not_reached": f"The limit of {who} was not reached: {result.reason}",
+        "below_sla": f"{who.capitalize()} {miss} the SLA at any load: {result.reason}",
         "inconclusive": f"Inconclusive{f', {rates} rps so far' if rates else ''}: {result.reason}",
     }[result.verdict]
 

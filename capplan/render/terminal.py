@@ -10,7 +10,7 @@ from collections.abc import Sequence
 
 from rich.console import RenderableType
 
-from capplan.render.capacity import capacity
+from capplan.render.capacity import capacity, run_of
 from capplan.render.demand import demand
 from capplan.render.parts import answer, bullets, next_step
 from capplan.render.recommendation import recommendation
@@ -21,7 +21,7 @@ from capplan.results.demand import Demand
 from capplan.results.recommendation import Recommendation
 from capplan.results.verdict import Verdict
 
-__all__ = ["capacity", "demand", "recommendation", "show", "verdict", "written"]
+__all__ = ["capacity", "demand", "recommendation", "run_of", "show", "verdict", "written"]
 
 
 def show(result: Result, plan: str) -> RenderableType:

@@ -21,9 +21,10 @@ from capplan.model.overload import (
 )
 from capplan.plan.schema import Plan
 from capplan.results.base import Note
-from capplan.results.capacity import Capacity
+from capplan.results.capacity import Capacity, ScalingLaw
 from capplan.results.demand import Demand
 from capplan.results.remarks import remarks
+from capplan.results.scaling import laws
 from capplan.results.window import Window, window
 from capplan.units import Range, format_rate, format_share
 
@@ -60,6 +61,7 @@ class Peaks:
 class Basis:
     """The fleet, the window for which it is paid, and the possible peaks.
 
+    ``law`` is the scaling law where one was measured; then it stands in for the scaling loss.
     ``firm`` is false when the measurement knows less than an interval (``not_reached``,
     ``inconclusive``): a risk that is too high then speaks against the measurement, not the fleet.
     """
@@ -71,6 +73,29 @@ class Basis:
     source: Literal["measured", "assumed"]
     firm: bool
     notes: tuple[Note, ...]
+    law: ScalingLaw | None = None
+
+    @property
+    def most(self) -> int | None:
+        """The largest count that can be judged by what is known of scaling; None without a bound.
+
+        A measured law is not extrapolated beyond what identifies it, unless the plan itself says
+        what is lost from there on, nor past the peak.
+        """
+        known = self.fleet.laws
+        if known is None or not np.isfinite(known.reach):
+            return None
+        if known.peak_servers is None and self.fleet.vouched:
+            return None
+        return int(known.reach)
+
+    def beyond(self, servers: int) -> str:
+        """Say why a count is beyond what is known of scaling; empty when it is not."""
+        if self.most is None or servers <= self.most or self.law is None:
+            return ""
+        if self.law.identified:
+            return f"past the peak of the scaling law at {self.most:,}: more servers carry less"
+        return f"beyond the {self.most:,} servers measured, where the scaling law is not identified"
 
     def overload(self, servers: int) -> float:
         """Return P(peak > fleet) for a count of servers; certain for none."""
@@ -111,7 +136,15 @@ def basis(plan: Plan, demand: Demand, capacity: Capacity | None) -> Basis:
     """
     server, notes = _server(plan, capacity)
     servers, possible = plan.servers, peaks(demand)
-    fleet = FleetModel(server, servers.relative_speed, servers.imbalance, servers.scaling_loss)
+    law = capacity.scaling.law if capacity and capacity.scaling else None
+    fleet = FleetModel(
+        server,
+        servers.relative_speed,
+        servers.imbalance,
+        servers.scaling_loss,
+        laws=laws(law) if law else None,
+        vouched="scaling_loss" in servers.model_fields_set,
+    )
     carried_rps = float(np.quantile(fleet.rates(servers.today), 0.05))
     return Basis(
         plan=plan,
@@ -121,6 +154,7 @@ def basis(plan: Plan, demand: Demand, capacity: Capacity | None) -> Basis:
         source="assumed" if capacity is None else "measured",
         firm=capacity is None or capacity.verdict == "measured",
         notes=(*notes, *remarks(plan, server, possible.resolution, capacity)),
+        law=law,
     )
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import datetime
 from typing import Literal
 
 from pydantic import Field
@@ -169,8 +170,66 @@ class Identity(Frozen):
     servers: int = 1
 
 
+class ScalePoint(Frozen):
+    """What ``servers`` servers behind one address sustained together, in requests/s.
+
+    ``trials`` is empty for the run that the capacity itself shows.
+    """
+
+    servers: int
+    target: str
+    verdict: CapacityVerdict
+    reason: str
+    sustained_rps: SustainedRate
+    load_time_s: float
+    made_at: datetime
+    binding: Binding | None = None
+    trials: tuple[Trial, ...] = ()
+
+
+class Span(Frozen):
+    """An interval; a null end is unbounded: some of the fits have no such value, as no peak."""
+
+    low: float | None
+    high: float | None
+
+
+class ScalingLaw(Frozen):
+    """The Universal Scalability Law through the points: X(N) = γN/(1 + α(N-1) + βN(N-1)).
+
+    ``alpha``, ``beta`` and ``gamma`` (requests/s) are the fit through the middles, ``intervals``
+    their doubt and the peak's, by resampling the points' intervals. The peak is null where the fit
+    has none. ``identified``: the law may be used beyond ``measured_to`` servers;
+    ``identified_share`` is the share of the resampled fits for which it is. ``draws`` are these
+    fits as (α, β, γ), rising in what ``measured_to`` servers sustain.
+    """
+
+    alpha: float
+    beta: float
+    gamma: float
+    peak_servers: float | None
+    peak_throughput: float | None
+    identified: bool
+    identified_share: float
+    measured_to: int
+    confidence: float
+    intervals: dict[Literal["alpha", "beta", "gamma", "peak_servers", "peak_throughput"], Span]
+    draws: tuple[tuple[float, float, float], ...]
+
+
+class Scaling(Frozen):
+    """What several servers sustained, by their number; the law from three measured points on."""
+
+    points: tuple[ScalePoint, ...]
+    law: ScalingLaw | None
+
+
 class Capacity(Result):
-    """The sustained rate of the target, and every trial behind it."""
+    """The sustained rate of one server, and every trial behind it.
+
+    ``identity.servers`` says how many servers the trials loaded. When it is not 1, one server alone
+    was never measured, and ``sustained_rps`` is derived, as a note says.
+    """
 
     schema_: Literal["capplan.capacity/1"] = Field(default="capplan.capacity/1", alias="schema")
     verdict: CapacityVerdict
@@ -186,3 +245,4 @@ class Capacity(Result):
     binding: Binding | None = None
     interrupted: bool = False
     generator: Generator | None = None
+    scaling: Scaling | None = None

@@ -5,7 +5,7 @@ from __future__ import annotations
 from capplan.model.overload import ServerRate
 from capplan.plan.schema import Plan
 from capplan.results.base import Note
-from capplan.results.capacity import Capacity
+from capplan.results.capacity import Capacity, Scaling
 from capplan.units import format_number, format_rate, format_share
 
 _CONTRADICTION = 1.5
@@ -22,6 +22,7 @@ def remarks(
     return [
         *_contradiction(plan, server),
         *_assumptions(plan),
+        *_scaling(plan, capacity),
         *_too_fine(plan, resolution),
         *_other_visits(plan, capacity),
     ]
@@ -52,13 +53,6 @@ def _contradiction(plan: Plan, server: ServerRate) -> list[Note]:
 
 def _assumptions(plan: Plan) -> list[Note]:
     notes, servers = [], plan.servers
-    if servers.scaling_loss.high > 0:
-        notes.append(
-            Note(
-                code="assumed_scaling",
-                message="how a fleet scales was not measured: servers.scaling_loss stands in",
-            )
-        )
     if servers.zones == 1:
         notes.append(
             Note(
@@ -76,6 +70,55 @@ def _assumptions(plan: Plan) -> list[Note]:
             )
         )
     return notes
+
+
+def _scaling(plan: Plan, capacity: Capacity | None) -> list[Note]:
+    """Say what stands in for a scaling law, or beyond it, and whether a measurement denies it."""
+    loss, known = plan.servers.scaling_loss, capacity.scaling if capacity else None
+    if known and known.law:
+        if known.law.identified or "scaling_loss" not in plan.servers.model_fields_set:
+            return []
+        return [
+            Note(
+                code="assumed_scaling_beyond",
+                message="the scaling law is not identified: beyond the "
+                f"{known.law.measured_to} servers measured, servers.scaling_loss comes on top",
+                advice="measure more servers: capplan loadtest --servers N",
+            )
+        ]
+    if lost := _lost_share(known):
+        servers, share = lost
+        if share > loss.high:
+            return [
+                Note(
+                    code="contradicts_scaling",
+                    message=f"{servers} servers were measured to lose {format_share(share)} of "
+                    f"what each alone sustains, servers.scaling_loss says at most "
+                    f"{format_share(loss.high)}",
+                    advice="raise it, or measure a third number of servers for a scaling law",
+                )
+            ]
+    if loss.high == 0:
+        return []
+    return [
+        Note(
+            code="assumed_scaling",
+            message="how a fleet scales was not measured: servers.scaling_loss stands in",
+        )
+    ]
+
+
+def _lost_share(known: Scaling | None) -> tuple[int, float] | None:
+    """Return the largest number of servers measured beside a single one, and what is lost there.
+
+    By the middles: 1 - X(N)/(N·X(1)).
+    """
+    middles = {p.servers: p.sustained_rps.mid for p in known.points} if known else {}
+    one, largest = middles.get(1), max(middles, default=1)
+    together = middles.get(largest)
+    if not one or not together or largest == 1:
+        return None
+    return largest, 1 - together / (largest * one)
 
 
 def _too_fine(plan: Plan, resolution: float) -> list[Note]:

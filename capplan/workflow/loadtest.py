@@ -20,6 +20,7 @@ from capplan.plan.schema import Service
 from capplan.plan.sla import Sla
 from capplan.results.base import Note, Provenance
 from capplan.results.capacity import Capacity, Identity, SustainedRate
+from capplan.results.scaling import accumulate
 from capplan.results.store import write_result
 from capplan.workflow import sections
 from capplan.workflow.changes import file_hash
@@ -35,6 +36,7 @@ class Overrides:
     """What the command line says instead of the plan; None, or nothing, leaves the plan's word.
 
     Paths are relative to the working directory. ``max_rate_rps`` counts requests of the mix.
+    ``servers`` says how many of them stand behind the target.
     """
 
     target: str | None = None
@@ -43,6 +45,7 @@ class Overrides:
     sla: Sla | None = None
     max_rate_rps: float | None = None
     time_budget_s: float = TIME_BUDGET_S
+    servers: int = 1
 
 
 def loadtest(
@@ -54,6 +57,9 @@ def loadtest(
     trial_done: Callable[[Measurement], None] = lambda measured: None,
 ) -> Capacity:
     """Find the sustained rate of the plan's target and keep it as the plan's capacity.
+
+    A run with several servers behind the target joins the runs at other numbers of servers: see
+    ``capplan.results.scaling``.
 
     ``show`` hears of progress a few times a second, ``trial_done`` of what is known after each
     trial. Raises ``UsageError`` for a plan or script that cannot be used, ``SetupError`` when
@@ -69,23 +75,34 @@ def loadtest(
     )
 
     def keep(measured: Measurement) -> None:
-        _keep_partial(shelf, _result(run, measured, origin, overrides))
+        _keep_partial(shelf, accumulate(None, _result(run, measured, origin, overrides)))
         trial_done(measured)
 
     measured = measure.measure(run.job, show, keep)
     result = _result(run, measured, origin, overrides)
     if measured.interrupted:
-        kept = _keep_partial(shelf, result)
+        kept = _keep_partial(shelf, accumulate(None, result))
         raise Interrupted(
             f"interrupted after {len(measured.trials)} trials",
             f"what was measured is in {shown(kept)}" if kept else "",
         )
-    if result.verdict == "inconclusive" and shelf.find(Capacity) is not None:
+    earlier = _earlier(shelf)
+    if result.verdict == "inconclusive" and earlier is not None:
+        result = accumulate(None, result)
         _keep_partial(shelf, result)  # an answer is not replaced by none
     else:
+        result = accumulate(earlier, result)
         shelf.keep(result)
         _partial(shelf, remove=True)
     return result
+
+
+def _earlier(shelf: Shelf) -> Capacity | None:
+    """Return the stored capacity; one that cannot be read any more is replaced, not added to."""
+    try:
+        return shelf.find(Capacity)
+    except UsageError:
+        return None
 
 
 def check(
@@ -162,6 +179,7 @@ def _prepare(plan_file: PlanFile, shelf: Shelf, overrides: Overrides, seed: int)
         arguments=arguments,
         sla=str(sla),
         unit=service.unit,
+        servers=overrides.servers,
     )
     return _Run(job, service, identity)
 

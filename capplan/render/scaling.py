@@ -1,0 +1,70 @@
+"""What several servers sustain together, and the law through it, for the terminal."""
+
+from __future__ import annotations
+
+from rich.console import Group
+
+from capplan.render.parts import bullets, span, table, titled
+from capplan.results.capacity import Capacity, Scaling, ScalingLaw, SustainedRate
+from capplan.results.scaling import FEWEST_POINTS, described
+from capplan.units import format_number, format_share
+
+
+def scaling(result: Capacity) -> Group | None:
+    """Show each number of servers with what they sustain, and what the law says."""
+    if result.scaling is None:
+        return None
+    one = result.sustained_rps.mid
+    rows = [
+        (
+            str(point.servers),
+            _rates(point.sustained_rps),
+            _each(point.sustained_rps, point.servers, one),
+            f"{point.made_at:%Y-%m-%d}",
+            "" if point.verdict == "measured" else point.verdict.replace("_", " "),
+        )
+        for point in result.scaling.points
+    ]
+    measured = titled(
+        "Scale-out: rates in requests/s",
+        table(("servers", "sustain", "each, of one", "measured", "<"), rows),
+    )
+    return Group(measured, bullets(_law(result.scaling)))
+
+
+def _rates(known: SustainedRate) -> str:
+    if known.low is not None and known.high is not None:
+        return span(known.low, known.high)
+    if known.low is not None:
+        return f"at least {format_number(known.low)}"
+    return "-" if known.high is None else f"less than {format_number(known.high)}"
+
+
+def _each(known: SustainedRate, servers: int, one: float | None) -> str:
+    return "-" if not known.mid or not one else format_share(known.mid / servers / one)
+
+
+def _law(found: Scaling) -> list[str]:
+    if found.law is None:
+        usable = sum(point.verdict == "measured" for point in found.points)
+        missing = FEWEST_POINTS - usable
+        more = f"{missing} more number{'s' if missing > 1 else ''} of servers"
+        return [f"a scaling law needs {FEWEST_POINTS} of them measured: {more} to go"]
+    law = found.law
+    return [f"scaling law, {described(law)}", _doubt(law)]
+
+
+def _doubt(law: ScalingLaw) -> str:
+    peak = law.intervals["peak_servers"]
+    if peak.low is None:
+        where = "none shows a peak"
+    elif peak.high is None:
+        where = f"some peak from {format_number(peak.low)} servers on, others never"
+    else:
+        where = f"they peak between {format_number(peak.low)} and {format_number(peak.high)}"
+    alpha, beta = (law.intervals[name] for name in ("alpha", "beta"))
+    return (
+        f"contention α {format_number(law.alpha)} ({span(alpha.low or 0, alpha.high or 0)}), "
+        f"coherency β {format_number(law.beta)} ({span(beta.low or 0, beta.high or 0)}); of the "
+        f"laws within the {format_share(law.confidence)} intervals {where}"
+    )
