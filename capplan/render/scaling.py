@@ -9,6 +9,8 @@ from capplan.results.capacity import Capacity, Scaling, ScalingLaw, SustainedRat
 from capplan.results.scaling import FEWEST_POINTS, described
 from capplan.units import format_number, format_share
 
+_NOTHING = 1e-6
+
 
 def scaling(result: Capacity) -> Group | None:
     """Show each number of servers with what they sustain, and what the law says."""
@@ -27,7 +29,7 @@ def scaling(result: Capacity) -> Group | None:
     ]
     measured = titled(
         "Scale-out: rates in requests/s",
-        table(("servers", "sustain", "each, of one", "measured", "<"), rows),
+        table(("servers", "sustain", "efficiency", "measured", "<"), rows),
     )
     return Group(measured, bullets(_law(result.scaling)))
 
@@ -48,8 +50,8 @@ def _law(found: Scaling) -> list[str]:
     if found.law is None:
         usable = sum(point.verdict == "measured" for point in found.points)
         missing = FEWEST_POINTS - usable
-        more = f"{missing} more number{'s' if missing > 1 else ''} of servers"
-        return [f"a scaling law needs {FEWEST_POINTS} of them measured: {more} to go"]
+        more = "one more number" if missing == 1 else f"{missing} more numbers"
+        return [f"{more} of servers, measured, would make a scaling law"]
     law = found.law
     return [f"scaling law, {described(law)}", _doubt(law)]
 
@@ -64,7 +66,12 @@ def _doubt(law: ScalingLaw) -> str:
         where = f"they peak between {format_number(peak.low)} and {format_number(peak.high)}"
     alpha, beta = (law.intervals[name] for name in ("alpha", "beta"))
     return (
-        f"contention α {format_number(law.alpha)} ({span(alpha.low or 0, alpha.high or 0)}), "
-        f"coherency β {format_number(law.beta)} ({span(beta.low or 0, beta.high or 0)}); of the "
+        f"contention α {_small(law.alpha)} ({_small(alpha.low)} to {_small(alpha.high)}), "
+        f"coherency β {_small(law.beta)} ({_small(beta.low)} to {_small(beta.high)}); of the "
         f"laws within the {format_share(law.confidence)} intervals {where}"
     )
+
+
+def _small(parameter: float | None) -> str:
+    """Write a parameter; one that the fit left at its bound is none."""
+    return format_number(parameter) if parameter and parameter > _NOTHING else "0"
