@@ -194,6 +194,14 @@ class Span(Frozen):
     high: float | None
 
 
+class LawDraws(Frozen):
+    """Equally likely laws: their parameters as columns of equal length."""
+
+    alpha: tuple[float, ...]
+    beta: tuple[float, ...]
+    gamma: tuple[float, ...]
+
+
 class ScalingLaw(Frozen):
     """The Universal Scalability Law through the points: X(N) = γN/(1 + α(N-1) + βN(N-1)).
 
@@ -201,7 +209,7 @@ class ScalingLaw(Frozen):
     their doubt and the peak's, by resampling the points' intervals. The peak is null where the fit
     has none. ``identified``: the law may be used beyond ``measured_to`` servers;
     ``identified_share`` is the share of the resampled fits for which it is. ``draws`` are these
-    fits as (α, β, γ), rising in what ``measured_to`` servers sustain.
+    fits, rising in what ``measured_to`` servers sustain.
     """
 
     alpha: float
@@ -214,7 +222,7 @@ class ScalingLaw(Frozen):
     measured_to: int
     confidence: float
     intervals: dict[Literal["alpha", "beta", "gamma", "peak_servers", "peak_throughput"], Span]
-    draws: tuple[tuple[float, float, float], ...]
+    draws: LawDraws
 
 
 class Scaling(Frozen):

@@ -19,6 +19,7 @@ from capplan.results.base import Note
 from capplan.results.capacity import (
     Capacity,
     Identity,
+    LawDraws,
     ScalePoint,
     Scaling,
     ScalingLaw,
@@ -98,18 +99,22 @@ def scaling_law(points: Iterable[ScalePoint]) -> ScalingLaw | None:
             "peak_servers": _span([law.peak_servers for law in fits]),
             "peak_throughput": _span([law.peak_throughput for law in fits]),
         },
-        draws=tuple((law.alpha, law.beta, law.gamma) for law in fits),
+        draws=LawDraws(
+            alpha=tuple(law.alpha for law in fits),
+            beta=tuple(law.beta for law in fits),
+            gamma=tuple(law.gamma for law in fits),
+        ),
     )
 
 
 def laws(law: ScalingLaw) -> Laws:
     """Return the law with its doubt, for the model of a fleet."""
-    alpha, beta, gamma = np.array(law.draws).T
+    draws = law.draws
     peak = law.peak_servers if law.identified else None
     reach: float = law.measured_to
     if law.identified:
         reach = np.inf if peak is None else max(1, round(peak))  # of the whole numbers the nearest
-    return Laws(alpha, beta, gamma, reach, peak)
+    return Laws(np.array(draws.alpha), np.array(draws.beta), np.array(draws.gamma), reach, peak)
 
 
 def described(law: ScalingLaw) -> str:
@@ -170,7 +175,7 @@ def _derived(shown: Capacity, scaling: Scaling) -> Capacity:
     """State what one server sustains when only several were measured."""
     servers = shown.identity.servers
     if scaling.law:
-        found = _span([gamma for _, _, gamma in scaling.law.draws])
+        found = _span(scaling.law.draws.gamma)
         one = SustainedRate(
             low=found.low, mid=scaling.law.gamma, high=found.high, confidence=CONFIDENCE
         )
