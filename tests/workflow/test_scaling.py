@@ -13,7 +13,7 @@ from capplan.loadtest import measure
 from capplan.loadtest.measure import Measurement
 from capplan.loadtest.search import Bounds
 from capplan.render import terminal
-from capplan.results.capacity import Capacity, CapacityVerdict
+from capplan.results.capacity import Capacity, CapacityVerdict, Generator
 from capplan.results.store import read_result
 from capplan.workflow import Overrides, loadtest
 from capplan.workflow.capacity import current_capacity
@@ -49,6 +49,7 @@ def found(
         requests_per_arrival=1.0,
         mix={},
         notes=(),
+        generator=Generator(processes=1, cores=2, same_machine=False),
         interrupted=interrupted,
     )
 
