@@ -11,7 +11,8 @@ from capplan.cli.output import deliver, named, say, write
 from capplan.errors import ExitCode
 from capplan.render import terminal
 from capplan.render.checked import checked
-from capplan.workflow.loadtest import Overrides, all_well, check, checked_json, loadtest
+from capplan.results.capacity import Capacity
+from capplan.workflow.loadtest import NotKept, Overrides, all_well, check, checked_json, loadtest
 
 _EXITS = {"below_sla": ExitCode.FAILED, "inconclusive": ExitCode.INCONCLUSIVE}
 
@@ -39,15 +40,22 @@ def dry_run(asked: Asked) -> ExitCode:
 
 def measure(asked: Asked) -> ExitCode:
     """Find the sustained rate."""
-    with sigterm_as_interrupt(), Display() as display:
-        result = loadtest(
-            asked.plan,
-            overrides=asked.overrides,
-            seed=asked.seed,
-            show=display.show,
-            trial_done=display.trial_done,
-        )
-    servers = asked.overrides.servers
-    shown = terminal.capacity(result, named(asked.plan), servers)
+    try:
+        with sigterm_as_interrupt(), Display() as display:
+            result = loadtest(
+                asked.plan,
+                overrides=asked.overrides,
+                seed=asked.seed,
+                show=display.show,
+                trial_done=display.trial_done,
+            )
+    except NotKept as error:
+        _deliver(asked, error.result)
+        raise
+    _deliver(asked, result)
+    return _EXITS.get(terminal.run_of(result, asked.overrides.servers).verdict, ExitCode.OK)
+
+
+def _deliver(asked: Asked, result: Capacity) -> None:
+    shown = terminal.capacity(result, named(asked.plan), asked.overrides.servers)
     deliver(result, shown, as_json=asked.as_json, output=asked.output)
-    return _EXITS.get(terminal.run_of(result, servers).verdict, ExitCode.OK)

@@ -9,7 +9,7 @@ from rich.text import Text
 
 from capplan.render.parts import answer, next_step, notes, span, table, titled
 from capplan.render.scaling import scaling
-from capplan.results.capacity import Binding, Capacity, ScalePoint, Trial
+from capplan.results.capacity import Binding, Capacity, ScalePoint, SustainedRate, Trial
 from capplan.units import format_duration, format_number, format_share
 
 _ANSWERED = ("measured", "not_reached")
@@ -43,15 +43,23 @@ def _capacity_headline(result: Capacity | ScalePoint, sla: str) -> str:
     who, sustain, miss = f"{count} servers", "sustain", "miss"
     if count == 1:
         who, sustain, miss = "one server", "sustains", "misses"
-    rates = None if known.low is None or known.high is None else span(known.low, known.high)
+    rates = _rates(known)
     if result.verdict == "measured" and rates:
-        return f"{who.capitalize()} {sustain} {rates} rps (SLA {sla})."
+        return f"{who.capitalize()} {sustain} {rates} (SLA {sla})."
     return {
         "measured": f"The limit of {who} was measured: {result.reason}",
-        "not_reached": f"The limit of {who} was not reached: {result.reason}",
+        "not_reached": f"{who.capitalize()} {sustain} {rates or 'more'}: {result.reason}",
         "below_sla": f"{who.capitalize()} {miss} the SLA at any load: {result.reason}",
-        "inconclusive": f"Inconclusive{f', {rates} rps so far' if rates else ''}: {result.reason}",
+        "inconclusive": f"Inconclusive{f', {rates} so far' if rates else ''}: {result.reason}",
     }[result.verdict]
+
+
+def _rates(known: SustainedRate) -> str | None:
+    if known.low is not None and known.high is not None:
+        return f"{span(known.low, known.high)} rps"
+    if known.low is not None:
+        return f"at least {format_number(known.low)} rps"
+    return None if known.high is None else f"less than {format_number(known.high)} rps"
 
 
 def _binding(binding: Binding) -> Text:

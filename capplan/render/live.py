@@ -20,22 +20,27 @@ _COLOURS = {"pass": "green", "fail": "red", "invalid": "yellow"}
 def trial_line(number: int, trial: Trial, bounds_rps: Bounds) -> Text:
     """Say in one line what a finished trial found and what is known since."""
     failed = (trial.failures + trial.timeouts) / max(trial.requests, 1)
-    line = Text(f"trial {number:2d}  {trial.purpose:<7}  {format_rate(trial.rate_rps):>10}  ")
+    line = Text(f"{number:2d}. {trial.purpose:<7} {format_rate(trial.rate_rps):>10} ")
     line.append(f"{trial.outcome:<7}", style=_COLOURS[trial.outcome])
-    line.append(f"  p95 {_latency(trial.latency_s.p95):>8}  failed {format_share(failed):>5}")
-    line.append(f"  {known(bounds_rps)}", style="dim")
+    line.append(f" p95 {_latency(trial.latency_s.p95):>7} failed {format_share(failed):>5}")
+    line.append(f"  {_interval(bounds_rps)}", style="dim")
     return line
 
 
 def known(bounds_rps: Bounds) -> str:
     """Say what is known of the sustained rate so far."""
+    anything = bounds_rps.low is not None or bounds_rps.high is not None
+    return f"sustains {_interval(bounds_rps)}" if anything else _interval(bounds_rps)
+
+
+def _interval(bounds_rps: Bounds) -> str:
     low, high = bounds_rps.low, bounds_rps.high
     if low is not None and high is not None:
-        return f"sustains {format_number(low)} to {format_number(high)} rps"
+        return f"{format_number(low)} to {format_number(high)} rps"
     if low is not None:
-        return f"sustains at least {format_rate(low)}"
+        return f"at least {format_rate(low)}"
     if high is not None:
-        return f"sustains less than {format_rate(high)}"
+        return f"less than {format_rate(high)}"
     return "nothing known yet"
 
 

@@ -5,10 +5,11 @@ from __future__ import annotations
 import json
 import tempfile
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
-from capplan.errors import Interrupted, UsageError
+from capplan.errors import Interrupted, SetupError, UsageError
 from capplan.loadtest import measure
 from capplan.loadtest.engine import CheckedVisit
 from capplan.loadtest.measure import Job, Measurement
@@ -48,6 +49,14 @@ class Overrides:
     servers: int = 1
 
 
+class NotKept(SetupError):
+    """The disk did not take the result; ``result`` holds what was measured."""
+
+    def __init__(self, error: SetupError, result: Capacity) -> None:
+        super().__init__(error.message, error.hint)
+        self.result = result
+
+
 def loadtest(
     plan: Path | str,
     *,
@@ -63,7 +72,8 @@ def loadtest(
 
     ``show`` hears of progress a few times a second, ``trial_done`` of what is known after each
     trial. Raises ``UsageError`` for a plan or script that cannot be used, ``SetupError`` when
-    the target does not answer, and ``Interrupted`` after a Ctrl-C, when what was measured is kept.
+    the target does not answer, ``NotKept`` when the result could not be written, and
+    ``Interrupted`` after a Ctrl-C, when what was measured is kept.
     """
     plan_file, shelf = open_plan(plan)
     run = _prepare(plan_file, shelf, overrides, seed)
@@ -75,7 +85,8 @@ def loadtest(
     )
 
     def keep(measured: Measurement) -> None:
-        _keep_partial(shelf, accumulate(None, _result(run, measured, origin, overrides)))
+        with suppress(SetupError):  # a full disk is said at the end: the load is not repeated
+            _keep_partial(shelf, accumulate(None, _result(run, measured, origin, overrides)))
         trial_done(measured)
 
     measured = measure.measure(run.job, show, keep)
@@ -86,14 +97,17 @@ def loadtest(
             f"interrupted after {len(measured.trials)} trials",
             f"what was measured is in {shown(kept)}" if kept else "",
         )
-    earlier = _earlier(shelf)
-    if result.verdict == "inconclusive" and earlier is not None:
-        result = accumulate(None, result)
-        _keep_partial(shelf, result)  # an answer is not replaced by none
-    else:
-        result = accumulate(earlier, result)
-        shelf.keep(result)
-        _partial(shelf, remove=True)
+    try:
+        earlier = _earlier(shelf)
+        if result.verdict == "inconclusive" and earlier is not None:
+            result = accumulate(None, result)
+            _keep_partial(shelf, result)  # an answer is not replaced by none
+        else:
+            result = accumulate(earlier, result)
+            shelf.keep(result)
+            _partial(shelf, remove=True)
+    except SetupError as error:
+        raise NotKept(error, result) from error
     return result
 
 

@@ -7,7 +7,7 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
@@ -43,7 +43,9 @@ servers: {today: 2}
 """
 
 
-def start(folder: Path, *options: str, plan: str = PLAN) -> subprocess.Popen[str]:
+def start(
+    folder: Path, *options: str, plan: str = PLAN, before: Callable[[], None] | None = None
+) -> subprocess.Popen[str]:
     (folder / "sale.yaml").write_text(plan)
     if not (folder / "users.py").exists():
         (folder / "users.py").write_text(SCRIPT)
@@ -54,6 +56,7 @@ def start(folder: Path, *options: str, plan: str = PLAN) -> subprocess.Popen[str
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
+        preexec_fn=before,
     )
 
 

@@ -6,8 +6,10 @@ from typing import Any
 import pytest
 from rich.console import Console, RenderableType
 
+from capplan.loadtest.search import Bounds
 from capplan.plan.sla import parse_sla
 from capplan.render import terminal
+from capplan.render.live import trial_line
 from capplan.results.base import Note, PlanRef, Provenance
 from capplan.results.capacity import (
     Binding,
@@ -154,6 +156,10 @@ def capacity(**changes: Any) -> Capacity:
     return Capacity(**fields | changes)
 
 
+AT_LEAST = SustainedRate(low=372.0, mid=None, high=None, confidence=0.95)
+LESS = SustainedRate(low=None, mid=None, high=372.0, confidence=0.95)
+
+
 def option(servers: int, *, chosen: bool = False, excuse: str = "") -> Option:
     return Option(
         servers=servers,
@@ -261,6 +267,27 @@ def text(shown: RenderableType, width: int = 80, encoding: str = "utf-8") -> str
             "Inconclusive, 372 to 401 rps so far: too noisy",
         ),
         (
+            terminal.capacity(
+                capacity(verdict="inconclusive", reason="too noisy", sustained_rps=AT_LEAST), "x"
+            ),
+            "Inconclusive, at least 372 rps so far: too noisy",
+        ),
+        (
+            terminal.capacity(
+                capacity(verdict="inconclusive", reason="too noisy", sustained_rps=LESS), "x"
+            ),
+            "Inconclusive, less than 372 rps so far: too noisy",
+        ),
+        (
+            terminal.capacity(
+                capacity(
+                    verdict="not_reached", reason="the SLA still held", sustained_rps=AT_LEAST
+                ),
+                "x",
+            ),
+            "One server sustains at least 372 rps: the SLA still held",
+        ),
+        (
             terminal.recommendation(recommendation(), "sale.yaml"),
             "Start 24 servers by 11:42: overload risk 0.83% at $12.00.",
         ),
@@ -355,6 +382,16 @@ def test_the_criterion_that_binds_is_named_below_the_answer(binding: Binding, li
     bound = text(terminal.capacity(capacity(binding=binding), "sale.yaml"))
     assert line in " ".join(bound.split())
     assert "What binds" not in text(terminal.capacity(capacity(), "sale.yaml"))
+
+
+@pytest.mark.parametrize("p99", [0.1234, 12.3, 83.0, None])
+@pytest.mark.parametrize(
+    "bounds", [Bounds(), Bounds(low=12345.6), Bounds(high=0.8), Bounds(12345.6, None, 23456.7)]
+)
+def test_the_line_of_a_trial_fits_into_eighty_columns(p99: float | None, bounds: Bounds) -> None:
+    slow = trial("confirm", 23456.7, "invalid", p99=p99)
+    slow = slow.model_copy(update={"latency_s": latency(0.1, p99), "failures": 123})
+    assert len(trial_line(12, slow, bounds)) <= 80
 
 
 def test_a_rejected_option_shows_its_excuse() -> None:

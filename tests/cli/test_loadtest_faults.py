@@ -1,0 +1,120 @@
+"""What goes wrong around a load test, as a user meets it: disks, impatience, limits, restarts."""
+
+import resource
+import signal
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import psutil
+import pytest
+
+from capplan.model.service_time import Deterministic, Exponential
+from capplan.refserver import RefServer, RefServerConfig
+from capplan.results.capacity import Capacity
+from capplan.results.store import from_json, read_result
+from tests.cli.test_loadtest import PLAN, SCRIPT, children, run, start, wait_for
+
+SMALL = RefServerConfig(slots=4, service=Exponential(0.01), lifetime_s=90)
+
+
+# disks
+
+
+def at_most(size: int) -> Callable[[], None]:
+    """Let the process write no file beyond ``size`` bytes, as a full disk does."""
+    return lambda: resource.setrlimit(resource.RLIMIT_FSIZE, (size, size))
+
+
+def test_a_full_disk_does_not_cost_the_answer(tmp_path):
+    """The answer has some ten kB; it is printed, and the exit code says that it is not kept."""
+    with RefServer(SMALL) as server:
+        options = ("--target", server.url, "--time-budget", "5s", "--max-rate", "20", "--json")
+        with start(tmp_path, *options, "-o", "copy.json", before=at_most(2000)) as process:
+            out, err = process.communicate(timeout=60)
+    assert process.returncode == 4
+    result = from_json(out, Capacity, "stdout")
+    assert result.trials
+    assert len(out) > 4000
+    assert "cannot be written: File too large" in err
+    assert "Traceback" not in err
+    left = {path.name for path in tmp_path.rglob("*") if path.suffix in (".json", ".tmp")}
+    assert left == set()
+
+
+def test_a_full_disk_under_stdout_is_named(tmp_path):
+    (tmp_path / "sale.yaml").write_text(PLAN)
+    with Path("/dev/full").open("w") as full:
+        done = subprocess.run(
+            [sys.executable, "-m", "capplan", "estimate", str(tmp_path / "sale.yaml")],
+            stdout=full,
+            stderr=subprocess.PIPE,
+            text=True,
+            check=False,
+        )
+    assert done.returncode == 4
+    assert "the answer cannot be written to stdout: No space left on device" in done.stderr
+    assert "Traceback" not in done.stderr
+    assert "Exception ignored" not in done.stderr
+
+
+# impatience
+
+
+@pytest.mark.parametrize("then", [signal.SIGINT, signal.SIGTERM])
+def test_a_second_ctrl_c_does_not_lose_what_the_first_keeps(tmp_path, then):
+    partial = tmp_path / "sale.capplan" / "capacity.partial.json"
+    with RefServer(SMALL) as server, start(tmp_path, "--target", server.url) as process:
+        wait_for(partial, process)
+        generators = children(process)
+        for number in (signal.SIGINT, then, then):
+            process.send_signal(number)
+        _, err = process.communicate(timeout=20)
+    assert process.returncode == 130
+    assert "error: interrupted after" in err
+    assert "Traceback" not in err
+    assert psutil.wait_procs(generators, timeout=5)[1] == []
+    assert read_result(partial, Capacity).interrupted
+    assert {path.name for path in partial.parent.iterdir()} == {partial.name, "loadtest.log"}
+
+
+# limits that are not the target's
+
+
+def test_where_the_sla_still_holds_at_the_highest_rate_asked_it_is_at_least_that(tmp_path):
+    with RefServer(SMALL) as server:
+        options = ("--target", server.url, "--time-budget", "9s", "--max-rate", "20")
+        code, out, _ = run(tmp_path, *options)
+        received = server.stats()["received"]
+    assert code == 0
+    assert out.startswith("One server sustains at least 2")
+    assert "the SLA still held at the highest rate" in out
+    result = read_result(tmp_path / "sale.capplan" / "capacity.json", Capacity)
+    assert result.verdict == "not_reached"
+    assert (result.sustained_rps.high, result.binding) == (None, None)
+    assert result.sustained_rps.low is not None
+    # a task makes one or two requests; only the first trial knows how many they are in the mean
+    assert 10 < result.sustained_rps.low < 40
+    assert received < 20 * 9 * 1.5
+
+
+def test_where_the_generator_is_the_limit_it_is_at_least_what_it_reached(tmp_path):
+    """Every task burns 6 ms of the generator's core: no machine gets far above 160 a second."""
+    burning = SCRIPT.replace(
+        'self.client.get("/page")', 'self.client.get("/page")\n        sum(range(300_000))'
+    ).replace(
+        'self.client.post("/order", json={})',
+        'self.client.post("/order", json={})\n        sum(range(300_000))',
+    )
+    (tmp_path / "users.py").write_text(burning)
+    config = RefServerConfig(slots=64, service=Deterministic(0.001), lifetime_s=90)
+    with RefServer(config) as server:
+        code, out, _ = run(tmp_path, "--target", server.url, "--time-budget", "15s", "--json")
+    result = from_json(out, Capacity, "stdout")
+    assert code == 5
+    assert result.verdict == "inconclusive"
+    assert (result.sustained_rps.mid, result.sustained_rps.high) == (None, None)
+    assert result.sustained_rps.low is None or result.sustained_rps.low >= 15
+    assert {t.outcome for t in result.trials} <= {"pass", "invalid"}
+    assert result.notes
