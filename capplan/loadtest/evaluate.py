@@ -60,6 +60,7 @@ def evaluate(
         all(criterion.held for criterion in criteria),
         holds(rows.latency_s),
         holds(rows.latency_s - health.lateness_s_p99),
+        nothing=not len(rows),
     )
     outcome, notes = judge(held, health, recording.lost, recording.ended_early)
     arrivals = int(recording.state.get("issued", 0))

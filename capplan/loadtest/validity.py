@@ -47,11 +47,13 @@ class Held:
 
     ``actual``: from the actual start. ``without_lateness``: the same, and every latency shorter by
     the generator's own lateness (p99), which may have delayed the answer as well.
+    ``nothing``: there was no request of which it could be said.
     """
 
     intended: bool
     actual: bool
     without_lateness: bool
+    nothing: bool = False
 
 
 def judge(
@@ -62,6 +64,14 @@ def judge(
     ``lost`` says of each generator process that died how it died.
     """
     faults = [*_deaths(lost), *_arrivals(health, ended_early, bool(lost)), *_weakness(health)]
+    if held.nothing and not faults:
+        faults.append(
+            Note(
+                code="no_requests",
+                message="not one request was counted, so that nothing held and nothing was missed",
+                advice="let trials last longer, with a higher --time-budget",
+            )
+        )
     if not held.intended and held.actual and not ended_early:
         faults.append(_waited(health))
     if {fault.code for fault in faults} == {"late_arrivals"} and not held.without_lateness:

@@ -66,7 +66,8 @@ def from_json(text: str, kind: type[R], origin: str) -> R:
             f"it comes from a newer version: upgrade capplan, or {renew}",
         )
     try:
-        return kind.model_validate(content)
+        # a later version of the same schema may have added keys, at any depth
+        return kind.model_validate(content, extra="ignore")
     except ValidationError as error:
         raise UsageError(f"{origin} is damaged: {_first(error, kind)}", renew) from None
 

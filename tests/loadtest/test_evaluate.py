@@ -166,8 +166,9 @@ def test_requests_per_arrival_leave_out_arrivals_that_never_started():
     assert judge(made).requests_per_arrival == 28 / 16
 
 
-def test_an_empty_trial_misses_nothing_and_weighs_nothing():
+def test_an_empty_trial_is_worthless_and_weighs_nothing():
     trial = judge(recording([]))
+    assert (trial.outcome, codes(trial)) == ("invalid", ["no_requests"])
     assert (trial.requests, trial.requests_per_arrival) == (0, 0.0)
     assert {c.variance for c in trial.criteria} == {0.25}
 

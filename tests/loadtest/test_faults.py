@@ -1,16 +1,20 @@
 """What goes wrong: unusable scripts, servers that misbehave, processes that are killed."""
 
+import ast
 import contextlib
 import json
 import os
+import re
 import signal
 import socket
 import subprocess
 import sys
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import psutil
 import pytest
 
@@ -21,6 +25,7 @@ from capplan.loadtest.evaluate import evaluate
 from capplan.loadtest.measure import Measurement, measure
 from capplan.loadtest.progress import Progress
 from capplan.loadtest.protocol import FAILURE, NOT_STARTED, SUCCESS, TIMEOUT
+from capplan.loadtest.recording import Recording
 from capplan.loadtest.validity import Usage
 from capplan.model.service_time import Deterministic
 from capplan.plan.sla import parse_sla
@@ -32,6 +37,7 @@ from tests.loadtest.harness import (
     Answer,
     both,
     engine,
+    free_port,
     job,
     run,
     says,
@@ -334,6 +340,113 @@ def test_a_server_that_fails_everything_is_below_the_sla_and_the_reason_says_so(
     assert "500" in found.reason
     assert found.bounds_rps.low is None
     assert {trial.outcome for trial in found.trials} == {"fail"}
+
+
+def test_a_timeout_is_named_as_an_answer_would_be(tmp_path):
+    body = """
+    class Fast(FastHttpUser):
+        @task
+        def t(self):
+            self.client.get("/a?size=4")
+
+    class Buyer(HttpUser):
+        @task
+        def t(self):
+            self.client.get("/a?size=4", params={"colour": "red"})
+    """
+
+    def until_it_leaves(connection: socket.socket) -> None:
+        connection.recv(1)
+
+    for answer in (says(OK), until_it_leaves):
+        with server(answer) as url:
+            load = spec(60.0, users=60)
+            made = run(script(tmp_path, body), url, load, timeout_s=0.3)
+        assert set(made.endpoints) == {"GET /a?size=4", "GET /a?size=4&colour=red"}
+
+
+def test_a_server_that_answers_slowly_for_a_while_is_slow_for_just_those_requests(tmp_path):
+    """The first twenty answers take half a second, all later ones none."""
+    tickets = iter(range(10_000))
+
+    def recovering(connection: socket.socket) -> None:
+        if next(tickets) < 20:
+            time.sleep(0.5)  # the server's own slowness, not a wait for something
+        connection.sendall(OK)
+
+    locustfile = script(tmp_path, ONE_PAGE)
+    with server(recovering) as url, engine(locustfile, url) as child:
+        slow = child.trial(spec(80.0, 1.2, users=80), to_the_end)
+        after = child.trial(spec(80.0, index=1, users=80), to_the_end)
+    for made in (slow, after):
+        assert made.count == made.state["issued"] > 20
+        assert set(made.rows().ending) == {SUCCESS}
+    assert sum(slow.rows().latency_s >= 0.5) == 20
+    assert sum(after.rows().latency_s >= 0.5) == 0
+
+
+def test_a_server_that_is_restarted_fails_meanwhile_and_is_found_again(tmp_path):
+    port = free_port()
+    config = RefServerConfig(64, Deterministic(0.001), port=port, lifetime_s=60.0)
+    running = [RefServer(config)]
+    served: list[int] = []
+
+    def restart_once(made: Recording) -> bool:
+        if made.count > 30 and not served:
+            served.append(running[0].stats()["received"])
+            running[0].__exit__(None, None, None)
+            running[0] = RefServer(config).__enter__()
+        return False
+
+    locustfile = script(tmp_path, ONE_PAGE)
+    running[0].__enter__()
+    try:
+        with engine(locustfile, f"http://127.0.0.1:{port}", timeout_s=1.0) as child:
+            broken = child.trial(spec(60.0, 2.5, users=40), restart_once)
+            whole = child.trial(spec(60.0, index=1, users=40), to_the_end)
+        received = running[0].stats()["received"]
+    finally:
+        running[0].__exit__(None, None, None)
+    found = broken.rows().ending
+    assert served
+    assert broken.count == broken.state["issued"]
+    assert found[0] == found[-1] == SUCCESS
+    assert set(whole.rows().ending) == {SUCCESS}
+    assert FAILURE in found
+    # all that succeeded since the last failure, at the latest, was served by the new server
+    since = len(found) - 1 - int(np.flatnonzero(found != SUCCESS)[-1])
+    assert since + whole.count <= received <= int((found == SUCCESS).sum()) + whole.count
+
+
+def test_an_sla_below_what_an_idle_server_needs_is_missed_with_the_floor_that_was_measured(
+    tmp_path, monkeypatch
+):
+    monkeypatch.setattr(search, "LOWEST_RATE", 20.0)  # no long trials at a request per second
+    with RefServer(RefServerConfig(64, Deterministic(0.1), lifetime_s=60.0)) as target:
+        wanted = job(script(tmp_path, ONE_PAGE), target.url, sla=parse_sla("p95<50ms"))
+        found = measure(wanted, lambda _: None, lambda _: None)
+    assert found.verdict == "below_sla"
+    assert found.bounds_rps.low is None
+    assert found.binding is not None
+    assert (found.binding.name, found.binding.exceedance) == ("p95", 1.0)
+    floor = re.search(r"p95 was (\d+) ms, over 50 ms", found.reason)
+    assert floor is not None
+    assert int(floor[1]) >= 100
+
+
+def test_no_clock_of_the_wall_is_read_where_time_is_measured():
+    """A step of the machine's clock, by NTP or by hand, must not bend a load or a latency.
+
+    ``perf_counter`` and ``monotonic`` do not follow it. That Locust's response times do not either
+    is a contract test.
+    """
+    wall = {"time", "time_ns", "now", "utcnow", "today", "localtime", "gmtime", "ctime"}
+    for path in Path(engine_module.__file__).parent.rglob("*.py"):
+        for node in ast.walk(ast.parse(path.read_text())):
+            if isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute):
+                assert node.func.attr not in wall, f"{path}:{node.lineno}"
+            if isinstance(node, ast.ImportFrom) and node.module in ("time", "datetime"):
+                assert not wall & {name.name for name in node.names}, f"{path}:{node.lineno}"
 
 
 # processes that are killed

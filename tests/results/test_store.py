@@ -192,6 +192,12 @@ def test_a_key_that_a_later_version_added_is_passed_over():
     assert from_json(changed(more=[1]), Verdict, "verdict.json") == verdict()
 
 
+def test_a_key_that_a_later_version_added_deep_inside_is_passed_over_too():
+    checks = [check.model_dump() | {"since": 1} for check in verdict().checks]
+    assert checks
+    assert from_json(changed(checks=checks), Verdict, "verdict.json") == verdict()
+
+
 @given(st.binary(max_size=200))
 @settings(deadline=None)
 def test_noise_is_never_more_than_a_usage_error(tmp_path_factory, data):

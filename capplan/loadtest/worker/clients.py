@@ -15,6 +15,7 @@ from urllib.parse import urlsplit
 import gevent
 from locust.clients import HttpSession, ResponseContextManager
 from locust.contrib.fasthttp import FastHttpSession, LocustUserAgent
+from requests import Request
 from requests.exceptions import ReadTimeout
 
 
@@ -54,7 +55,10 @@ def install(timeout_s: float, allowed: frozenset[str], refuse: Callable[[str], N
         except gevent.Timeout as expired:
             if expired is not timer:
                 raise
-            return ResponseContextManager(ReadTimeout(f"no answer within {timeout_s:g} s"))
+            # its request names the endpoint, query string and all, as an answered one would
+            asked = Request(method, url, params=kwargs.get("params")).prepare()
+            late = ReadTimeout(f"no answer within {timeout_s:g} s", request=asked)
+            return ResponseContextManager(late)
         finally:
             timer.close()
 
