@@ -10,10 +10,11 @@ from numpy.typing import NDArray
 from scipy.special import bdtrc
 
 from capplan.loadtest.endpoints import enough
-from capplan.loadtest.protocol import FAILURE, NOT_STARTED, SUCCESS, TIMEOUT
+from capplan.loadtest.protocol import FAILURE, NOT_STARTED, SUCCESS, TASK_FAILED, TIMEOUT
 from capplan.loadtest.recording import Recording, Rows
 from capplan.loadtest.validity import Held, Usage, judge
 from capplan.plan.sla import Sla
+from capplan.results.base import Note
 from capplan.results.capacity import (
     Criterion,
     EndpointStats,
@@ -87,7 +88,22 @@ def evaluate(
         errors=dict(sorted(recording.state.get("errors", {}).items(), key=lambda e: -e[1])[:5]),
         health=health,
         outcome=outcome,
-        notes=notes,
+        notes=notes + _raised(recording.state.get("errors", {})),
+    )
+
+
+def _raised(errors: Mapping[str, int]) -> tuple[Note, ...]:
+    """Say that tasks of the script raised: what they would have sent next is missing."""
+    raised = {text: n for text, n in errors.items() if text.startswith(f"{TASK_FAILED}: ")}
+    if not raised:
+        return ()
+    most = max(raised, key=lambda text: raised[text]).removeprefix(f"{TASK_FAILED}: ")
+    return (
+        Note(
+            code="tasks_raised",
+            message=f"tasks raised {sum(raised.values())} times, as in {most}",
+            advice="what such a task would have sent next is missing from the load",
+        ),
     )
 
 

@@ -398,6 +398,9 @@ class Buyer(FastHttpUser):
     error = f"ValueError: no stock (shop.py, line {before.count(chr(10)) + 1})"
     assert made.state["errors"] == {f"(task failed): {error}": made.count}
     assert made.state["last_error"] == error
+    judged = evaluate(made, "probe", 0.0, SLA, {}, Usage())
+    notes = {note.code: note.message for note in judged.notes}
+    assert notes["tasks_raised"] == f"tasks raised {made.count} times, as in {error}"
     assert counted.total() == (0 if when == "before any request" else made.count)
 
 
