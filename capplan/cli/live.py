@@ -12,6 +12,8 @@ from rich.live import Live
 from capplan.loadtest.measure import Measurement
 from capplan.loadtest.progress import Progress
 from capplan.render.live import panel, trial_line
+from capplan.render.phases import findings
+from capplan.results.phases import Phases
 
 _REFRESH_S = 0.25
 
@@ -23,6 +25,7 @@ class Display:
         self._console = Console(stderr=True, highlight=False, markup=False, emoji=False)
         self._live = Live(console=self._console, auto_refresh=False, transient=True)
         self._shown_at = 0.0
+        self._said: set[str] = set()
 
     def __enter__(self) -> Self:
         if self._console.is_terminal:
@@ -49,3 +52,10 @@ class Display:
         number = len(measured.trials)
         line = trial_line(number, measured.trials[-1], measured.bounds_rps)
         self._console.print(line, soft_wrap=True)
+
+    def phase_done(self, phases: Phases) -> None:
+        """Print what the phase that has just ended found."""
+        for finding in findings(phases):
+            if finding not in self._said:
+                self._said.add(finding)
+                self._console.print(finding, soft_wrap=True)

@@ -6,9 +6,13 @@ from capplan.cli.loadtest_options import (
     CheckOption,
     LocustfileOption,
     MaxRateOption,
+    OpeningOption,
+    OverloadOption,
+    ReuseOption,
     ScriptArgument,
     ServersOption,
     SlaOption,
+    SoakOption,
     TargetOption,
     TimeBudgetOption,
 )
@@ -30,6 +34,8 @@ EPILOG = examples(
     "capplan loadtest sale.yaml -- --tags buy",
     "capplan loadtest sale.yaml --servers 4 --target http://127.0.0.1:8080",
     "capplan loadtest sale.yaml --sla 'p95<300ms, failures<1%' --max-rate 500",
+    "capplan loadtest sale.yaml --opening --overload '1.5x for 20s'",
+    "capplan loadtest sale.yaml --reuse --soak 10min",
 )
 
 
@@ -42,6 +48,10 @@ def loadtest(
     max_rate: MaxRateOption = None,
     time_budget: TimeBudgetOption = "120s",
     servers: ServersOption = 1,
+    opening: OpeningOption = False,
+    overload: OverloadOption = None,
+    soak: SoakOption = None,
+    reuse: ReuseOption = False,
     check: CheckOption = False,
     seed: SeedOption = 1,
     as_json: JsonOption = False,
@@ -55,6 +65,8 @@ def loadtest(
     """
     from capplan.cli.loadtest_modes import Asked, dry_run, measure
     from capplan.cli.output import check as check_output
+    from capplan.loadtest.phases.asked import Asked as Phases
+    from capplan.loadtest.phases.asked import parse_overload, parse_soak
     from capplan.plan.sla import parse_sla
     from capplan.units import parse_duration
     from capplan.workflow.loadtest import Overrides
@@ -70,4 +82,9 @@ def loadtest(
     )
     check_output(output, plan)
     asked = Asked(plan, overrides, seed, as_json, output)
-    return dry_run(asked) if check else measure(asked)
+    phases = Phases(
+        opening=opening,
+        overload=None if overload is None else read("--overload", overload, parse_overload),
+        soak_s=None if soak is None else read("--soak", soak, parse_soak),
+    )
+    return dry_run(asked) if check else measure(asked, phases, reuse)

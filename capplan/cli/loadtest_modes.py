@@ -9,6 +9,7 @@ from capplan.cli.interrupt import sigterm_as_interrupt
 from capplan.cli.live import Display
 from capplan.cli.output import deliver, named, say, write
 from capplan.errors import ExitCode
+from capplan.loadtest.phases.asked import Asked as Phases
 from capplan.render import terminal
 from capplan.render.checked import checked
 from capplan.results.capacity import Capacity
@@ -38,8 +39,8 @@ def dry_run(asked: Asked) -> ExitCode:
     return ExitCode.OK if all_well(visits) else ExitCode.FAILED
 
 
-def measure(asked: Asked) -> ExitCode:
-    """Find the sustained rate."""
+def measure(asked: Asked, phases: Phases, reuse: bool) -> ExitCode:
+    """Find the sustained rate, or reuse the stored one, and hold the phases at it."""
     try:
         with sigterm_as_interrupt(), Display() as display:
             result = loadtest(
@@ -48,6 +49,9 @@ def measure(asked: Asked) -> ExitCode:
                 seed=asked.seed,
                 show=display.show,
                 trial_done=display.trial_done,
+                asked=phases,
+                reuse=reuse,
+                phase_done=display.phase_done,
             )
     except NotKept as error:
         _deliver(asked, error.result)

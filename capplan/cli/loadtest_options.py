@@ -41,6 +41,27 @@ ServersOption = Annotated[
         "make a scaling law.",
     ),
 ]
+OpeningOption = Annotated[
+    bool,
+    typer.Option(
+        "--opening", metavar="", help="Then start the sale: everyone has to connect at once."
+    ),
+]
+OverloadOption = Annotated[
+    str | None,
+    typer.Option(
+        metavar="LOAD",
+        help="Then overload it, such as '1.5x for 20s', with clients that retry, and go back.",
+    ),
+]
+SoakOption = Annotated[
+    str | None,
+    typer.Option(metavar="TIME", help="Then hold a load just below for so long, to see a drift."),
+]
+ReuseOption = Annotated[
+    bool,
+    typer.Option("--reuse", metavar="", help="Do not search: hold these three at the stored rate."),
+]
 CheckOption = Annotated[
     bool,
     typer.Option("--check", metavar="", help="Run one visit of each user class without load."),

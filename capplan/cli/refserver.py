@@ -13,6 +13,7 @@ EPILOG = examples(
     "capplan refserver --port 8899 --slots 8 --mean 10ms --for 1h",
     "capplan refserver --service lognormal --cv 1.5 --sla 'p99<200ms'",
     "capplan refserver --fail-above 120rps",
+    "capplan refserver --queue 20",
 )
 
 
@@ -41,6 +42,12 @@ def refserver(
         str | None,
         typer.Option(metavar="RATE", help="Refuse half of the requests above this rate."),
     ] = None,
+    queue: Annotated[
+        int | None,
+        typer.Option(
+            min=0, metavar="N", help="Refuse when so many requests wait; without, none is refused."
+        ),
+    ] = None,
     lifetime: Annotated[
         str, typer.Option("--for", metavar="TIME", help="It ends by itself after this time.")
     ] = "10min",
@@ -66,6 +73,7 @@ def refserver(
         port=port,
         seed=seed,
         fail_above_rps=read_rate("--fail-above", fail_above) if fail_above else None,
+        queue=queue,
         lifetime_s=read("--for", lifetime, parse_duration),
     )
     limits = read("--sla", sla, parse_sla)

@@ -116,6 +116,8 @@ class Engine:
         for worker, message in running.messages():
             if message["is"] == "rows":
                 recording.add(message["columns"], message["endpoints"], worker)
+            elif message["is"] == "wire":
+                recording.add_wire(message)
             elif message["is"] != "prepared":
                 recording.progress(message, worker)
             if monotonic() - watched_at >= _WATCH_EVERY_S and not running.ending:

@@ -85,24 +85,30 @@ def check(job: Job) -> tuple[CheckedVisit, ...]:
 
 
 def measure(
-    job: Job, show: Callable[[Progress], None], keep: Callable[[Measurement], None]
+    job: Job,
+    show: Callable[[Progress], None],
+    keep: Callable[[Measurement], None],
+    afterwards: Callable[[Engine, Measurement], None] = lambda engine, answer: None,
 ) -> Measurement:
     """Find the sustained rate.
 
     ``show`` hears of progress about ten times a second; ``keep`` gets what is known after each
-    trial, so that nothing measured is lost. A KeyboardInterrupt ends the load at once and returns
-    what was measured, marked as interrupted.
+    trial, so that nothing measured is lost. ``afterwards`` gets the answer and the engine, still
+    running. A KeyboardInterrupt ends the load at once and returns what was measured; when that is
+    no answer yet, it is marked as interrupted.
     """
-    run = Run(job, show)
+    run, answer = Run(job, show), None
     try:
         with Engine(job.worker, job.log) as engine:
             run.begin(engine)
             while isinstance(step := run.next_step(), Next):
                 run.trial(engine, step)
                 keep(run.so_far())
+            answer = run.finished(step)
+            afterwards(engine, answer)
     except KeyboardInterrupt:
-        return replace(run.so_far(), interrupted=True)
-    return run.finished(step)
+        return answer or replace(run.so_far(), interrupted=True)
+    return answer
 
 
 @dataclass

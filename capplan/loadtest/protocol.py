@@ -3,9 +3,9 @@
 Parent to child: one ``WorkerConfig``, then commands ``{"do": "check" | "trial" | "go" | "end" |
 "quit"}``.
 Child to parent: ``{"is": "ready" | "refused" | "checking" | "checked" | "prepared" | "rows" |
-"progress" | "done"}``. A child that has spawned its users says ``prepared``; when all have, ``go``
-names the instant of the performance counter at which their schedules start. That clock is the
-machine's, the same in every process.
+"wire" | "progress" | "done"}``. A child that has spawned its users says ``prepared``; when all
+have, ``go`` names the instant of the performance counter at which their schedules start. That clock
+is the machine's, the same in every process.
 This module is imported on both sides and must stay light.
 """
 
@@ -52,6 +52,30 @@ class WorkerConfig:
         return cls(**values)
 
 
+ANSWERED, SHED, FAILED, TIMED_OUT = 0, 1, 2, 3
+"""How an attempt ended. Shed is a refusal that the server chose: status 429 or 503."""
+
+
+@dataclass(frozen=True, slots=True)
+class Retry:
+    """How a client behaves that does not get an answer.
+
+    It waits ``timeout_s`` for one and then hangs up. After a timeout, a broken connection or a
+    status of 500 and above it sends the request again, ``attempts`` times in all; before attempt
+    k + 1 it waits ``backoff_s``·2^(k-1), of which a random share of up to ``jitter`` is left out.
+    """
+
+    attempts: int
+    timeout_s: float
+    backoff_s: float
+    jitter: float
+
+    @property
+    def patience_s(self) -> float:
+        """The longest time until the last attempt has ended."""
+        return self.attempts * self.timeout_s + self.backoff_s * (2.0 ** (self.attempts - 1) - 1)
+
+
 @dataclass(frozen=True, slots=True)
 class TrialSpec:
     """One load to hold: Poisson arrivals at ``arrivals_per_s`` for ``duration_s``.
@@ -59,6 +83,10 @@ class TrialSpec:
     What is older than ``limit_s`` is *overdue*; an arrival that found no user within ``give_up_s``
     is not sent any more once the schedule has ended.
     ``users`` is the size of the pool before the first arrival, ``max_users`` how far it may grow.
+
+    ``steps`` are pairs (seconds, factor) that follow each other, the last one without an end: the
+    rate is ``arrivals_per_s`` times the factor. With ``unconnected`` each arrival is a stranger who
+    has to connect first. ``retry`` replaces the script's plain clients by ones that try again.
     """
 
     index: int
@@ -69,6 +97,16 @@ class TrialSpec:
     seed: int
     users: int
     max_users: int
+    steps: tuple[tuple[float, float], ...] = ()
+    unconnected: bool = False
+    retry: Retry | None = None
+
+    @classmethod
+    def from_json(cls, fields: dict[str, Any]) -> TrialSpec:
+        """Read what ``dataclasses.asdict`` made, after its way through JSON."""
+        steps = tuple((seconds, factor) for seconds, factor in fields.get("steps", ()))
+        retry = Retry(**fields["retry"]) if fields.get("retry") else None
+        return cls(**{**fields, "steps": steps, "retry": retry})
 
     def share(self, worker: int, workers: int) -> TrialSpec:
         """Return the part of the load that one of several workers holds.
@@ -93,6 +131,20 @@ COLUMNS: Mapping[str, str] = {
     "ending": "B",
 }
 """One row per request, shipped as packed arrays: exact, and cheap to write from the child."""
+
+
+ATTEMPT_COLUMNS: Mapping[str, str] = {
+    "start_s": "d",  # since the start of the trial
+    "ordinal": "B",  # 0 for the first attempt of a request
+    "last": "B",  # 1 when the client asked no more
+    "ending": "B",
+}
+CONNECT_COLUMNS: Mapping[str, str] = {
+    "start_s": "d",
+    "took_s": "f",
+    "failed": "B",
+}
+"""What requests are made of, one row per attempt and one per connection that was opened."""
 
 
 def pack(columns: Mapping[str, array[Any]]) -> dict[str, str]:

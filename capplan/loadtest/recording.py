@@ -3,13 +3,20 @@
 from __future__ import annotations
 
 import base64
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from capplan.loadtest.protocol import COLUMNS, TIMEOUT, TrialSpec
+from capplan.loadtest.protocol import (
+    ATTEMPT_COLUMNS,
+    COLUMNS,
+    CONNECT_COLUMNS,
+    TIMEOUT,
+    TrialSpec,
+)
 
 Floats = NDArray[np.float64]
 
@@ -49,6 +56,29 @@ class Rows:
         )
 
 
+@dataclass(frozen=True, slots=True)
+class Attempts:
+    """Attempts as arrays of equal length; ``ending`` is one of the protocol's codes for attempts.
+
+    ``ordinal`` is 0 for the first attempt of a request, ``last`` whether the client then gave up or
+    had its answer.
+    """
+
+    start_s: Floats
+    ordinal: NDArray[np.int64]
+    last: NDArray[np.bool_]
+    ending: NDArray[np.int64]
+
+
+@dataclass(frozen=True, slots=True)
+class Connects:
+    """Connections that were opened, or could not be, as arrays of equal length."""
+
+    start_s: Floats
+    took_s: Floats
+    failed: NDArray[np.bool_]
+
+
 _WORST = frozenset({"elapsed_s", "held_s", "generator_cpu", "held_up", "lateness_s_p99"})
 """What the workers report one by one and is bad when one of them is bad; counts are added up."""
 
@@ -73,15 +103,14 @@ class Recording:
     failures: int = 0
     count: int = 0
     _chunks: list[dict[str, NDArray[Any]]] = field(default_factory=list)
+    _attempts: list[dict[str, NDArray[Any]]] = field(default_factory=list)
+    _connects: list[dict[str, NDArray[Any]]] = field(default_factory=list)
     _reports: dict[int, dict[str, Any]] = field(default_factory=dict)
     _indexes: dict[str, int] = field(default_factory=dict)
 
     def add(self, columns: dict[str, str], endpoints: list[str], worker: int = 0) -> None:
         """Append rows as they came through a socket; each worker has its own list of endpoints."""
-        chunk = {
-            name: np.frombuffer(base64.b64decode(columns[name]), dtype=np.dtype(code))
-            for name, code in COLUMNS.items()
-        }
+        chunk = _unpacked(columns, COLUMNS)
         for name in endpoints:
             self._indexes.setdefault(name, len(self._indexes))
         self.endpoints = list(self._indexes)
@@ -112,12 +141,35 @@ class Recording:
         """Seconds since the first arrival could come."""
         return float(self.state.get("elapsed_s", 0.0))
 
-    def rows(self) -> Rows:
-        """Return all requests so far."""
-        merged = {
-            name: np.concatenate([c[name] for c in self._chunks] or [np.empty(0, np.dtype(code))])
-            for name, code in COLUMNS.items()
-        }
+    def add_wire(self, message: dict[str, Any]) -> None:
+        """Append attempts and connections as they came through the socket."""
+        if "attempts" in message:
+            self._attempts.append(_unpacked(message["attempts"], ATTEMPT_COLUMNS))
+        if "connects" in message:
+            self._connects.append(_unpacked(message["connects"], CONNECT_COLUMNS))
+
+    def attempts(self) -> Attempts:
+        """Return all attempts so far; empty unless the clients retry."""
+        merged = _merged(self._attempts, ATTEMPT_COLUMNS)
+        return Attempts(
+            merged["start_s"],
+            merged["ordinal"].astype(np.int64),
+            merged["last"].astype(np.bool_),
+            merged["ending"].astype(np.int64),
+        )
+
+    def connects(self) -> Connects:
+        """Return the connections opened so far; empty in trials that do not record them."""
+        merged = _merged(self._connects, CONNECT_COLUMNS)
+        return Connects(
+            merged["start_s"],
+            merged["took_s"].astype(np.float64),
+            merged["failed"].astype(np.bool_),
+        )
+
+    def rows(self, latest: int | None = None) -> Rows:
+        """Return all requests so far, or those of the ``latest`` messages."""
+        merged = _merged(self._chunks[-latest:] if latest else self._chunks, COLUMNS)
         ending = merged["ending"].astype(np.int64)
         latency = merged["latency_s"].astype(np.float64)
         latency[ending == TIMEOUT] = np.inf
@@ -128,6 +180,22 @@ class Recording:
             merged["endpoint"].astype(np.int64),
             ending,
         )
+
+
+def _unpacked(packed: Mapping[str, str], columns: Mapping[str, str]) -> dict[str, NDArray[Any]]:
+    return {
+        name: np.frombuffer(base64.b64decode(packed[name]), dtype=np.dtype(code))
+        for name, code in columns.items()
+    }
+
+
+def _merged(
+    chunks: Sequence[dict[str, NDArray[Any]]], columns: Mapping[str, str]
+) -> dict[str, NDArray[Any]]:
+    return {
+        name: np.concatenate([c[name] for c in chunks] or [np.empty(0, np.dtype(code))])
+        for name, code in columns.items()
+    }
 
 
 def _merge(reports: list[dict[str, Any]]) -> dict[str, Any]:

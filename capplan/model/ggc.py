@@ -36,6 +36,11 @@ class Slots:
         heapq.heapreplace(self._free_at_s, finish_s)
         return finish_s
 
+    @property
+    def next_free_s(self) -> float:
+        """When the next arrival could begin to be served."""
+        return self._free_at_s[0]
+
 
 @dataclass(frozen=True, slots=True)
 class SustainedRate:

@@ -24,6 +24,7 @@ from capplan.plan.arrive import Arrive
 from capplan.plan.sla import Sla
 from capplan.plan.types import (
     Address,
+    Attempts,
     CountRange,
     Files,
     Integer,
@@ -210,6 +211,30 @@ class Policy(Section):
     budget: Usd | None = None
 
 
+class Saleday(Section):
+    """How clients behave on the day of the sale."""
+
+    attempts: Attempts = Field(
+        default=2, description="How often a client asks in all, when it gets no answer."
+    )
+    timeout: Seconds | None = Field(
+        default=None, description="How long a client waits for an answer; else service.timeout."
+    )
+    backoff: SecondsOrZero = Field(
+        default=0.2, description="Before the second attempt; doubled before each further one."
+    )
+    jitter: Share = Field(
+        default=0.5, description="The part of the back-off that is left out at random, at most."
+    )
+
+    @field_validator("jitter")
+    @classmethod
+    def _is_a_part(cls, jitter: float) -> float:
+        if jitter > 1:
+            raise ValueError("the jitter must be at most 100%")
+        return jitter
+
+
 class Gate(Section):
     """Criteria for CI."""
 
@@ -255,6 +280,7 @@ class Plan(Section):
     service: Service = Service()
     servers: Servers = Servers()
     policy: Policy = Policy()
+    saleday: Saleday = Saleday()
     gate: Gate = Gate()
 
     @field_validator("audience")

@@ -33,6 +33,7 @@ Check = Callable[[float], str | None]
 _LONGEST_S = 366 * 86400.0
 _LARGEST = 1e12  # far above any sale, and far enough below overflow for products of a few values
 _MOST_THINGS = 1_000_000
+_MOST_ATTEMPTS = 10
 _ALWAYS_WRITTEN = ("seconds", "rps", "usd", "usd_per_h")
 _TEXT_OR_NUMBER = ["string", "number"]
 _SMALLEST = 1e-9  # what is divided by must not be so small that the ratio overflows
@@ -117,6 +118,13 @@ def _read_integer(value: Any) -> int:
     if not 1 <= int(text) <= _MOST_THINGS:
         raise ValueError(f"{text!r} must be from 1 to {_MOST_THINGS:,}")
     return int(text)
+
+
+def _read_attempts(value: Any) -> int:
+    attempts = _read_integer(value)
+    if attempts > _MOST_ATTEMPTS:
+        raise ValueError(f"{attempts} attempts are more than any client makes: use 1 to 10")
+    return attempts
 
 
 def _read_time(value: Any) -> datetime:
@@ -258,6 +266,11 @@ UsdPerHour = Annotated[
 ]
 Integer = Annotated[
     int, BeforeValidator(_read_integer), _schema("A whole number.", "6", unit="whole")
+]
+Attempts = Annotated[
+    int,
+    BeforeValidator(_read_attempts),
+    _schema("A whole number from 1 to 10; 1 is a client that gives up at once.", "2", unit="whole"),
 ]
 Moment = Annotated[
     datetime,

@@ -20,9 +20,11 @@ class RefServerConfig:
 
     ``port`` 0 takes any free port. ``seed`` fixes the services and refusals in order of arrival.
     With ``fail_above_rps`` a request is refused with probability ``fail_share`` when more than that
-    many requests, itself included, arrived within the last second. The server ends after
-    ``lifetime_s`` seconds whatever happens, and with ``exit_with_stdin`` also when its standard
-    input closes, as it does when the parent that holds the other end dies.
+    many requests, itself included, arrived within the last second. With ``queue`` a request is
+    refused when so many already wait for a slot; without, the queue has no end.
+
+    The server ends after ``lifetime_s`` seconds whatever happens, and with ``exit_with_stdin`` also
+    when its standard input closes, as it does when the parent that holds the other end dies.
 
     Raises ``UsageError`` that names the value, also for an address that is not loopback.
     """
@@ -34,6 +36,7 @@ class RefServerConfig:
     seed: int = 0
     fail_above_rps: float | None = None
     fail_share: float = 0.5
+    queue: int | None = None
     lifetime_s: float = 600.0
     exit_with_stdin: bool = False
 
@@ -47,6 +50,11 @@ class RefServerConfig:
             "use a rate above zero, or none for a server that never fails",
         )
         _check(0 <= self.fail_share <= 1, f"a failing share of {self.fail_share}", "use 0 to 1")
+        _check(
+            self.queue is None or _is_whole(self.queue, 0, 1_000_000),
+            f"a queue of {self.queue!r}",
+            "use 0 to 1000000 places, or none for a queue without an end",
+        )
         _check(
             0 < self.lifetime_s <= _LONGEST_LIFE_S,
             f"a lifetime of {self.lifetime_s} s",

@@ -104,7 +104,7 @@ class HttpConnection(asyncio.Protocol):
         elif job := self._work.arrive(now_s, f"{method} {path}"):
             self._loop.call_at(job.finish_s, self._finish, job, answer)
         else:
-            self._send(answer, 503, "refused: too many requests in the last second\n")
+            self._send(answer, 503, "refused: too many requests\n")
 
     def _finish(self, job: Job, answer: _Answer) -> None:
         delivered = not self._transport.is_closing()

@@ -32,7 +32,7 @@ class Job:
 
 
 class Work:
-    """A G/G/c queue that refuses under too high a rate, and its counters.
+    """A G/G/c queue that refuses under too high a rate or when it is full, and its counters.
 
     Every arrival uses up one service time and one chance to be refused, whether it needs them or
     not: so the n-th arrival meets the same luck in every run with the same seed.
@@ -46,6 +46,7 @@ class Work:
         self._services = _endless(lambda size: config.service.sample(services, size))
         self._chances = _endless(chances.random)
         self._last_second: deque[float] = deque()
+        self._starts_s: deque[float] = deque()  # of the jobs that wait, in order
         self._endpoints: Counter[str] = Counter()
         self._received = self._served = self._failed = self._abandoned = self._garbage = 0
         self._first_arrival_s = self._last_arrival_s = self._last_finish_s = 0.0
@@ -60,10 +61,14 @@ class Work:
         self._received += 1
         known = endpoint in self._endpoints or len(self._endpoints) < _NAMES
         self._endpoints[endpoint if known else OTHER] += 1
-        if self._too_many(now_s) and chance < self._config.fail_share:
+        too_many = self._too_many(now_s) and chance < self._config.fail_share
+        if too_many or self._is_full(now_s):
             self._failed += 1
             return None
-        return Job(now_s, service_s, self._queue.arrive(now_s, service_s))
+        finish_s = self._queue.arrive(now_s, service_s)
+        if self._config.queue is not None:
+            self._starts_s.append(finish_s - service_s)
+        return Job(now_s, service_s, finish_s)
 
     def finish(self, job: Job, now_s: float, delivered: bool) -> None:
         """Count a job that was answered at ``now_s``, or whose client had gone by then."""
@@ -120,6 +125,15 @@ class Work:
         while arrivals[0] <= now_s - 1:
             arrivals.popleft()
         return len(arrivals) > self._config.fail_above_rps
+
+    def _is_full(self, now_s: float) -> bool:
+        if self._config.queue is None:
+            return False
+        starts_s = self._starts_s  # first come first served: they never decrease
+        while starts_s and starts_s[0] <= now_s:
+            starts_s.popleft()
+        # an arrival that finds a free slot does not wait, also where no one may
+        return len(starts_s) >= self._config.queue and self._queue.next_free_s > now_s
 
     def _since_start(self, at_s: float) -> float | None:
         return at_s - self._started_s if self._received else None

@@ -8,8 +8,12 @@ from rich.console import Group, RenderableType
 from rich.text import Text
 
 from capplan.render.parts import answer, next_step, notes, span, table, titled
+from capplan.render.phases import details, headlines
 from capplan.render.scaling import scaling
+from capplan.results.base import Note
 from capplan.results.capacity import Binding, Capacity, ScalePoint, SustainedRate, Trial
+from capplan.results.phases import Phases
+from capplan.results.scaling import of_the_run
 from capplan.units import format_duration, format_number, format_share
 
 _ANSWERED = ("measured", "not_reached")
@@ -21,9 +25,11 @@ def capacity(result: Capacity, plan: str, servers: int | None = None) -> Rendera
     return answer(
         _capacity_headline(shown, result.identity.sla),
         _binding(shown.binding) if shown.binding else None,
+        headlines(shown.phases),
         _trials(shown.trials) if shown.trials else None,
+        details(shown.phases),
         scaling(result),
-        notes(result.notes),
+        notes([*result.notes, *_phase_notes(shown.phases)]),
         next_step("capplan recommend", plan) if shown.verdict in _ANSWERED else None,
     )
 
@@ -33,8 +39,21 @@ def run_of(result: Capacity, servers: int) -> Capacity | ScalePoint:
     for point in result.scaling.points if result.scaling else ():
         if point.servers == servers != 1:
             own = servers == result.identity.servers
-            return point.model_copy(update={"trials": result.trials}) if own else point
+            return point.model_copy(update=of_the_run(result)) if own else point
     return result
+
+
+def _phase_notes(phases: Phases) -> list[Note]:
+    held = (("opening", phases.opening), ("overload", phases.overload), ("soak", phases.soak))
+    return [
+        *phases.notes,
+        *(
+            note.model_copy(update={"message": f"in the {name}: {note.message}"})
+            for name, phase in held
+            if phase
+            for note in phase.notes
+        ),
+    ]
 
 
 def _capacity_headline(result: Capacity | ScalePoint, sla: str) -> str:

@@ -9,25 +9,11 @@ from pydantic import Field
 
 from capplan.plan.sla import Sla
 from capplan.results.base import Frozen, Note, Result
+from capplan.results.latency import LatencySummary as LatencySummary
+from capplan.results.phases import Phases
 
 CapacityVerdict = Literal["measured", "not_reached", "below_sla", "inconclusive"]
 Outcome = Literal["pass", "fail", "invalid"]
-
-
-class LatencySummary(Frozen):
-    """Percentiles of latency in seconds, from the intended start unless said otherwise.
-
-    A percentile that falls among requests without an answer is null: it has no upper bound.
-    """
-
-    p50: float | None
-    p75: float | None
-    p90: float | None
-    p95: float | None
-    p99: float | None
-    p999: float | None
-    mean: float | None
-    max: float | None
 
 
 class EndpointStats(Frozen):
@@ -173,7 +159,7 @@ class Identity(Frozen):
 class ScalePoint(Frozen):
     """What ``servers`` servers behind one address sustained together, in requests/s.
 
-    ``trials`` is empty for the run that the capacity itself shows.
+    ``trials`` and ``phases`` are empty for the run that the capacity itself shows.
     """
 
     servers: int
@@ -185,6 +171,7 @@ class ScalePoint(Frozen):
     made_at: datetime
     binding: Binding | None = None
     trials: tuple[Trial, ...] = ()
+    phases: Phases = Phases()
 
 
 class Span(Frozen):
@@ -254,3 +241,4 @@ class Capacity(Result):
     interrupted: bool = False
     generator: Generator | None = None
     scaling: Scaling | None = None
+    phases: Phases = Phases()

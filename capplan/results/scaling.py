@@ -26,6 +26,7 @@ from capplan.results.capacity import (
     Span,
     SustainedRate,
 )
+from capplan.results.phases import Phases
 from capplan.units import format_number, format_rate
 
 CONFIDENCE = 0.95
@@ -54,7 +55,7 @@ def accumulate(earlier: Capacity | None, run: Capacity) -> Capacity:
     ordered = [points[count] for count in sorted(points)]
     scaling = Scaling(
         points=tuple(
-            point.model_copy(update={"trials": ()})
+            point.model_copy(update={"trials": (), "phases": Phases()})
             if point.servers == shown.identity.servers
             else point
             for point in ordered
@@ -145,7 +146,7 @@ def _points(capacity: Capacity) -> list[ScalePoint]:
         return [_point(capacity)]
     shown = capacity.identity.servers
     return [
-        point.model_copy(update={"trials": capacity.trials}) if point.servers == shown else point
+        point.model_copy(update=of_the_run(capacity)) if point.servers == shown else point
         for point in capacity.scaling.points
     ]
 
@@ -161,7 +162,13 @@ def _point(run: Capacity) -> ScalePoint:
         made_at=run.made_at,
         binding=run.binding,
         trials=run.trials,
+        phases=run.phases,
     )
+
+
+def of_the_run(capacity: Capacity) -> dict[str, object]:
+    """Return what the capacity itself holds of the run that it shows, and its point leaves out."""
+    return {"trials": capacity.trials, "phases": capacity.phases}
 
 
 def _rate(point: ScalePoint) -> ServerRate | None:

@@ -11,8 +11,9 @@ from pathlib import Path
 
 from capplan.errors import Interrupted, SetupError, UsageError
 from capplan.loadtest import measure
-from capplan.loadtest.engine import CheckedVisit
+from capplan.loadtest.engine import CheckedVisit, Engine
 from capplan.loadtest.measure import Job, Measurement
+from capplan.loadtest.phases.asked import NO_PHASES, Asked
 from capplan.loadtest.progress import Progress
 from capplan.loadtest.search import CONFIDENCE
 from capplan.loadtest.target import require_loadable
@@ -21,10 +22,12 @@ from capplan.plan.schema import Service
 from capplan.plan.sla import Sla
 from capplan.results.base import Note, Provenance
 from capplan.results.capacity import Capacity, Identity, SustainedRate
+from capplan.results.phases import Phases
 from capplan.results.scaling import accumulate
 from capplan.results.store import write_result
 from capplan.workflow import sections
 from capplan.workflow.changes import file_hash
+from capplan.workflow.phases import Holding, Known, stored_for
 from capplan.workflow.provenance import provenance
 from capplan.workflow.shelf import Shelf, open_plan, shown
 
@@ -64,50 +67,70 @@ def loadtest(
     seed: int = 1,
     show: Callable[[Progress], None] = lambda progress: None,
     trial_done: Callable[[Measurement], None] = lambda measured: None,
+    asked: Asked = NO_PHASES,
+    reuse: bool = False,
+    phase_done: Callable[[Phases], None] = lambda phases: None,
 ) -> Capacity:
     """Find the sustained rate of the plan's target and keep it as the plan's capacity.
 
     A run with several servers behind the target joins the runs at other numbers of servers: see
     ``capplan.results.scaling``.
 
-    ``show`` hears of progress a few times a second, ``trial_done`` of what is known after each
-    trial. Raises ``UsageError`` for a plan or script that cannot be used, ``SetupError`` when
-    the target does not answer, ``NotKept`` when the result could not be written, and
+    ``asked`` are phases to hold after the search; with ``reuse`` they are held at the stored rate,
+    without a search. ``show`` hears of progress a few times a second, ``trial_done`` of what is
+    known after each trial, ``phase_done`` of what is known after each phase. Raises ``UsageError``
+    for a plan or script that cannot be used, ``SetupError`` when the target does not answer,
+    ``NotKept`` when the result could not be written, and
     ``Interrupted`` after a Ctrl-C, when what was measured is kept.
     """
     plan_file, shelf = open_plan(plan)
     run = _prepare(plan_file, shelf, overrides, seed)
-    origin = provenance(_with_service(plan_file, run.service), sections.CAPACITY, seed)
-    # a --target is another way to the same service, not a change of the plan
-    plan_ref = origin.plan.sections | plan_file.sections("service.target")
-    origin = origin.model_copy(
-        update={"plan": origin.plan.model_copy(update={"sections": plan_ref})}
-    )
+    origin = _origin(plan_file, run, seed)
+
+    earlier = _earlier(shelf)
+    phases = Holding(asked, run.job, plan_file.plan.saleday, show, phase_done)
+    if reuse:
+        return _held_again(shelf, phases, stored_for(earlier, run.identity, origin))
 
     def keep(measured: Measurement) -> None:
         with suppress(SetupError):  # a full disk is said at the end: the load is not repeated
             _keep_partial(shelf, accumulate(None, _result(run, measured, origin, overrides)))
         trial_done(measured)
 
-    measured = measure.measure(run.job, show, keep)
-    result = _result(run, measured, origin, overrides)
+    def answered(engine: Engine, answer: Measurement) -> None:
+        def keep_with(found: Phases) -> None:
+            with suppress(SetupError):
+                _store(shelf, earlier, _result(run, answer, origin, overrides, found))
+
+        if asked:  # a phase that goes wrong must not cost the answer
+            keep_with(Phases())
+            phases.hold(engine, Known.of(answer), keep_with)
+
+    measured = measure.measure(run.job, show, keep, answered)
+    result = _result(run, measured, origin, overrides, phases.found)
     if measured.interrupted:
         kept = _keep_partial(shelf, accumulate(None, result))
         raise Interrupted(
             f"interrupted after {len(measured.trials)} trials",
             f"what was measured is in {shown(kept)}" if kept else "",
         )
+    result = _store(shelf, earlier, result)
+    phases.raise_if_interrupted(shelf.path(Capacity))
+    return result
+
+
+def _held_again(shelf: Shelf, phases: Holding, stored: Capacity) -> Capacity:
+    def keep_with(found: Phases) -> None:
+        with suppress(SetupError):
+            shelf.keep(stored.model_copy(update={"phases": found}))
+
+    phases.hold_again(stored, keep_with)
+    result = stored.model_copy(update={"phases": phases.found})
     try:
-        earlier = _earlier(shelf)
-        if result.verdict == "inconclusive" and earlier is not None:
-            result = accumulate(None, result)
-            _keep_partial(shelf, result)  # an answer is not replaced by none
-        else:
-            result = accumulate(earlier, result)
-            shelf.keep(result)
-            _partial(shelf, remove=True)
+        shelf.keep(result)
     except SetupError as error:
         raise NotKept(error, result) from error
+    phases.raise_if_interrupted(shelf.path(Capacity))
     return result
 
 
@@ -227,11 +250,24 @@ def _log(shelf: Shelf) -> Path:
     return shelf.folder / "loadtest.log"
 
 
+def _origin(plan_file: PlanFile, run: _Run, seed: int) -> Provenance:
+    origin = provenance(_with_service(plan_file, run.service), sections.CAPACITY, seed)
+    # a --target is another way to the same service, not a change of the plan
+    plan_ref = origin.plan.sections | plan_file.sections("service.target")
+    return origin.model_copy(update={"plan": origin.plan.model_copy(update={"sections": plan_ref})})
+
+
 def _with_service(plan_file: PlanFile, service: Service) -> PlanFile:
     return replace(plan_file, plan=plan_file.plan.model_copy(update={"service": service}))
 
 
-def _result(run: _Run, measured: Measurement, origin: Provenance, overrides: Overrides) -> Capacity:
+def _result(
+    run: _Run,
+    measured: Measurement,
+    origin: Provenance,
+    overrides: Overrides,
+    phases: Phases | None = None,
+) -> Capacity:
     bounds = measured.bounds_rps
     return Capacity(
         **dict(origin),
@@ -251,6 +287,7 @@ def _result(run: _Run, measured: Measurement, origin: Provenance, overrides: Ove
         notes=measured.notes + _unused(run.service),
         interrupted=measured.interrupted,
         generator=measured.generator,
+        phases=phases or Phases(),
     )
 
 
@@ -267,6 +304,20 @@ def _unused(service: Service) -> tuple[Note, ...]:
         for key, given in unused.items()
         if given
     )
+
+
+def _store(shelf: Shelf, earlier: Capacity | None, result: Capacity) -> Capacity:
+    unanswered = result.verdict == "inconclusive" and earlier is not None
+    joined = accumulate(None if unanswered else earlier, result)
+    try:
+        if unanswered:
+            _keep_partial(shelf, joined)  # an answer is not replaced by none
+        else:
+            shelf.keep(joined)
+            _partial(shelf, remove=True)
+    except SetupError as error:
+        raise NotKept(error, joined) from error
+    return joined
 
 
 def _keep_partial(shelf: Shelf, result: Capacity) -> Path | None:

@@ -57,7 +57,7 @@ def found(
 def run(
     plan: Path, monkeypatch: pytest.MonkeyPatch, servers: int, measured: Measurement
 ) -> Capacity:
-    monkeypatch.setattr(measure, "measure", lambda job, show, keep: measured)
+    monkeypatch.setattr(measure, "measure", lambda job, show, keep, afterwards: measured)
     return loadtest(plan, overrides=Overrides(servers=servers))
 
 

@@ -25,6 +25,7 @@ def main() -> None:
     from capplan.loadtest.worker.recorder import Recorder
     from capplan.loadtest.worker.script import Script, ScriptRefused
     from capplan.loadtest.worker.trial import TrialRun
+    from capplan.loadtest.worker.wire import Wire
 
     def refuse_host(host: str) -> None:
         link.send({"is": "refused", "why": "host", "message": host, "trace": ""})
@@ -35,7 +36,9 @@ def main() -> None:
     allowed = frozenset(
         {urlsplit(config.target).hostname or "", *map(str.lower, config.allowed_hosts)}
     )
-    clients.install(config.timeout_s, allowed, refuse_host)
+    wire = Wire()
+    wire.install()
+    clients.install(config.timeout_s, allowed, refuse_host, wire)
 
     def refuse_script(message: str, trace: str = "", why: str = "script") -> None:
         link.send({"is": "refused", "why": why, "message": message, "trace": trace})
@@ -56,6 +59,7 @@ def main() -> None:
 
     gate = Gate(script.weights)
     gate.install()
+    gate.starting = wire.on_task
     recorder = Recorder(config.timeout_s, script.describe)
     script.environment.events.request.add_listener(recorder.on_request)
     gate.task_failed = recorder.on_task_failed
@@ -74,8 +78,8 @@ def main() -> None:
                 visits = check(script, gate, pool, config.timeout_s, alive, expect)
                 link.send({"is": "checked", "visits": visits})
             elif command["do"] == "trial":
-                spec = TrialSpec(**command["spec"])
-                trial = TrialRun(spec, config.timeout_s, link, gate, pool, recorder)
+                spec = TrialSpec.from_json(command["spec"])
+                trial = TrialRun(spec, config.timeout_s, link, gate, pool, recorder, wire)
                 gevent.spawn(trial.run).link_exception(trial_broke)
             elif command["do"] == "go" and trial is not None:
                 trial.go_at = command["at"]

@@ -14,9 +14,16 @@ from urllib.parse import urlsplit
 
 import gevent
 from locust.clients import HttpSession, ResponseContextManager
-from locust.contrib.fasthttp import FastHttpSession, LocustUserAgent
+from locust.contrib.fasthttp import (
+    FAILURE_EXCEPTIONS,
+    ErrorResponse,
+    FastHttpSession,
+    LocustUserAgent,
+)
 from requests import Request
 from requests.exceptions import ReadTimeout
+
+from capplan.loadtest.worker.wire import Wire
 
 
 class HostRefused(Exception):
@@ -27,12 +34,19 @@ class HostRefused(Exception):
         self.host = host
 
 
-def install(timeout_s: float, allowed: frozenset[str], refuse: Callable[[str], None]) -> None:
-    """Bound both clients; ``refuse`` hears of a host that is not in ``allowed``."""
+def install(
+    timeout_s: float, allowed: frozenset[str], refuse: Callable[[str], None], wire: Wire
+) -> None:
+    """Bound both clients; ``refuse`` hears of a host that is not in ``allowed``.
+
+    ``wire`` sends a request again where a trial wants that.
+    """
     requests_session: Any = HttpSession
     fast_session: Any = FastHttpSession
     fast_agent: Any = LocustUserAgent
     safe_send, fast = requests_session._send_request_safe_mode, fast_session.request
+    fast_send = fast_session._send_request_safe_mode
+    no_response: Any = ErrorResponse
     send, urlopen = requests_session.send, fast_agent._urlopen
 
     def check(host: str) -> None:
@@ -48,8 +62,8 @@ def install(timeout_s: float, allowed: frozenset[str], refuse: Callable[[str], N
         check(request.url_split.host)
         return urlopen(agent, request)
 
-    def bounded_send(session: Any, method: Any, url: Any, **kwargs: Any) -> Any:
-        timer = gevent.Timeout.start_new(timeout_s)
+    def send_within(limit_s: float, session: Any, method: Any, url: Any, kwargs: Any) -> Any:
+        timer = gevent.Timeout.start_new(limit_s)
         try:
             return safe_send(session, method, url, **kwargs)
         except gevent.Timeout as expired:
@@ -57,20 +71,44 @@ def install(timeout_s: float, allowed: frozenset[str], refuse: Callable[[str], N
                 raise
             # its request names the endpoint, query string and all, as an answered one would
             asked = Request(method, url, params=kwargs.get("params")).prepare()
-            late = ReadTimeout(f"no answer within {timeout_s:g} s", request=asked)
+            late = ReadTimeout(f"no answer within {limit_s:g} s", request=asked)
             return ResponseContextManager(late)
         finally:
             timer.close()
 
+    def bounded_send(session: Any, method: Any, url: Any, **kwargs: Any) -> Any:
+        if wire.retry is None:
+            return send_within(timeout_s, session, method, url, kwargs)
+        return wire.send(lambda limit_s: send_within(limit_s, session, method, url, kwargs))
+
+    def fast_within(limit_s: float, session: Any, method: str, url: str, kwargs: Any) -> Any:
+        with gevent.Timeout(limit_s):
+            # this client turns what ends a request into a response by itself ...
+            response = fast_send(session, method, url, **kwargs)
+            try:
+                if response.status_code and not session.__dict__.get("_capplan_stream"):
+                    _ = response.content  # ... but reads the body later, and keeps it
+            except FAILURE_EXCEPTIONS as error:
+                return no_response(response.request, error)
+        return response
+
+    def retried_send(session: Any, method: str, url: str, **kwargs: Any) -> Any:
+        if wire.retry is None:
+            return fast_send(session, method, url, **kwargs)
+        return wire.send(lambda limit_s: fast_within(limit_s, session, method, url, kwargs))
+
     def bounded_request(session: Any, method: str, url: str, *args: Any, **kwargs: Any) -> Any:
-        # this client turns a gevent.Timeout into a failed request by itself
-        with gevent.Timeout(timeout_s):
+        # with retries each attempt has a bound of its own; this one is for a streamed body
+        bound_s = timeout_s if wire.retry is None else wire.retry.patience_s + timeout_s
+        session._capplan_stream = kwargs.get("stream", False)
+        with gevent.Timeout(bound_s):
             return fast(session, method, url, *args, **kwargs)
 
     requests_session.send = checked_send
     requests_session._send_request_safe_mode = bounded_send
     fast_agent._urlopen = checked_urlopen
     fast_session.request = bounded_request
+    fast_session._send_request_safe_mode = retried_send
 
 
 def _is_loopback(host: str) -> bool:

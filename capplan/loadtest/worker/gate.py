@@ -100,6 +100,8 @@ class Gate:
         self.lateness_s: list[float] = []
         self.task_failed: Callable[[Ticket, Exception], None] = lambda ticket, error: None
         """Called when a task raises something that is not one of Locust's own signals."""
+        self.starting: Callable[[User], None] = lambda user: None
+        """Called with a user that has its ticket, before its task."""
 
     def reset(self) -> None:
         """Forget the counts of the last trial."""
@@ -188,6 +190,7 @@ class Gate:
             ticket = self.take(user)
             user._capplan_ticket = ticket
             _work_on(ticket)
+            self.starting(user)
             try:
                 execute(taskset)
             except _SIGNALS:

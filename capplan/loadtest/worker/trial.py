@@ -15,6 +15,7 @@ from capplan.loadtest.worker.gate import Gate, Ticket
 from capplan.loadtest.worker.link import Link
 from capplan.loadtest.worker.pool import Pool
 from capplan.loadtest.worker.recorder import Recorder
+from capplan.loadtest.worker.wire import Wire
 
 REPORT_EVERY_S = 0.1
 _HOUSEKEEPING_S = 0.02
@@ -29,13 +30,21 @@ class TrialRun:
     """
 
     def __init__(
-        self, spec: TrialSpec, timeout_s: float, link: Link, gate: Gate, pool: Pool, rec: Recorder
+        self,
+        spec: TrialSpec,
+        timeout_s: float,
+        link: Link,
+        gate: Gate,
+        pool: Pool,
+        rec: Recorder,
+        wire: Wire,
     ) -> None:
         self.spec = spec
         self.end = False
         self.go_at: float | None = None
         self._timeout_s = timeout_s
         self._link, self._gate, self._pool, self._recorder = link, gate, pool, rec
+        self._wire = wire
         self._start = 0.0
         self._due = 0
         self._issuing = True
@@ -51,6 +60,7 @@ class TrialRun:
             gevent.sleep(0.005)
         self._start = perf_counter() if self.go_at is None else self.go_at
         self._recorder.open(self.spec.index, self._start)
+        self._wire.open(self.spec, self._start)
         gevent.sleep(max(0.0, self._start - perf_counter()))
         cpu, wall = time.process_time(), perf_counter()
         watchers = [gevent.spawn(self._report), gevent.spawn(self._keep_pool)]
@@ -59,6 +69,7 @@ class TrialRun:
         held_s = perf_counter() - self._start
         busy = (time.process_time() - cpu) / (perf_counter() - wall)
         self._drain()
+        self._wire.close()
         gevent.killall(watchers, block=True)
         self._flush(
             "done",
@@ -88,7 +99,9 @@ class TrialRun:
         Arrivals that no user could serve by the limit are recorded as misses. When the trial was
         ended early, what is still queued has no outcome and is forgotten.
         """
-        deadline = perf_counter() + self._timeout_s + 1.0
+        retry = self.spec.retry
+        patience_s = self._timeout_s if retry is None else retry.patience_s
+        deadline = perf_counter() + patience_s + 1.0
         while (self._gate.in_flight or self._gate.queued) and perf_counter() < deadline:
             self._give_up(0.0 if self.end else self.spec.give_up_s)
             gevent.sleep(0.01)
@@ -123,6 +136,8 @@ class TrialRun:
         rows = self._recorder.take()
         if rows is not None:
             self._link.send({"is": "rows", "trial": self.spec.index, **rows})
+        if wire := self._wire.take():
+            self._link.send({"is": "wire", "trial": self.spec.index, **wire})
         now = perf_counter()
         gate = self._gate
         self._link.send(
