@@ -169,6 +169,9 @@ class Run:
         asked = None if maximum is None else maximum / self.per_arrival
         ceilings = [rate for rate in (asked, standing.ceiling) if rate is not None]
         first, highest = FIRST_RATE / max(self.per_arrival, 1.0), min(ceilings, default=None)
+        if asked is not None and not seen:
+            # the check visit is too short to tell how many requests an arrival makes
+            first = min(first, asked / 2)
         settings = Settings(self.job.time_budget_s, first, highest)
         step = search.decide(seen, settings, self.spent_s)
         if isinstance(step, Stop) and step.verdict == "not_reached" and highest != asked:

@@ -1,5 +1,6 @@
 """What goes wrong around a load test, as a user meets it: disks, impatience, limits, restarts."""
 
+import re
 import resource
 import signal
 import subprocess
@@ -84,19 +85,18 @@ def test_a_second_ctrl_c_does_not_lose_what_the_first_keeps(tmp_path, then):
 
 def test_where_the_sla_still_holds_at_the_highest_rate_asked_it_is_at_least_that(tmp_path):
     with RefServer(SMALL) as server:
-        options = ("--target", server.url, "--time-budget", "9s", "--max-rate", "20")
+        options = ("--target", server.url, "--time-budget", "25s", "--max-rate", "20")
         code, out, _ = run(tmp_path, *options)
         received = server.stats()["received"]
     assert code == 0
-    assert out.startswith("One server sustains at least 2")
-    assert "the SLA still held at the highest rate" in out
+    assert re.match(r"One server sustains at least [12]\d(\.\d)? rps: the SLA still held", out)
     result = read_result(tmp_path / "sale.capplan" / "capacity.json", Capacity)
     assert result.verdict == "not_reached"
     assert (result.sustained_rps.high, result.binding) == (None, None)
-    assert result.sustained_rps.low is not None
-    # a task makes one or two requests; only the first trial knows how many they are in the mean
-    assert 10 < result.sustained_rps.low < 40
-    assert received < 20 * 9 * 1.5
+    # a task makes one or two requests: the check visit may have seen either alone
+    assert result.sustained_rps.low == pytest.approx(20, rel=0.3)
+    assert all(trial.rate_rps <= 20 * 1.3 for trial in result.trials)
+    assert received < 20 * 25 * 1.5
 
 
 def test_where_the_generator_is_the_limit_it_is_at_least_what_it_reached(tmp_path):
