@@ -12,6 +12,7 @@ and ``User._state``. These private names are under contract tests.
 
 from __future__ import annotations
 
+import itertools
 import random
 from collections import deque
 from collections.abc import Callable
@@ -90,7 +91,7 @@ class Gate:
 
     def __init__(self, weights: dict[type[User], float]) -> None:
         self.lanes = {cls: Lane(cls) for cls in weights}
-        self._weights = list(weights.values())
+        self._weights = list(itertools.accumulate(weights.values()))
         self._classes = list(weights)
         self.ungated: set[type[User]] = set()
         """Classes whose users run at the script's own pace, without tickets."""
@@ -110,7 +111,9 @@ class Gate:
 
     def choose(self, rng: random.Random) -> type[User]:
         """Draw a user class by weight."""
-        return rng.choices(self._classes, self._weights)[0]
+        if len(self._classes) == 1:
+            return self._classes[0]
+        return rng.choices(self._classes, cum_weights=self._weights)[0]
 
     def issue(self, ticket: Ticket, user_class: type[User]) -> None:
         """Give a ticket to an idle user of the class, or queue it until one is free."""
@@ -156,8 +159,13 @@ class Gate:
         A task that goes on after its first answer may take its time.
         """
         latest = now - limit_s
-        queued = sum(t.intended < latest for lane in self.lanes.values() for t in lane.backlog)
-        return queued + sum(t.fresh and t.intended < latest for t in self.in_flight)
+        overdue = sum(t.fresh and t.intended < latest for t in self.in_flight)
+        for lane in self.lanes.values():
+            for ticket in lane.backlog:
+                if ticket.intended >= latest:
+                    break  # those behind it are younger
+                overdue += 1
+        return overdue
 
     def drop_backlog(self, older_than_s: float, now: float) -> list[Ticket]:
         """Remove queued tickets that are older than ``older_than_s``."""

@@ -39,7 +39,7 @@ class Recorder:
         self._names: dict[str, int] = {}
         self._trial = -1
         self._start = 0.0
-        self._columns = self._empty()
+        self._rows: list[tuple[float, float, float, int, int]] = []
         self.outside = 0
         self.errors: dict[str, int] = {}
 
@@ -51,7 +51,7 @@ class Recorder:
     def open(self, trial: int, start: float) -> None:
         """Begin to record a trial that starts at ``start`` on the performance counter."""
         self._trial, self._start = trial, start
-        self._columns = self._empty()
+        self._rows = []
 
     def on_request(
         self,
@@ -104,9 +104,13 @@ class Recorder:
 
     def take(self) -> dict[str, Any] | None:
         """Return what was recorded since the last call, ready to be sent; None when nothing was."""
-        if not self._columns["ending"]:
+        if not self._rows:
             return None
-        columns, self._columns = self._columns, self._empty()
+        rows, self._rows = self._rows, []
+        columns = {
+            name: array(code, values)
+            for (name, code), values in zip(COLUMNS.items(), zip(*rows, strict=True), strict=True)
+        }
         return {"columns": pack(columns), "endpoints": list(self._names)}
 
     def _count_error(self, text: str) -> None:
@@ -120,13 +124,4 @@ class Recorder:
             if len(self._names) >= MAX_ENDPOINTS:
                 name = "(other endpoints)"
             index = self._names.setdefault(name, len(self._names))
-        columns = self._columns
-        columns["intended_s"].append(intended_s)
-        columns["latency_s"].append(latency_s)
-        columns["lateness_s"].append(late_s)
-        columns["endpoint"].append(index)
-        columns["ending"].append(end)
-
-    @staticmethod
-    def _empty() -> dict[str, array[Any]]:
-        return {name: array(code) for name, code in COLUMNS.items()}
+        self._rows.append((intended_s, latency_s, late_s, index, end))  # in the order of COLUMNS

@@ -19,6 +19,7 @@ from capplan.loadtest.worker.wire import Wire
 
 REPORT_EVERY_S = 0.1
 _HOUSEKEEPING_S = 0.02
+_TICK_S = 0.001  # an idle event loop waits no less for a timer; a busy one is not to be woken more
 _HELD_UP_S = 0.01  # a wake-up that is later than this was held up
 
 
@@ -82,14 +83,16 @@ class TrialRun:
 
     def _issue_tickets(self) -> None:
         mix = random.Random(f"{self.spec.seed}.mix")
+        gate, index, now = self._gate, self.spec.index, perf_counter()
         for due_s in schedule.arrivals(self.spec):
-            while (ahead := self._start + due_s - perf_counter()) > 0 and not self.end:
-                gevent.sleep(min(ahead, 0.1))
+            due = self._start + due_s
+            while due > now and not self.end:
+                gevent.sleep(min(max(due - now, _TICK_S), 0.1))
+                now = perf_counter()
             if self.end:
                 return
             self._due += 1
-            ticket = Ticket(self.spec.index, self._start + due_s)
-            self._gate.issue(ticket, self._gate.choose(mix))
+            gate.issue(Ticket(index, due), gate.choose(mix))
             if self._due % 50 == 0:
                 gevent.sleep(0)  # far behind the schedule users must still get their turn
 
