@@ -227,13 +227,6 @@ class Saleday(Section):
         default=0.5, description="The part of the back-off that is left out at random, at most."
     )
 
-    @field_validator("jitter")
-    @classmethod
-    def _is_a_part(cls, jitter: float) -> float:
-        if jitter > 1:
-            raise ValueError("the jitter must be at most 100%")
-        return jitter
-
 
 class Gate(Section):
     """Criteria for CI."""

@@ -6,6 +6,7 @@ import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from capplan.errors import UsageError
 from capplan.model.ggc import sustained_rate
 from capplan.refserver.config import RefServerConfig
 from capplan.units import format_share
@@ -32,8 +33,11 @@ def theory(config: RefServerConfig, sla: Sla) -> Theory:
 
     The smallest of the rates that each limit allows by itself. Exact when service is exponential,
     else simulated (seconds of work). Refusals lighten the queue a little: where failures and
-    latency bind at nearly the same rate, the truth lies slightly above.
+    latency bind at nearly the same rate, the truth lies slightly above. Raises ``UsageError`` for a
+    bounded queue whose truth is not known exactly.
     """
+    if config.queue is not None:
+        return _bounded(config, config.queue, sla)
     capacity_rps = config.slots / config.service.mean_s
     rates = [Theory(capacity_rps, 0.0, "capacity")]
     for limit in sla.latency:
@@ -43,6 +47,22 @@ def theory(config: RefServerConfig, sla: Sla) -> Theory:
         rate_rps = _rate_at_failures(config.fail_above_rps, sla.failures / config.fail_share)
         rates.append(Theory(rate_rps, 0.0, f"failures<{format_share(sla.failures)}"))
     return min(rates, key=lambda rate: rate.rate_rps)
+
+
+def _bounded(config: RefServerConfig, places: int, sla: Sla) -> Theory:
+    from capplan.model.finite_queue import sustained_rps
+
+    if config.service.kind != "exponential" or config.fail_above_rps is not None:
+        raise UsageError(
+            "what a bounded queue sustains is known only for exponential service without refusals "
+            "of another kind",
+            "leave out --queue, or use --service exponential without --fail-above",
+        )
+    limits = tuple((limit.quantile, limit.limit_s) for limit in sla.latency)
+    mean_s = config.service.mean_s
+    rate_rps, binding = sustained_rps(config.slots, places, mean_s, limits, sla.failures)
+    names = [*map(str, sla.latency), f"failures<{format_share(sla.failures)}"]
+    return Theory(rate_rps, 0.0, names[binding])
 
 
 def _rate_at_failures(above_rps: float, busy_share: float) -> float:

@@ -13,6 +13,7 @@ from capplan.units import format_duration, format_number, format_rate
 def listening(url: str, config: RefServerConfig, sla: Sla, truth: Theory) -> RenderableType:
     """Show where a reference server listens and what a load test against it must find."""
     service = config.service
+    queue = "" if config.queue is None else f", refuses when {format_number(config.queue)} wait"
     about = "" if truth.stderr_rps == 0 else f" (± {format_number(truth.stderr_rps)}, simulated)"
     return answer(
         f"Listening on {url} for {format_duration(config.lifetime_s)}; Ctrl-C ends it.",
@@ -22,7 +23,7 @@ def listening(url: str, config: RefServerConfig, sla: Sla, truth: Theory) -> Ren
                 f"the limit is {truth.limited_by}",
                 f"{config.slots} slots, {service.kind} service of "
                 f"{format_duration(service.mean_s)}, cv {service.cv:g}: always busy at "
-                f"{format_rate(config.slots / service.mean_s)}",
+                f"{format_rate(config.slots / service.mean_s)}{queue}",
                 f"what it served so far: {url}/__stats",
             )
         ),

@@ -445,3 +445,21 @@ def test_the_hash_of_a_section_changes_with_its_meaning(tmp_path, old, new, chan
     before = load(tmp_path, SMALL).sections(*names)
     after = load(tmp_path, SMALL.replace(old, new)).sections(*names)
     assert {name for name in names if before[name] != after[name]} == changed
+
+
+def test_clients_of_the_sale_day_have_defaults_and_limits(tmp_path):
+    default = load(tmp_path, SMALL).plan.saleday
+    assert (default.attempts, default.timeout, default.backoff, default.jitter) == (
+        2,
+        None,
+        0.2,
+        0.5,
+    )
+    for key, problem in (
+        ("attempts: 11", "more than any client makes"),
+        ("attempts: 0", "from 1 to"),
+        ("timeout: 5", "unit"),
+        ("jitter: 120%", "not a share"),
+        ("retries: 2", "unknown key"),
+    ):
+        assert problem in mistakes(tmp_path, f"{SMALL}saleday: {{{key}}}\n")

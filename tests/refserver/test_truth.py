@@ -3,9 +3,11 @@ import math
 import numpy as np
 import pytest
 
+from capplan.errors import UsageError
+from capplan.model.finite_queue import met
 from capplan.model.queueing import mmc_sustained_rps
 from capplan.model.service_time import Deterministic, Exponential, Lognormal
-from capplan.plan.sla import Sla
+from capplan.plan.sla import Sla, parse_sla
 from capplan.refserver import RefServerConfig, Theory, theory
 from capplan.refserver.work import Work
 
@@ -85,3 +87,18 @@ def test_other_service_times_are_simulated_and_say_how_well():
     found = theory(RefServerConfig(8, Lognormal(0.02, 1.0)), Sla(latency_p99=0.2))
     assert found.rate_rps == pytest.approx(374, rel=0.02)
     assert 0 < found.stderr_rps < 0.01 * found.rate_rps
+
+
+def test_a_bounded_queue_is_limited_by_its_refusals():
+    config = RefServerConfig(4, Exponential(0.02), queue=3)
+    found = theory(config, parse_sla("p95<300ms, failures<1%"))
+    assert found.limited_by == "failures<1%"
+    assert found.stderr_rps == 0
+    # at that rate an arrival meets the 4 + 3 others that make it refused once in a hundred
+    assert met(4, 3, found.rate_rps * 0.02)[-1] == pytest.approx(0.01, rel=1e-6)
+
+
+def test_a_truth_that_is_not_known_is_not_made_up():
+    config = RefServerConfig(4, Deterministic(0.02), queue=3)
+    with pytest.raises(UsageError, match="known only for exponential service"):
+        theory(config, parse_sla("p95<300ms"))

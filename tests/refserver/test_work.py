@@ -7,6 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from capplan.model.finite_queue import met
 from capplan.model.ggc import fifo_sojourns_s
 from capplan.model.service_time import Deterministic, Exponential
 from capplan.refserver import RefServerConfig
@@ -67,6 +68,26 @@ def test_a_refused_arrival_leaves_the_luck_of_the_later_ones_as_it_was():
     late_calm, late_failing = calm.arrive(200.0, "GET /"), failing.arrive(200.0, "GET /")
     assert late_calm is not None
     assert late_calm == late_failing
+
+
+def test_a_full_queue_refuses_until_somebody_is_served():
+    server = work(queue=2)
+    # two are served from 0 to 1, two wait, the fifth is refused; at 1 the two are served
+    jobs = [server.arrive(now, "GET /") for now in (0.0, 0.0, 0.1, 0.2, 0.3, 1.0, 1.1, 1.2)]
+    assert [job and job.finish_s for job in jobs] == [1.0, 1.0, 2.0, 2.0, None, 3.0, 3.0, None]
+
+
+def test_a_queue_without_a_place_serves_who_finds_a_free_slot():
+    server = work(queue=0)
+    jobs = [server.arrive(now, "GET /") for now in (0.0, 0.5, 0.6, 1.0, 1.2)]
+    assert [job is not None for job in jobs] == [True, True, False, True, False]
+
+
+def test_a_poisson_stream_is_refused_as_often_as_theory_says():
+    server = work(slots=4, service=Exponential(0.02), queue=6)
+    refused = [server.arrive(now, "GET /") is None for now in poisson_arrivals(240, 40_000)]
+    # load 1.2: the queue forgets within some 0.1 s, so 167 s hold more than a thousand episodes
+    assert np.mean(refused) == pytest.approx(met(4, 6, 240 * 0.02)[-1], rel=0.06)
 
 
 @settings(deadline=None)

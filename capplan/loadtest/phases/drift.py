@@ -22,6 +22,7 @@ BATCHES = 40
 LEAST_BATCHES = 8  # a line through fewer says nothing
 _MOST_ALIKE = 0.9
 _HOUR_S = 3600.0
+_ROUNDING = 1e-12
 
 
 def drift(
@@ -41,8 +42,11 @@ def drift(
         return None
     centred = times - times.mean()
     spread = float(centred @ centred)
-    slope = float(centred @ means) / spread
-    residuals = means - means.mean() - slope * centred
+    level = float(means.mean())
+    apart = means - level
+    apart[abs(apart) < _ROUNDING * abs(level)] = 0.0
+    slope = float(centred @ apart) / spread
+    residuals = apart - slope * centred
     squares = float(residuals @ residuals)
     alike = float(residuals[1:] @ residuals[:-1]) / squares if squares > 0 else 0.0
     alike = float(np.clip(alike + (2 + 4 * alike) / count, 0.0, _MOST_ALIKE))
@@ -53,7 +57,7 @@ def drift(
     reach = float(stdtrit(free, 0.5 + CONFIDENCE / 2)) * float(error)
     return Drift(
         quantity=quantity,
-        mean=float(means.mean()),
+        mean=level,
         slope_per_h=slope * _HOUR_S,
         low_per_h=(slope - reach) * _HOUR_S,
         high_per_h=(slope + reach) * _HOUR_S,
