@@ -80,8 +80,8 @@ def loadtest(
     without a search. ``show`` hears of progress a few times a second, ``trial_done`` of what is
     known after each trial, ``phase_done`` of what is known after each phase. Raises ``UsageError``
     for a plan or script that cannot be used, ``SetupError`` when the target does not answer,
-    ``NotKept`` when the result could not be written, and
-    ``Interrupted`` after a Ctrl-C, when what was measured is kept.
+    ``NotKept`` when the result could not be written, and ``Interrupted`` after a Ctrl-C, when what
+    was measured is kept.
     """
     plan_file, shelf = open_plan(plan)
     run = _prepare(plan_file, shelf, overrides, seed)
@@ -103,8 +103,9 @@ def loadtest(
                 _store(shelf, earlier, _result(run, answer, origin, overrides, found))
 
         if asked:  # a phase that goes wrong must not cost the answer
-            keep_with(Phases())
-            phases.hold(engine, Known.of(answer), keep_with)
+            with phases.remembering():
+                keep_with(Phases())
+                phases.hold(engine, Known.of(answer), keep_with)
 
     measured = measure.measure(run.job, show, keep, answered)
     result = _result(run, measured, origin, overrides, phases.found)

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
@@ -65,7 +66,17 @@ class Holding:
     show: Callable[[Progress], None]
     done: Callable[[Phases], None]
     found: Phases = field(default_factory=Phases)
-    interrupted_in: str = ""
+    interrupted: bool = False
+    running: str = "start"
+
+    @contextmanager
+    def remembering(self) -> Iterator[None]:
+        """Remember a KeyboardInterrupt that goes through, wherever it comes."""
+        try:
+            yield
+        except KeyboardInterrupt:
+            self.interrupted = True
+            raise
 
     def hold_again(self, stored: Capacity, keep: Callable[[Phases], None]) -> None:
         """Hold the phases at a stored rate and add them to those that are stored with it.
@@ -79,16 +90,17 @@ class Holding:
             )
         self.found = stored.phases.model_copy(update={"notes": ()})
         processes = stored.generator.processes if stored.generator else 1
-        try:
-            with Engine(self.job.worker, self.job.log, processes) as engine:
-                self.hold(engine, Known.stored(stored), keep)
-        except KeyboardInterrupt:
-            self.interrupted_in = self.interrupted_in or "start"
+        with (
+            suppress(KeyboardInterrupt),
+            self.remembering(),
+            Engine(self.job.worker, self.job.log, processes) as engine,
+        ):
+            self.hold(engine, Known.stored(stored), keep)
 
     def hold(self, engine: Engine, known: Known, keep: Callable[[Phases], None]) -> None:
         """Hold the phases one by one; ``keep`` gets what is known after each.
 
-        A KeyboardInterrupt goes through and is remembered.
+        A KeyboardInterrupt goes through.
         """
         rate_rps = known.rate_rps
         if rate_rps is None:
@@ -108,17 +120,14 @@ class Holding:
 
         try:
             run.run(self.asked, ended)
-        except KeyboardInterrupt:
-            self.interrupted_in = run.running
-            raise
         finally:
-            self.found = run.found
+            self.found, self.running = run.found, run.running or self.running
 
     def raise_if_interrupted(self, kept: Path | None) -> None:
         """Raise ``Interrupted`` when a phase was; the answer and finished phases are kept."""
-        if self.interrupted_in:
+        if self.interrupted:
             raise Interrupted(
-                f"interrupted in the {self.interrupted_in}; the sustained rate is known",
+                f"interrupted in the {self.running}; the sustained rate is known",
                 f"what was measured is in {shown(kept)}" if kept else "",
             )
 

@@ -81,9 +81,18 @@ def test_an_interrupt_keeps_the_phases_that_had_ended(monkeypatch):
     kept: list[Phases] = []
     phases = holding(Asked(overload=Load(2.0, 5.0), soak_s=20.0), kept.append)
     phases.found = soaked
-    with pytest.raises(KeyboardInterrupt):
+    with pytest.raises(KeyboardInterrupt), phases.remembering():
         phases.hold(ENGINE, Known(Bounds(1.0, 2.0, 3.0), 1.0), kept.append)
     assert kept == [soaked, soaked]  # stored and shown once, after the soak
     assert phases.found == soaked
     with pytest.raises(Interrupted, match="in the overload; the sustained rate is known"):
         phases.raise_if_interrupted(Path("capacity.json"))
+
+
+def test_an_interrupt_before_the_first_phase_is_not_taken_for_an_end():
+    phases = holding(Asked(opening=True))
+    phases.raise_if_interrupted(None)  # nothing has happened yet
+    with pytest.raises(KeyboardInterrupt), phases.remembering():
+        raise KeyboardInterrupt
+    with pytest.raises(Interrupted, match="in the start; the sustained rate is known"):
+        phases.raise_if_interrupted(None)
