@@ -59,3 +59,9 @@ class Display:
             if finding not in self._said:
                 self._said.add(finding)
                 self._console.print(finding, soft_wrap=True)
+
+    def side_done(self, name: str, measured: Measurement) -> None:
+        """Print the line of a trial on one of two targets."""
+        number = len(measured.trials)
+        line = trial_line(number, measured.trials[-1], measured.bounds_rps)
+        self._console.print(f"{name} ", line, sep="", soft_wrap=True)

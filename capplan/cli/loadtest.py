@@ -8,6 +8,7 @@ from capplan.cli.loadtest_options import (
     MaxRateOption,
     OpeningOption,
     OverloadOption,
+    PairedOption,
     ReuseOption,
     ScriptArgument,
     ServersOption,
@@ -33,6 +34,7 @@ EPILOG = examples(
     "capplan loadtest sale.yaml --target http://127.0.0.1:8899 --time-budget 60s",
     "capplan loadtest sale.yaml -- --tags buy",
     "capplan loadtest sale.yaml --servers 4 --target http://127.0.0.1:8080",
+    "capplan loadtest sale.yaml --paired http://127.0.0.1:8001 http://127.0.0.1:8002",
     "capplan loadtest sale.yaml --sla 'p95<300ms, failures<1%' --max-rate 500",
     "capplan loadtest sale.yaml --opening --overload '1.5x for 20s'",
     "capplan loadtest sale.yaml --reuse --soak 10min",
@@ -46,12 +48,13 @@ def loadtest(
     locustfile: LocustfileOption = None,
     sla: SlaOption = None,
     max_rate: MaxRateOption = None,
-    time_budget: TimeBudgetOption = "120s",
+    time_budget: TimeBudgetOption = None,
     servers: ServersOption = 1,
     opening: OpeningOption = False,
     overload: OverloadOption = None,
     soak: SoakOption = None,
     reuse: ReuseOption = False,
+    paired: PairedOption = None,
     check: CheckOption = False,
     seed: SeedOption = 1,
     as_json: JsonOption = False,
@@ -63,7 +66,13 @@ def loadtest(
     override the plan. Exits with 3 when the SLA is missed at any load, and with 5 when the numbers
     cannot be trusted.
     """
-    from capplan.cli.loadtest_modes import Asked, dry_run, measure
+    from capplan.cli.loadtest_modes import (
+        Asked,
+        compare_targets,
+        dry_run,
+        measure,
+        refuse_beside,
+    )
     from capplan.cli.output import check as check_output
     from capplan.loadtest.phases.asked import Asked as Phases
     from capplan.loadtest.phases.asked import parse_overload, parse_soak
@@ -71,13 +80,14 @@ def loadtest(
     from capplan.units import parse_duration
     from capplan.workflow.loadtest import Overrides
 
+    unsaid = "240s" if paired else "120s"
     overrides = Overrides(
         target=target,
         locustfiles=tuple(locustfile or ()),
         arguments=tuple(script_options or ()),
         sla=None if sla is None else read("--sla", sla, parse_sla),
         max_rate_rps=None if max_rate is None else read_rate("--max-rate", max_rate),
-        time_budget_s=read("--time-budget", time_budget, parse_duration),
+        time_budget_s=read("--time-budget", time_budget or unsaid, parse_duration),
         servers=servers,
     )
     check_output(output, plan)
@@ -87,4 +97,7 @@ def loadtest(
         overload=None if overload is None else read("--overload", overload, parse_overload),
         soak_s=None if soak is None else read("--soak", soak, parse_soak),
     )
+    if paired:
+        refuse_beside("--paired", check, reuse, phases)
+        return compare_targets(asked, *paired)
     return dry_run(asked) if check else measure(asked, phases, reuse)

@@ -8,12 +8,13 @@ from pathlib import Path
 from capplan.cli.interrupt import sigterm_as_interrupt
 from capplan.cli.live import Display
 from capplan.cli.output import deliver, named, say, write
-from capplan.errors import ExitCode
+from capplan.errors import ExitCode, UsageError
 from capplan.loadtest.phases.asked import Asked as Phases
 from capplan.render import terminal
 from capplan.render.checked import checked
 from capplan.results.capacity import Capacity
 from capplan.workflow.loadtest import NotKept, Overrides, all_well, check, checked_json, loadtest
+from capplan.workflow.paired import paired
 
 _EXITS = {"below_sla": ExitCode.FAILED, "inconclusive": ExitCode.INCONCLUSIVE}
 
@@ -58,6 +59,31 @@ def measure(asked: Asked, phases: Phases, reuse: bool) -> ExitCode:
         raise
     _deliver(asked, result)
     return _EXITS.get(terminal.run_of(result, asked.overrides.servers).verdict, ExitCode.OK)
+
+
+def refuse_beside(mode: str, check: bool, reuse: bool, phases: Phases) -> None:
+    """Raise a ``UsageError`` for options that would do nothing in a mode without a search."""
+    given = {"--check": check, "--reuse": reuse, "a phase": bool(phases)}
+    for name, asked in given.items():
+        if asked:
+            raise UsageError(f"{name} does not go with {mode}", "run them one after the other")
+
+
+def compare_targets(asked: Asked, base: str, head: str) -> ExitCode:
+    """Compare two targets in turns."""
+    with sigterm_as_interrupt(), Display() as display:
+        result = paired(
+            asked.plan,
+            base,
+            head,
+            overrides=asked.overrides,
+            seed=asked.seed,
+            show=display.show,
+            trial_done=display.side_done,
+        )
+    shown = terminal.paired(result, named(asked.plan))
+    deliver(result, shown, as_json=asked.as_json, output=asked.output)
+    return _EXITS.get(result.verdict, ExitCode.OK)
 
 
 def _deliver(asked: Asked, result: Capacity) -> None:

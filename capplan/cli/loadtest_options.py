@@ -30,7 +30,11 @@ MaxRateOption = Annotated[
     typer.Option(metavar="RPS", help="Never ask for more requests per second than this."),
 ]
 TimeBudgetOption = Annotated[
-    str, typer.Option(metavar="TIME", help="How long the load may last in all.")
+    str | None,
+    typer.Option(
+        metavar="TIME",
+        help="How long the load may last in all: 120s unless said, 240s for two targets.",
+    ),
 ]
 ServersOption = Annotated[
     int,
@@ -61,6 +65,14 @@ SoakOption = Annotated[
 ReuseOption = Annotated[
     bool,
     typer.Option("--reuse", metavar="", help="Do not search: hold these three at the stored rate."),
+]
+PairedOption = Annotated[
+    tuple[str, str] | None,
+    typer.Option(
+        metavar="BASE HEAD",
+        help="Compare two targets in turns, so that the noise of the machine cancels.",
+        show_default=False,
+    ),
 ]
 CheckOption = Annotated[
     bool,

@@ -178,8 +178,14 @@ class Run:
             return Stop("inconclusive", step.bounds, _LIMIT)
         return step
 
-    def trial(self, engine: Engine, step: Next) -> None:
-        """Run one trial and judge it."""
+    def trial(
+        self, engine: Engine, step: Next, *, draw: int | None = None, to_the_end: bool = False
+    ) -> None:
+        """Run one trial and judge it.
+
+        ``draw`` names its arrivals: two runs of one seed get the same for the same draw. A trial
+        ``to_the_end`` is not ended early, however much it misses.
+        """
         job, rate = self.job, step.rate
         limits = job.sla.latency
         limit_s = limits[0].limit_s if limits else job.timeout_s
@@ -190,7 +196,7 @@ class Run:
             duration_s=step.duration_s,
             limit_s=limit_s,
             give_up_s=longest_s,
-            seed=job.seed * 100_003 + len(self.trials),
+            seed=job.seed * 100_003 + (len(self.trials) if draw is None else draw),
             users=min(MOST_USERS, int(rate * longest_s * self.standing.pool_factor) + 20),
             max_users=min(MOST_USERS, int(rate * job.timeout_s) + 50),
         )
@@ -201,7 +207,7 @@ class Run:
 
         def watch(recording: Recording) -> bool:
             self.show(snapshot(recording, step.purpose, rate * self.per_arrival, bounds, left_s))
-            return hopeless(recording)
+            return not to_the_end and hopeless(recording)
 
         meter = Meter()
         recording = engine.trial(spec, watch)
@@ -215,6 +221,11 @@ class Run:
             engine.grow()
         self.trials.append(trial)
         self._restate()
+
+    def known(self) -> Bounds:
+        """Return what the valid trials say of the sustained rate, in arrivals/s."""
+        valid = self._valid()
+        return search.known_bounds([observation(t) for t in valid]) if valid else Bounds()
 
     def so_far(self) -> Measurement:
         """Return what is known when the search ends before it is done."""

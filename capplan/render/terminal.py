@@ -12,16 +12,18 @@ from rich.console import RenderableType
 
 from capplan.render.capacity import capacity, run_of
 from capplan.render.demand import demand
+from capplan.render.paired import paired
 from capplan.render.parts import answer, bullets, next_step
 from capplan.render.recommendation import recommendation
 from capplan.render.verdict import verdict
 from capplan.results.base import Result
 from capplan.results.capacity import Capacity
 from capplan.results.demand import Demand
+from capplan.results.paired import Paired
 from capplan.results.recommendation import Recommendation
 from capplan.results.verdict import Verdict
 
-__all__ = ["capacity", "demand", "recommendation", "run_of", "show", "verdict", "written"]
+__all__ = ["capacity", "demand", "paired", "recommendation", "run_of", "show", "verdict", "written"]
 
 
 def show(result: Result, plan: str) -> RenderableType:
@@ -30,6 +32,8 @@ def show(result: Result, plan: str) -> RenderableType:
         return demand(result, plan)
     if isinstance(result, Capacity):
         return capacity(result, plan)
+    if isinstance(result, Paired):
+        return paired(result, plan)
     if isinstance(result, Recommendation):
         return recommendation(result, plan)
     if isinstance(result, Verdict):

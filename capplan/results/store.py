@@ -28,6 +28,7 @@ _SCHEMA = re.compile(r"capplan\.([a-z]+)/([0-9]{1,4})")
 _COMMANDS = {
     "demand": "estimate",
     "capacity": "loadtest",
+    "paired": "loadtest --paired",
     "recommendation": "recommend",
     "verdict": "gate",
 }

@@ -84,7 +84,7 @@ def loadtest(
     was measured is kept.
     """
     plan_file, shelf = open_plan(plan)
-    run = _prepare(plan_file, shelf, overrides, seed)
+    run = prepare(plan_file, shelf, overrides, seed)
     origin = _origin(plan_file, run, seed)
 
     earlier = _earlier(shelf)
@@ -150,7 +150,7 @@ def check(
 ) -> tuple[CheckedVisit, ...]:
     """Run one visit of each user class without load and return what was called."""
     plan_file, shelf = open_plan(plan)
-    return measure.check(_prepare(plan_file, shelf, overrides, seed=1).job)
+    return measure.check(prepare(plan_file, shelf, overrides, seed=1).job)
 
 
 def all_well(visits: Sequence[CheckedVisit]) -> bool:
@@ -167,13 +167,16 @@ def checked_json(visits: Sequence[CheckedVisit]) -> str:
 
 
 @dataclass(frozen=True, slots=True)
-class _Run:
+class Prepared:
+    """A load test that was checked and can begin."""
+
     job: Job
     service: Service
     identity: Identity
 
 
-def _prepare(plan_file: PlanFile, shelf: Shelf, overrides: Overrides, seed: int) -> _Run:
+def prepare(plan_file: PlanFile, shelf: Shelf, overrides: Overrides, seed: int) -> Prepared:
+    """Join the plan with the command line, and check both before any load."""
     service = plan_file.plan.service
     target = overrides.target or service.target
     if target is None:
@@ -219,7 +222,7 @@ def _prepare(plan_file: PlanFile, shelf: Shelf, overrides: Overrides, seed: int)
         unit=service.unit,
         servers=overrides.servers,
     )
-    return _Run(job, service, identity)
+    return Prepared(job, service, identity)
 
 
 def _locustfiles(plan_file: PlanFile, overrides: Overrides) -> tuple[Path, ...]:
@@ -251,19 +254,20 @@ def _log(shelf: Shelf) -> Path:
     return shelf.folder / "loadtest.log"
 
 
-def _origin(plan_file: PlanFile, run: _Run, seed: int) -> Provenance:
-    origin = provenance(_with_service(plan_file, run.service), sections.CAPACITY, seed)
+def _origin(plan_file: PlanFile, run: Prepared, seed: int) -> Provenance:
+    origin = provenance(with_service(plan_file, run.service), sections.CAPACITY, seed)
     # a --target is another way to the same service, not a change of the plan
     plan_ref = origin.plan.sections | plan_file.sections("service.target")
     return origin.model_copy(update={"plan": origin.plan.model_copy(update={"sections": plan_ref})})
 
 
-def _with_service(plan_file: PlanFile, service: Service) -> PlanFile:
+def with_service(plan_file: PlanFile, service: Service) -> PlanFile:
+    """Return the plan with the service that was really measured."""
     return replace(plan_file, plan=plan_file.plan.model_copy(update={"service": service}))
 
 
 def _result(
-    run: _Run,
+    run: Prepared,
     measured: Measurement,
     origin: Provenance,
     overrides: Overrides,

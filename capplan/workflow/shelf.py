@@ -11,6 +11,7 @@ from capplan.plan.load import PlanFile, load_plan
 from capplan.results.base import Result
 from capplan.results.capacity import Capacity
 from capplan.results.demand import Demand
+from capplan.results.paired import Paired
 from capplan.results.recommendation import Recommendation
 from capplan.results.store import read_result, write_result
 from capplan.results.verdict import Verdict
@@ -20,6 +21,7 @@ R = TypeVar("R", bound=Result)
 _FILES: dict[type[Result], str] = {
     Demand: "demand.json",
     Capacity: "capacity.json",
+    Paired: "paired.json",
     Recommendation: "recommendation.json",
     Verdict: "verdict.json",
 }

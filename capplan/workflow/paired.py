@@ -1,0 +1,146 @@
+"""``capplan loadtest --paired``: the ratio of two targets, kept beside the plan for the gate."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from contextlib import suppress
+from dataclasses import replace
+from pathlib import Path
+
+from capplan.errors import Interrupted, SetupError, UsageError
+from capplan.loadtest.measure import Measurement
+from capplan.loadtest.paired import Name, PairedMeasurement, measure_paired
+from capplan.loadtest.pairing import CONFIDENCE, FEWEST_PAIRS
+from capplan.loadtest.progress import Progress
+from capplan.model.ratio import Ratio
+from capplan.results.base import Provenance
+from capplan.results.capacity import SustainedRate
+from capplan.results.paired import Pair, Paired, PairedVerdict, RatioRange, Side
+from capplan.results.store import write_result
+from capplan.workflow import sections
+from capplan.workflow.loadtest import Overrides, Prepared, prepare, with_service
+from capplan.workflow.provenance import provenance
+from capplan.workflow.shelf import Shelf, open_plan, shown
+
+TIME_BUDGET_S = 240.0
+PARTIAL = "paired.partial.json"
+_OVERRIDES = Overrides(time_budget_s=TIME_BUDGET_S)
+_UNKNOWN = Ratio(None, None, None)
+
+
+def paired(
+    plan: Path | str,
+    base: str,
+    head: str,
+    *,
+    overrides: Overrides = _OVERRIDES,
+    seed: int = 1,
+    show: Callable[[Progress], None] = lambda progress: None,
+    trial_done: Callable[[str, Measurement], None] = lambda name, measured: None,
+) -> Paired:
+    """Find how much more or less ``head`` sustains than ``base``, and keep it beside the plan.
+
+    Both URLs are loaded with the plan's script, in turns. ``trial_done`` hears whose trial ended
+    and what is known of that side. Raises what ``loadtest`` raises.
+    """
+    if overrides.target is not None:
+        raise UsageError("--paired names both targets itself", "leave --target out")
+    plan_file, shelf = open_plan(plan)
+    sides: dict[Name, Prepared] = {}
+    for name, url in (("base", base), ("head", head)):
+        run = prepare(plan_file, shelf, replace(overrides, target=url), seed)
+        job = replace(run.job, log=run.job.log.with_name(f"loadtest-{name}.log"))
+        sides["base" if name == "base" else "head"] = replace(run, job=job)
+    service = sides["base"].service.model_copy(update={"target": plan_file.plan.service.target})
+    origin = provenance(with_service(plan_file, service), sections.CAPACITY, seed)
+
+    def keep(name: Name, found: PairedMeasurement) -> None:
+        with suppress(SetupError):  # a full disk is said at the end: the load is not repeated
+            _keep_partial(shelf, _result(sides, found, origin))
+        trial_done(name, found.base if name == "base" else found.head)
+
+    found = measure_paired(sides["base"].job, sides["head"].job, show, keep)
+    result = _result(sides, found, origin)
+    if found.interrupted:
+        kept = _keep_partial(shelf, result)
+        raise Interrupted(
+            f"interrupted after {len(found.pairs)} pairs",
+            f"what was measured is in {shown(kept)}" if kept else "",
+        )
+    shelf.keep(result)
+    if path := _partial(shelf):
+        path.unlink(missing_ok=True)
+    return result
+
+
+def _result(sides: dict[Name, Prepared], found: PairedMeasurement, origin: Provenance) -> Paired:
+    verdict, reason, ratio = _judged(found)
+    estimate = found.estimate
+    each = estimate.each if estimate else (1.0,) * len(found.pairs)
+    return Paired(
+        **dict(origin),
+        verdict=verdict,
+        reason=reason,
+        sla=sides["base"].job.sla,
+        ratio=_range(ratio),
+        unpaired_ratio=_range(estimate.unpaired if estimate else _UNKNOWN),
+        pairs=tuple(
+            Pair(base=held.base, head=held.head, first=held.first, ratio=one)
+            for held, one in zip(found.pairs, each, strict=True)
+        ),
+        base=_side(sides["base"], found.base),
+        head=_side(sides["head"], found.head),
+        load_time_s=found.load_time_s,
+        notes=tuple(dict.fromkeys((*found.base.notes, *found.head.notes))),
+        interrupted=found.interrupted,
+    )
+
+
+def _judged(found: PairedMeasurement) -> tuple[PairedVerdict, str, Ratio]:
+    """Say whether the ratio is an answer, and which bound is known when it is not."""
+    for name, stop in found.stopped.items():
+        bounds = {"base": found.base.bounds_rps, "head": found.head.bounds_rps}
+        base, head = bounds["base"], bounds["head"]
+        if stop.verdict == "below_sla" and name == "head" and base.low:
+            high = head.high / base.low if head.high else None
+            return "below_sla", f"the head misses {stop.reason}", Ratio(None, None, high)
+        what = "still held at the highest rate" if stop.verdict == "not_reached" else stop.reason
+        return "inconclusive", f"the search on the {name} ended: {what}", _UNKNOWN
+    if found.estimate is None:
+        return "inconclusive", found.reason, _UNKNOWN
+    ratio = found.estimate.paired
+    if found.reason:
+        return "inconclusive", found.reason, ratio
+    if found.interrupted or len(found.pairs) < FEWEST_PAIRS:
+        return "inconclusive", "the run ended before there were enough pairs", ratio
+    if not found.estimate.narrow:
+        return "inconclusive", "the pairs disagree too much for an answer", ratio
+    return "measured", "", ratio
+
+
+def _side(run: Prepared, measured: Measurement) -> Side:
+    bounds = measured.bounds_rps
+    return Side(
+        identity=run.identity,
+        sustained_rps=SustainedRate(
+            low=bounds.low, mid=bounds.mid, high=bounds.high, confidence=CONFIDENCE
+        ),
+        trials=measured.trials,
+        requests_per_arrival=measured.requests_per_arrival,
+        mix=measured.mix,
+    )
+
+
+def _range(ratio: Ratio) -> RatioRange:
+    return RatioRange(low=ratio.low, mid=ratio.mid, high=ratio.high, confidence=CONFIDENCE)
+
+
+def _keep_partial(shelf: Shelf, result: Paired) -> Path | None:
+    path = _partial(shelf)
+    if path is not None:
+        write_result(path, result)
+    return path
+
+
+def _partial(shelf: Shelf) -> Path | None:
+    return shelf.folder and shelf.folder / PARTIAL
