@@ -179,13 +179,18 @@ def recorded(
     return recording
 
 
+def on_one_machine(head: Server, noise: float, seed: int) -> tuple[Bench, Bench]:
+    """Put base and head on one machine; the seed decides on its speed and on all services."""
+    machine = Machine(noise, np.random.default_rng([seed, 0]))
+    return (
+        Bench(BASE, machine, np.random.default_rng([seed, 1])),
+        Bench(head, machine, np.random.default_rng([seed, 2])),
+    )
+
+
 def compare_in_pairs(head: Server, noise: float, seed: int, budget_s: float) -> Estimate | None:
     """Compare as ``loadtest --paired`` does, with simulated trials."""
-    machine = Machine(noise, np.random.default_rng([seed, 0]))
-    benches = [
-        Bench(server, machine, np.random.default_rng([seed, 1 + side]))
-        for side, server in enumerate((BASE, head))
-    ]
+    benches = on_one_machine(head, noise, seed)
     mids: list[float] = []
     while len(mids) < 2:
         mids = []
@@ -197,9 +202,17 @@ def compare_in_pairs(head: Server, noise: float, seed: int, budget_s: float) -> 
                 return None
             else:
                 bench.run(step, seed * 1000 + len(bench.trials))
-    held_s = trial_s(budget_s - machine.now_s, math.sqrt(mids[0] * mids[1]), SLA)
+    return hold_pairs(benches, (mids[0], mids[1]), seed, budget_s)
+
+
+def hold_pairs(
+    benches: Sequence[Bench], mids: tuple[float, float], seed: int, until_s: float
+) -> Estimate | None:
+    """Hold pairs until the machine's clock says so, from what a search said of both."""
+    machine = benches[0].machine
+    held_s = trial_s(until_s - machine.now_s, math.sqrt(mids[0] * mids[1]), SLA)
     pairs: list[PairedTrial] = []
-    while machine.now_s + 2 * (held_s + BETWEEN_TRIALS_S) <= budget_s:
+    while machine.now_s + 2 * (held_s + BETWEEN_TRIALS_S) <= until_s:
         rates = next_rates(pairs, *mids)
         order = (0, 1) if len(pairs) % 2 == 0 else (1, 0)
         held: dict[int, Trial] = {}

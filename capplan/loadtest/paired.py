@@ -151,7 +151,8 @@ class _Both:
     def _too_few(self) -> str:
         if self.stopped or len(self.pairs) >= FEWEST_PAIRS:
             return ""
-        return f"the time was enough for {len(self.pairs)} pairs, {FEWEST_PAIRS} are needed"
+        count = "1 pair" if len(self.pairs) == 1 else f"{len(self.pairs)} pairs"
+        return f"the time was enough for {count}, {FEWEST_PAIRS} are needed: raise --time-budget"
 
     def _hold(self, name: Name, step: Next, draw: int | None = None) -> None:
         run = self.runs[name]

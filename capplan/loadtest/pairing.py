@@ -29,7 +29,8 @@ ABOVE = 1.03  # loads a little above the sustained rate tell more about it than 
 DITHER = 0.05
 TOO_WIDE = 1.5  # a wider high/low is no answer
 BETWEEN_TRIALS_S = 0.5
-_SHORTEST_S, _LONGEST_S = 2.5, 10.0
+_SHORTEST_S, _LONGEST_S = 1.5, 20.0
+_FEWEST_MISSES = 5
 _RELAXATIONS = 3.0
 _RECENT = 3
 _SLOPE_SPREAD = 0.5
@@ -73,17 +74,17 @@ def bracketed(step: Next | Stop, known: Bounds) -> bool:
 def trial_s(left_s: float, sustained: float, sla: Sla) -> float:
     """Return how long each trial lasts when ``left_s`` seconds of load are left for the pairs.
 
-    Three relaxation times of the queue at the sustained rate (arrivals/s), when the time allows
-    for enough such pairs; in more than enough time, longer ones.
+    Three relaxation times of the queue at the sustained rate (arrivals/s), and long enough for five
+    misses to be allowed: shorter trials would tell nothing. In more than enough time, longer ones.
     """
-    limits = sla.latency
     # a queue relaxes in about 4·cμ/(cμ - λ)², and cμ - λ is ln(1/allowed)/limit at the answer
-    gaps = [-math.log(1 - limit.quantile) / limit.limit_s for limit in limits]
+    gaps = [-math.log(1 - limit.quantile) / limit.limit_s for limit in sla.latency]
     relaxation_s = max((4 * sustained / gap**2 for gap in gaps), default=1.0)
-    most_s = left_s / (2 * FEWEST_PAIRS) - BETWEEN_TRIALS_S
-    least_s = left_s / (2 * MOST_PAIRS) - BETWEEN_TRIALS_S
-    wanted_s = max(_RELAXATIONS * relaxation_s, least_s)
-    return float(np.clip(min(wanted_s, most_s), _SHORTEST_S, _LONGEST_S))
+    shares = [1 - limit.quantile for limit in sla.latency] or [sla.failures]
+    enough_s = _FEWEST_MISSES / (max(min(shares), 1e-3) * sustained)
+    spare_s = left_s / (2 * MOST_PAIRS) - BETWEEN_TRIALS_S
+    wanted_s = max(_RELAXATIONS * relaxation_s, enough_s, spare_s)
+    return float(np.clip(wanted_s, _SHORTEST_S, _LONGEST_S))
 
 
 def next_rates(
@@ -114,8 +115,8 @@ def estimate(pairs: Sequence[PairedTrial]) -> Estimate | None:
         return None
     half = line.ratios / 2
     return Estimate(
-        paired(list(-half), list(half), CONFIDENCE),
-        unpaired(list(line.base), list(line.head), CONFIDENCE),
+        paired(-half, half, CONFIDENCE),
+        unpaired(line.base, line.head, CONFIDENCE),
         tuple(float(each) for each in np.exp(line.ratios)),
     )
 

@@ -6,10 +6,10 @@ Ratios are estimated on a log scale, where the two directions are alike and erro
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
+from numpy.typing import ArrayLike
 from scipy.special import stdtrit
 
 
@@ -22,7 +22,7 @@ class Ratio:
     high: float | None
 
 
-def paired(base_logs: Sequence[float], head_logs: Sequence[float], confidence: float) -> Ratio:
+def paired(base_logs: ArrayLike, head_logs: ArrayLike, confidence: float) -> Ratio:
     """Return head/base from pairs of logarithms that share their noise.
 
     exp(m ± t·s/√n) with m and s the mean and standard deviation of the n differences, and t the
@@ -33,7 +33,7 @@ def paired(base_logs: Sequence[float], head_logs: Sequence[float], confidence: f
     >>> round(found.mid, 4), round(found.high, 4)
     (0.9048, 0.9048)
     """
-    differences = np.asarray(head_logs) - np.asarray(base_logs)
+    differences = np.asarray(head_logs, dtype=float) - np.asarray(base_logs, dtype=float)
     count = len(differences)
     if count < 2:
         raise ValueError(f"{count} pairs tell nothing about their spread")
@@ -41,12 +41,12 @@ def paired(base_logs: Sequence[float], head_logs: Sequence[float], confidence: f
     return _around(float(differences.mean()), error, count - 1, confidence)
 
 
-def unpaired(base_logs: Sequence[float], head_logs: Sequence[float], confidence: float) -> Ratio:
+def unpaired(base_logs: ArrayLike, head_logs: ArrayLike, confidence: float) -> Ratio:
     """Return head/base from two independent samples of logarithms (B. L. Welch, 1947).
 
     Raises ``ValueError`` for fewer than two values on a side.
     """
-    base, head = np.asarray(base_logs), np.asarray(head_logs)
+    base, head = np.asarray(base_logs, dtype=float), np.asarray(head_logs, dtype=float)
     if min(len(base), len(head)) < 2:
         raise ValueError("one value tells nothing about its spread")
     parts = [float(side.var(ddof=1)) / len(side) for side in (base, head)]

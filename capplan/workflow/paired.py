@@ -103,7 +103,7 @@ def _judged(found: PairedMeasurement) -> tuple[PairedVerdict, str, Ratio]:
         base, head = bounds["base"], bounds["head"]
         if stop.verdict == "below_sla" and name == "head" and base.low:
             high = head.high / base.low if head.high else None
-            return "below_sla", f"the head misses {stop.reason}", Ratio(None, None, high)
+            return "below_sla", stop.reason, Ratio(None, None, high)
         what = "still held at the highest rate" if stop.verdict == "not_reached" else stop.reason
         return "inconclusive", f"the search on the {name} ended: {what}", _UNKNOWN
     if found.estimate is None:
