@@ -37,6 +37,7 @@ bench: $(READY)
 	$(BIN)/python benchmarks/estimate.py
 	$(BIN)/python benchmarks/recommend.py
 	$(BIN)/python benchmarks/search.py
+	$(BIN)/python benchmarks/paired.py
 	$(BIN)/python benchmarks/accuracy.py
 
 docs: $(READY)
