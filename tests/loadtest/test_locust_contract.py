@@ -55,6 +55,31 @@ def holds(program: str, tmp_path: Path) -> None:
 
 
 PROGRAMS = {
+    "a runner logs requests through its statistics, whose entries are plain sums": """
+        from locust.stats import RequestStats, StatsEntry
+
+        logged = []
+        environment = Environment(user_classes=[])
+        runner = environment.create_local_runner()
+        assert runner.stats is environment.stats
+        runner.stats.log_request = lambda *request: logged.append(request)
+        environment.events.request.fire(
+            request_type="GET", name="/", response_time=5.0, response_length=7, exception=None,
+            context={},
+        )
+        assert logged == [("GET", "/", 5.0, 7)]
+        stats = RequestStats()
+        RequestStats.log_request(stats, "GET", "/", 5.0, 7)
+        entry = stats.entries["/", "GET"]
+        for each in (entry, stats.total):
+            assert (each.num_requests, each.num_none_requests) == (1, 0)
+            assert (each.total_response_time, each.total_content_length) == (5.0, 7)
+            assert (each.min_response_time, each.max_response_time) == (5.0, 5.0)
+            assert dict(each.response_times) == {5: 1}
+            assert list(each.num_reqs_per_sec) == [int(each.last_request_timestamp)]
+            assert each.use_response_times_cache in (True, False)
+        assert names(StatsEntry._cache_response_times) == ["self", "t"]
+    """,
     "names and their parameters": """
         from locust.clients import HttpSession, ResponseContextManager
         from locust.contrib.fasthttp import FastHttpSession, LocustUserAgent

@@ -24,6 +24,7 @@ def main() -> None:
     from capplan.loadtest.worker.pool import Pool
     from capplan.loadtest.worker.recorder import Recorder
     from capplan.loadtest.worker.script import Script, ScriptRefused
+    from capplan.loadtest.worker.tally import Tally
     from capplan.loadtest.worker.trial import TrialRun
     from capplan.loadtest.worker.wire import Wire
 
@@ -57,6 +58,7 @@ def main() -> None:
             refuse_script(script.describe(run.exception), script.trace(run.exception))
         os._exit(1)  # its traceback is in the log by then, and the parent shows the end of it
 
+    tally = Tally(script.environment.stats)
     gate = Gate(script.weights)
     gate.install()
     gate.starting = wire.on_task
@@ -86,6 +88,7 @@ def main() -> None:
             elif command["do"] == "end" and trial is not None:
                 trial.end = True
             elif command["do"] == "quit":
+                tally.settle()  # the script may look at its statistics once more
                 gevent.spawn(pool.stop).join(timeout=1.0)
                 os._exit(0)
     except SystemExit as left:  # gevent hands it here from the user whose task calls sys.exit

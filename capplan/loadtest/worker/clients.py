@@ -23,6 +23,7 @@ from locust.contrib.fasthttp import (
 from requests import Request
 from requests.exceptions import ReadTimeout
 
+from capplan.loadtest.worker.deadline import Deadlines
 from capplan.loadtest.worker.wire import Wire
 
 
@@ -49,32 +50,40 @@ def install(
     no_response: Any = ErrorResponse
     send, urlopen = requests_session.send, fast_agent._urlopen
 
-    def check(host: str) -> None:
+    deadlines = Deadlines(timeout_s)
+    known: set[str] = set()  # hosts with their ports, as they stand in URLs
+
+    def check(url: str, netloc: str) -> None:
+        host = urlsplit(url).hostname or ""
         if host not in allowed and not _is_loopback(host):
             refuse(host)
             raise HostRefused(host)
+        known.add(netloc)
 
     def checked_send(session: Any, request: Any, **kwargs: Any) -> Any:
-        check(urlsplit(request.url).hostname or "")
+        netloc = urlsplit(request.url).netloc
+        if netloc not in known:
+            check(request.url, netloc)
         return send(session, request, **kwargs)
 
     def checked_urlopen(agent: Any, request: Any) -> Any:
-        check(request.url_split.host)
+        netloc = request.url_split.netloc
+        if netloc not in known:
+            check(str(request.url_split), netloc)
         return urlopen(agent, request)
 
     def send_within(limit_s: float, session: Any, method: Any, url: Any, kwargs: Any) -> Any:
-        timer = gevent.Timeout.start_new(limit_s)
+        bound: Any = gevent.Timeout(limit_s) if wire.retry else deadlines.start()
         try:
-            return safe_send(session, method, url, **kwargs)
+            with bound:
+                return safe_send(session, method, url, **kwargs)
         except gevent.Timeout as expired:
-            if expired is not timer:
+            if expired is not bound and expired is not getattr(bound, "error", None):
                 raise
             # its request names the endpoint, query string and all, as an answered one would
             asked = Request(method, url, params=kwargs.get("params")).prepare()
             late = ReadTimeout(f"no answer within {limit_s:g} s", request=asked)
             return ResponseContextManager(late)
-        finally:
-            timer.close()
 
     def bounded_send(session: Any, method: Any, url: Any, **kwargs: Any) -> Any:
         if wire.retry is None:
@@ -99,9 +108,10 @@ def install(
 
     def bounded_request(session: Any, method: str, url: str, *args: Any, **kwargs: Any) -> Any:
         # with retries each attempt has a bound of its own; this one is for a streamed body
-        bound_s = timeout_s if wire.retry is None else wire.retry.patience_s + timeout_s
         session._capplan_stream = kwargs.get("stream", False)
-        with gevent.Timeout(bound_s):
+        retry = wire.retry
+        bound: Any = gevent.Timeout(retry.patience_s + timeout_s) if retry else deadlines.start()
+        with bound:
             return fast(session, method, url, *args, **kwargs)
 
     requests_session.send = checked_send
