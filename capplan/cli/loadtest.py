@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from capplan.cli.loadtest_options import (
     CheckOption,
+    CompareOption,
     LocustfileOption,
     MaxRateOption,
     OpeningOption,
+    OptionalPlan,
     OverloadOption,
     PairedOption,
     ReuseOption,
@@ -20,7 +22,6 @@ from capplan.cli.loadtest_options import (
 from capplan.cli.options import (
     JsonOption,
     OutputOption,
-    PlanArgument,
     SeedOption,
     examples,
     read,
@@ -35,6 +36,7 @@ EPILOG = examples(
     "capplan loadtest sale.yaml -- --tags buy",
     "capplan loadtest sale.yaml --servers 4 --target http://127.0.0.1:8080",
     "capplan loadtest sale.yaml --paired http://127.0.0.1:81 http://127.0.0.1:82",
+    "capplan loadtest --compare old.json sale.capplan/capacity.json",
     "capplan loadtest sale.yaml --sla 'p95<300ms, failures<1%' --max-rate 500",
     "capplan loadtest sale.yaml --opening --overload '1.5x for 20s'",
     "capplan loadtest sale.yaml --reuse --soak 10min",
@@ -42,7 +44,7 @@ EPILOG = examples(
 
 
 def loadtest(
-    plan: PlanArgument,
+    plan: OptionalPlan = None,
     target: TargetOption = None,
     script_options: ScriptArgument = None,
     locustfile: LocustfileOption = None,
@@ -55,6 +57,7 @@ def loadtest(
     soak: SoakOption = None,
     reuse: ReuseOption = False,
     paired: PairedOption = None,
+    compare: CompareOption = None,
     check: CheckOption = False,
     seed: SeedOption = 1,
     as_json: JsonOption = False,
@@ -66,14 +69,7 @@ def loadtest(
     override the plan. Exits with 3 when the SLA is missed at any load, and with 5 when the numbers
     cannot be trusted.
     """
-    from capplan.cli.loadtest_modes import (
-        Asked,
-        compare_targets,
-        dry_run,
-        measure,
-        refuse_beside,
-    )
-    from capplan.cli.output import check as check_output
+    from capplan.cli.loadtest_modes import Mode, run
     from capplan.loadtest.phases.asked import Asked as Phases
     from capplan.loadtest.phases.asked import parse_overload, parse_soak
     from capplan.plan.sla import parse_sla
@@ -90,14 +86,10 @@ def loadtest(
         time_budget_s=read("--time-budget", time_budget or unsaid, parse_duration),
         servers=servers,
     )
-    check_output(output, plan)
-    asked = Asked(plan, overrides, seed, as_json, output)
     phases = Phases(
         opening=opening,
         overload=None if overload is None else read("--overload", overload, parse_overload),
         soak_s=None if soak is None else read("--soak", soak, parse_soak),
     )
-    if paired:
-        refuse_beside("--paired", check, reuse, phases)
-        return compare_targets(asked, *paired)
-    return dry_run(asked) if check else measure(asked, phases, reuse)
+    mode = Mode(phases, reuse, check, paired, compare)
+    return run(plan, overrides, mode, seed=seed, as_json=as_json, output=output)

@@ -7,12 +7,14 @@ from pathlib import Path
 
 from capplan.cli.interrupt import sigterm_as_interrupt
 from capplan.cli.live import Display
+from capplan.cli.output import check as check_output
 from capplan.cli.output import deliver, named, say, write
 from capplan.errors import ExitCode, UsageError
 from capplan.loadtest.phases.asked import Asked as Phases
 from capplan.render import terminal
 from capplan.render.checked import checked
 from capplan.results.capacity import Capacity
+from capplan.workflow.compare import compare
 from capplan.workflow.loadtest import NotKept, Overrides, all_well, check, checked_json, loadtest
 from capplan.workflow.paired import paired
 
@@ -28,6 +30,44 @@ class Asked:
     seed: int
     as_json: bool
     output: Path | None
+
+
+@dataclass(frozen=True, slots=True)
+class Mode:
+    """What is asked of the load test besides a search, or in place of it."""
+
+    phases: Phases
+    reuse: bool
+    check: bool
+    paired: tuple[str, str] | None
+    compare: tuple[Path, Path] | None
+
+
+def run(
+    plan: Path | None,
+    overrides: Overrides,
+    mode: Mode,
+    *,
+    seed: int,
+    as_json: bool,
+    output: Path | None,
+) -> ExitCode:
+    """Do what is asked; raise a ``UsageError`` for options that would do nothing together."""
+    if mode.paired or mode.compare:
+        given = {"--check": mode.check, "--reuse": mode.reuse, "a phase": bool(mode.phases)}
+        given["--paired"] = bool(mode.compare and mode.paired)
+        for name in (name for name, asked in given.items() if asked):
+            without = "--compare" if mode.compare else "--paired"
+            raise UsageError(f"{name} does not go with {without}", "run them one after the other")
+    if mode.compare:
+        return compare_results(*mode.compare, plan, as_json=as_json, output=output)
+    if plan is None:
+        raise UsageError("the plan is missing", "name it: capplan loadtest sale.yaml")
+    check_output(output, plan)
+    asked = Asked(plan, overrides, seed, as_json, output)
+    if mode.paired:
+        return compare_targets(asked, *mode.paired)
+    return dry_run(asked) if mode.check else measure(asked, mode.phases, mode.reuse)
 
 
 def dry_run(asked: Asked) -> ExitCode:
@@ -61,14 +101,6 @@ def measure(asked: Asked, phases: Phases, reuse: bool) -> ExitCode:
     return _EXITS.get(terminal.run_of(result, asked.overrides.servers).verdict, ExitCode.OK)
 
 
-def refuse_beside(mode: str, check: bool, reuse: bool, phases: Phases) -> None:
-    """Raise a ``UsageError`` for options that would do nothing in a mode without a search."""
-    given = {"--check": check, "--reuse": reuse, "a phase": bool(phases)}
-    for name, asked in given.items():
-        if asked:
-            raise UsageError(f"{name} does not go with {mode}", "run them one after the other")
-
-
 def compare_targets(asked: Asked, base: str, head: str) -> ExitCode:
     """Compare two targets in turns."""
     with sigterm_as_interrupt(), Display() as display:
@@ -84,6 +116,21 @@ def compare_targets(asked: Asked, base: str, head: str) -> ExitCode:
     shown = terminal.paired(result, named(asked.plan))
     deliver(result, shown, as_json=asked.as_json, output=asked.output)
     return _EXITS.get(result.verdict, ExitCode.OK)
+
+
+def compare_results(
+    old: Path, new: Path, plan: Path | None, *, as_json: bool, output: Path | None
+) -> ExitCode:
+    """Compare two stored results."""
+    if plan is not None:
+        raise UsageError(
+            f"--compare reads two results and no plan: {plan} is one too many",
+            "capplan loadtest --compare old.json new.json",
+        )
+    check_output(output, new)
+    result = compare(old, new)
+    deliver(result, terminal.comparison(result), as_json=as_json, output=output)
+    return ExitCode.INCONCLUSIVE if result.verdict == "cannot_tell" else ExitCode.OK
 
 
 def _deliver(asked: Asked, result: Capacity) -> None:

@@ -7,6 +7,14 @@ from typing import Annotated
 
 import typer
 
+OptionalPlan = Annotated[
+    Path | None,
+    typer.Argument(
+        metavar="PLAN",
+        help="The plan, a YAML file. - reads it from stdin and leaves no files behind.",
+        show_default=False,
+    ),
+]
 ScriptArgument = Annotated[
     list[str] | None,
     typer.Argument(
@@ -71,6 +79,14 @@ PairedOption = Annotated[
     typer.Option(
         metavar="BASE HEAD",
         help="Compare two targets in turns, so that the noise of the machine cancels.",
+        show_default=False,
+    ),
+]
+CompareOption = Annotated[
+    tuple[Path, Path] | None,
+    typer.Option(
+        metavar="OLD NEW",
+        help="Compare two results of a load test; needs no plan and loads nothing.",
         show_default=False,
     ),
 ]

@@ -11,6 +11,7 @@ from collections.abc import Sequence
 from rich.console import RenderableType
 
 from capplan.render.capacity import capacity, run_of
+from capplan.render.comparison import comparison
 from capplan.render.demand import demand
 from capplan.render.paired import paired
 from capplan.render.parts import answer, bullets, next_step
@@ -18,12 +19,23 @@ from capplan.render.recommendation import recommendation
 from capplan.render.verdict import verdict
 from capplan.results.base import Result
 from capplan.results.capacity import Capacity
+from capplan.results.comparison import Comparison
 from capplan.results.demand import Demand
 from capplan.results.paired import Paired
 from capplan.results.recommendation import Recommendation
 from capplan.results.verdict import Verdict
 
-__all__ = ["capacity", "demand", "paired", "recommendation", "run_of", "show", "verdict", "written"]
+__all__ = [
+    "capacity",
+    "comparison",
+    "demand",
+    "paired",
+    "recommendation",
+    "run_of",
+    "show",
+    "verdict",
+    "written",
+]
 
 
 def show(result: Result, plan: str) -> RenderableType:
@@ -32,6 +44,8 @@ def show(result: Result, plan: str) -> RenderableType:
         return demand(result, plan)
     if isinstance(result, Capacity):
         return capacity(result, plan)
+    if isinstance(result, Comparison):
+        return comparison(result)
     if isinstance(result, Paired):
         return paired(result, plan)
     if isinstance(result, Recommendation):

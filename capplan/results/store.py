@@ -29,6 +29,7 @@ _COMMANDS = {
     "demand": "estimate",
     "capacity": "loadtest",
     "paired": "loadtest --paired",
+    "comparison": "loadtest --compare",
     "recommendation": "recommend",
     "verdict": "gate",
 }
