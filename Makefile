@@ -26,7 +26,8 @@ test: $(READY)
 	$(BIN)/python -m pytest
 
 lowest: $(LOWEST)/.ready
-	$(LOWEST)/bin/python -m pytest tests/loadtest/test_locust_contract.py tests/loadtest/test_scripts.py
+	$(LOWEST)/bin/python -m pytest tests/loadtest/test_locust_contract.py tests/loadtest/test_scripts.py \
+		tests/loadtest/test_wire.py
 
 check: $(READY)
 	$(BIN)/python -m ruff check
