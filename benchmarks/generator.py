@@ -3,8 +3,8 @@
 nginx has one core and the generators another. Plain Locust and capplan run on it side by side, so
 that both meet the same caches, clock and neighbours; k6 runs in turn with them. Medians over the
 rounds. Requests/s are per core in full: requests over seconds of CPU time of the process that makes
-them, so that a busy machine does not decide. Then capplan holds three rates, from two processes
-above 1,000/s: what left, how evenly, and how late.
+them, so that a busy machine does not decide. Then capplan holds three rates, the highest also with
+two processes: what left, how evenly, and how late.
 
 Takes about three minutes. nginx has to be installed, and k6 is left out where it is not:
 
@@ -43,7 +43,8 @@ LIFETIME_S = 1800
 """After this long nginx and k6 end by themselves, whatever became of this process."""
 
 CLASSES = ("FastHttpUser", "HttpUser")
-RATES = (200.0, 1000.0, 4000.0)
+RATES = ((200.0, 1), (1000.0, 1), (4000.0, 1), (4000.0, 2))
+"""Arrivals/s, and the processes that share them."""
 
 LOCUSTFILE = """
 from locust import FastHttpUser, HttpUser, task
@@ -256,8 +257,7 @@ def at_rates(folder: Path, url: str, seconds: float) -> None:
         "\n| asked | processes | sent | index of dispersion | lateness p99 | CPU of the busiest |"
     )
     print("|---|---|---|---|---|---|")
-    for rate in RATES:
-        processes = 1 if rate <= 1000 else 2
+    for rate, processes in RATES:
         spec = TrialSpec(0, rate, 2 * seconds, 10.0, 10.0, 1, 100, 1000)
         with Engine(config, folder / "rates.log", processes) as engine:
             made = engine.trial(spec, lambda _: False)

@@ -16,49 +16,50 @@ DEADLINES = {
         deadlines, ended = Deadlines(0.05), []
 
         def work(name, seconds):
+            deadline = deadlines.start()
             try:
-                with deadlines.start() as deadline:
-                    gevent.sleep(seconds)
-                    ended.append((name, "done"))
+                gevent.sleep(seconds)
+                ended.append((name, "done"))
             except gevent.Timeout as error:
                 ended.append((name, error is deadline.error))
+            finally:
+                deadline.end()
 
         gevent.joinall([gevent.spawn(work, *job) for job in
                         [("stuck", 60), ("quick", 0.0), ("also stuck", 60)]])
         assert ended == [("quick", "done"), ("stuck", True), ("also stuck", True)]
     """,
-    "nothing is raised in a greenlet that has left the block": """
+    "nothing is raised in a greenlet that has ended what it did": """
         deadlines = Deadlines(0.02)
 
         def work():
-            with deadlines.start() as deadline:
-                pass
+            deadline = deadlines.start()
+            deadline.end()
             gevent.sleep(0.2)
             return deadline.error
 
         assert gevent.spawn(work).get() is None
     """,
-    "an error in the block ends the bound": """
+    "not even when its time was over at the same moment": """
         deadlines = Deadlines(0.02)
 
         def work():
-            try:
-                with deadlines.start():
-                    raise KeyError("shoes")
-            except KeyError:
-                gevent.sleep(0.2)
-            return "went on"
+            deadline = deadlines.start()
+            gevent.get_hub().loop.run_callback(deadline.expire)
+            deadline.end()
+            gevent.sleep(0.2)
+            return deadline.error
 
-        assert gevent.spawn(work).get() == "went on"
+        assert gevent.spawn(work).get() is None
     """,
     "a bound that began later ends later": """
         deadlines, order = Deadlines(0.2), []
 
         def work(name, begin):
             gevent.sleep(begin)
+            deadlines.start()
             try:
-                with deadlines.start():
-                    gevent.sleep(60)
+                gevent.sleep(60)
             except gevent.Timeout:
                 order.append(name)
 

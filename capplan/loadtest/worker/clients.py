@@ -23,7 +23,7 @@ from locust.contrib.fasthttp import (
 from requests import Request
 from requests.exceptions import ReadTimeout
 
-from capplan.loadtest.worker.deadline import Deadlines
+from capplan.loadtest.worker.deadline import Deadline, Deadlines
 from capplan.loadtest.worker.wire import Wire
 
 
@@ -50,7 +50,7 @@ def install(
     no_response: Any = ErrorResponse
     send, urlopen = requests_session.send, fast_agent._urlopen
 
-    deadlines = Deadlines(timeout_s)
+    queues = {timeout_s: Deadlines(timeout_s)}
     known: set[str] = set()  # hosts with their ports, as they stand in URLs
 
     def check(url: str, netloc: str) -> None:
@@ -72,18 +72,25 @@ def install(
             check(str(request.url_split), netloc)
         return urlopen(agent, request)
 
+    def start(limit_s: float) -> Deadline:
+        queue = queues.get(limit_s)
+        if queue is None:  # the attempts of some trial have a limit of their own
+            queue = queues[limit_s] = Deadlines(limit_s)
+        return queue.start()
+
     def send_within(limit_s: float, session: Any, method: Any, url: Any, kwargs: Any) -> Any:
-        bound: Any = gevent.Timeout(limit_s) if wire.retry else deadlines.start()
+        deadline = start(limit_s)
         try:
-            with bound:
-                return safe_send(session, method, url, **kwargs)
+            return safe_send(session, method, url, **kwargs)
         except gevent.Timeout as expired:
-            if expired is not bound and expired is not getattr(bound, "error", None):
+            if expired is not deadline.error:
                 raise
             # its request names the endpoint, query string and all, as an answered one would
             asked = Request(method, url, params=kwargs.get("params")).prepare()
             late = ReadTimeout(f"no answer within {limit_s:g} s", request=asked)
             return ResponseContextManager(late)
+        finally:
+            deadline.end()
 
     def bounded_send(session: Any, method: Any, url: Any, **kwargs: Any) -> Any:
         if wire.retry is None:
@@ -107,12 +114,16 @@ def install(
         return wire.send(lambda limit_s: fast_within(limit_s, session, method, url, kwargs))
 
     def bounded_request(session: Any, method: str, url: str, *args: Any, **kwargs: Any) -> Any:
-        # with retries each attempt has a bound of its own; this one is for a streamed body
-        session._capplan_stream = kwargs.get("stream", False)
-        retry = wire.retry
-        bound: Any = gevent.Timeout(retry.patience_s + timeout_s) if retry else deadlines.start()
-        with bound:
+        bound_s = timeout_s
+        if wire.retry is not None:
+            # each attempt has a bound of its own; this one is for a streamed body
+            bound_s += wire.retry.patience_s
+            session._capplan_stream = kwargs.get("stream", False)
+        deadline = start(bound_s)
+        try:
             return fast(session, method, url, *args, **kwargs)
+        finally:
+            deadline.end()
 
     requests_session.send = checked_send
     requests_session._send_request_safe_mode = bounded_send

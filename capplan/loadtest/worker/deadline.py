@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from collections import deque
 from time import perf_counter
-from types import TracebackType
 from typing import Any
 
 import gevent
@@ -17,30 +16,22 @@ _LOOK_EVERY_S = 0.01
 
 
 class Deadline:
-    """One bound on a greenlet; a context manager. ``error`` is what it raised, if it did."""
+    """One bound on the greenlet that made it. ``error`` is what it raised there, if it did."""
 
     __slots__ = ("_at", "_greenlet", "error")
 
     def __init__(self, at: float) -> None:
         self._at = at
-        self._greenlet: Any = None
+        self._greenlet: Any = gevent.getcurrent()
         self.error: gevent.Timeout | None = None
 
-    def __enter__(self) -> Deadline:
-        self._greenlet = gevent.getcurrent()
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def end(self) -> None:
+        """Forget the greenlet: what it did has ended. Has to be called, whatever becomes of it."""
         self._greenlet = None
 
     @property
     def is_open(self) -> bool:
-        """Whether the greenlet is still inside of the block."""
+        """Whether what the greenlet does has not ended."""
         return self._greenlet is not None
 
     def is_past(self, now: float) -> bool:
@@ -48,7 +39,7 @@ class Deadline:
         return now >= self._at
 
     def expire(self) -> None:
-        """Raise in the greenlet, unless it has left the block; only to be called by the hub."""
+        """Raise in the greenlet, unless it has ended; only to be called by the hub."""
         greenlet, self._greenlet = self._greenlet, None
         if greenlet is not None:
             self.error = gevent.Timeout()
@@ -64,7 +55,7 @@ class Deadlines:
         gevent.spawn(self._watch)
 
     def start(self) -> Deadline:
-        """Return a bound that begins now; enter it at once."""
+        """Return a bound on the running greenlet that begins now."""
         deadline = Deadline(perf_counter() + self._limit_s)
         self._running.append(deadline)
         return deadline

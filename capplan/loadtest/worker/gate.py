@@ -191,10 +191,10 @@ class Gate:
         execute, wait = taskset_class.execute_next_task, taskset_class.wait
 
         def execute_next_task(taskset: Any) -> None:
-            if type(taskset.user) in self.ungated or _is_container(taskset._task_queue[0]):
+            user = taskset.user
+            if type(user) in self.ungated or _is_container(taskset._task_queue[0]):
                 execute(taskset)  # the leaves of a container take tickets of their own
                 return
-            user = taskset.user
             ticket = self.take(user)
             user._capplan_ticket = ticket
             _work_on(ticket)

@@ -13,6 +13,8 @@ from locust import User
 from capplan.loadtest.worker.gate import Gate
 from capplan.loadtest.worker.script import Script
 
+_LOOK_AGAIN_S = 0.5  # a full pool has room again when users have ended by themselves
+
 
 class Pool:
     """Live users per class: in proportion to the weights, and those that run beside the load."""
@@ -21,6 +23,7 @@ class Pool:
         self._script = script
         self._gate = gate
         self.last_error: str | None = None
+        self._full_until = 0.0
         self._stop = script.guard_end(ended)
         script.environment.events.user_error.add_listener(self._on_user_error)
         script.environment.events.test_start.fire(environment=script.environment)
@@ -52,10 +55,18 @@ class Pool:
 
     def widen(self, max_users: int) -> None:
         """Add users to each class whose tickets wait, a tenth of the pool at a time."""
+        now = perf_counter()
+        if now < self._full_until:
+            return
+        size = self.size  # which looks at every user
         for lane in self._gate.lanes.values():
-            room = max_users - self.size
+            room = max_users - size
             if lane.backlog and room > 0:
-                self.add(lane.user_class, min(room, 5 + self.size // 10))
+                count = min(room, 5 + size // 10)
+                self.add(lane.user_class, count)
+                size += count
+        if size >= max_users:
+            self._full_until = now + _LOOK_AGAIN_S
 
     def recycle(self) -> None:
         """End the users that still work on a ticket, so that none is stuck in the next trial."""
