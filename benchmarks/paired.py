@@ -5,7 +5,7 @@ contains the truth, and how much of its width the pairs take away. The machine's
 both servers: an Ornstein–Uhlenbeck process in its logarithm with the given standard deviation,
 which forgets in a minute.
 
-    python benchmarks/paired.py [--seeds 40] [--time-budget 240]
+    python benchmarks/paired.py [--seeds 12] [--time-budget 240]
 """
 
 from __future__ import annotations
@@ -251,7 +251,7 @@ def row(name: str, noise: float, found: Sequence[Ratio], how: str, truth: float)
 def main() -> None:
     """Print the table."""
     parser = argparse.ArgumentParser()
-    parser.add_argument("--seeds", type=int, default=40)
+    parser.add_argument("--seeds", type=int, default=12)
     parser.add_argument("--time-budget", type=float, default=240.0)
     arguments = parser.parse_args()
     print(

@@ -12,6 +12,7 @@ from collections.abc import Iterator
 from capplan.errors import UsageError
 from capplan.loadtest.measure import observation
 from capplan.loadtest.pairing import CONFIDENCE
+from capplan.loadtest.protocol import NOT_STARTED
 from capplan.loadtest.search import known_bounds
 from capplan.model.ratio import Ratio, independent, paired
 from capplan.results.base import Note, Provenance
@@ -97,7 +98,7 @@ def _doubts(old: Capacity, new: Capacity) -> Iterator[Note]:
 def _endpoints(old: Capacity, new: Capacity, *, alike: bool) -> Iterator[EndpointComparison]:
     own = {c.endpoint for trial in new.trials for c in trial.criteria if c.endpoint}
     for name in new.mix:
-        if name not in old.mix:
+        if name not in old.mix or name == NOT_STARTED:
             continue
         if name in own:
             ratio, trials = independent(_of_endpoint(old, name), _of_endpoint(new, name)), 0

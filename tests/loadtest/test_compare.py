@@ -10,6 +10,7 @@ import pytest
 
 from capplan.errors import UsageError
 from capplan.loadtest.compare import compare
+from capplan.loadtest.protocol import NOT_STARTED
 from capplan.results.capacity import (
     Capacity,
     Criterion,
@@ -163,6 +164,12 @@ def test_two_common_rates_are_too_few_to_compare_a_latency():
     new = capacity(100, trials=tuple(trial(r, 0.2, 0.0) for r in (10.0, 20.0, 30.0)))
     found = endpoint(old, new)
     assert (found.verdict, found.trials, found.ratio.mid) == ("cannot_tell", 2, None)
+
+
+def test_arrivals_that_never_started_are_no_endpoint_to_compare():
+    mix = {"GET /": 0.9, NOT_STARTED: 0.1}
+    found = compared(capacity(100, mix=mix), capacity(100, mix=mix))
+    assert [one.endpoint for one in found.endpoints] == ["GET /"]
 
 
 def capplan(folder: Path, *words: str) -> subprocess.CompletedProcess[str]:
