@@ -38,7 +38,7 @@ from capplan.loadtest.engine import Engine
 from capplan.loadtest.protocol import TrialSpec, WorkerConfig
 
 USERS = 50
-FIRST_RATE = 1000.0
+FIRST_RATE = 4000.0
 LIFETIME_S = 1800
 """After this long nginx and k6 end by themselves, whatever became of this process."""
 
