@@ -7,6 +7,7 @@ recording. A child that dies makes its trial worthless and is replaced.
 
 from __future__ import annotations
 
+import math
 import selectors
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import asdict, dataclass, field, replace
@@ -22,6 +23,7 @@ from capplan.loadtest.protocol import TrialSpec, WorkerConfig
 from capplan.loadtest.recording import Recording
 
 START_TIMEOUT_S = 30.0
+LONGEST_CHECK_S = 3600.0
 SILENCE_S = 15.0
 """A child that says nothing for so long is stuck in a task that never gives control back."""
 
@@ -39,12 +41,19 @@ class Ready:
 
 @dataclass(frozen=True, slots=True)
 class CheckedVisit:
-    """What one user of a class called without load."""
+    """What one user of a class called without load.
+
+    In unit ``visit`` several users of the class made one visit each, of which the first is shown:
+    ``lengths_s`` is how long each took, its waits included and infinite where it did not end in
+    time, ``requests`` what it made.
+    """
 
     user_class: str
     tasks: int
     calls: tuple[dict[str, Any], ...]
     error: str | None
+    lengths_s: tuple[float, ...] = ()
+    requests: tuple[int, ...] = ()
 
 
 @dataclass
@@ -91,15 +100,27 @@ class Engine:
         child.expect("ready", START_TIMEOUT_S)
         self.processes += 1
 
-    def check(self, expect: Iterable[str] = ()) -> tuple[CheckedVisit, ...]:
+    def check(
+        self, expect: Iterable[str] = (), limit_s: float = math.inf
+    ) -> tuple[CheckedVisit, ...]:
         """Run one visit of each user class without load.
 
-        It is made longer where that may find requests whose names are in ``expect``.
+        It is made longer where that may find requests whose names are in ``expect``. In unit
+        ``visit`` each class makes several, without the script's waits, which are added up; what
+        has not ended after ``limit_s`` is given up.
         """
-        self._children[0].send({"do": "check", "expect": list(expect)})
+        command = {"do": "check", "expect": list(expect), "limit_s": min(limit_s, LONGEST_CHECK_S)}
+        self._children[0].send(command)
         message = self._children[0].expect("checked", SILENCE_S + self.config.timeout_s)
         return tuple(
-            CheckedVisit(v["user_class"], v["tasks"], tuple(v["calls"]), v["error"])
+            CheckedVisit(
+                v["user_class"],
+                v["tasks"],
+                tuple(v["calls"]),
+                v["error"],
+                tuple(v.get("lengths_s", ())),
+                tuple(v.get("requests", ())),
+            )
             for v in message["visits"]
         )
 
@@ -118,6 +139,8 @@ class Engine:
                 recording.add(message["columns"], message["endpoints"], worker)
             elif message["is"] == "wire":
                 recording.add_wire(message)
+            elif message["is"] == "visits":
+                recording.add_visits(message["columns"])
             elif message["is"] != "prepared":
                 recording.progress(message, worker)
             if monotonic() - watched_at >= _WATCH_EVERY_S and not running.ending:

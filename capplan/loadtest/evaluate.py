@@ -13,6 +13,7 @@ from capplan.loadtest.endpoints import enough
 from capplan.loadtest.protocol import FAILURE, NOT_STARTED, SUCCESS, TASK_FAILED, TIMEOUT
 from capplan.loadtest.recording import Recording, Rows
 from capplan.loadtest.validity import Held, Usage, judge
+from capplan.loadtest.visiting import visit_stats
 from capplan.plan.sla import Sla
 from capplan.results.base import Note
 from capplan.results.capacity import (
@@ -43,7 +44,7 @@ def evaluate(
     Requests whose intended start lies within the first ``warmup_s`` seconds are left out.
     """
     spec, everything = recording.spec, recording.rows()
-    planned_s = spec.duration_s - warmup_s
+    planned_s, planned_warmup_s = spec.duration_s - warmup_s, warmup_s
     held_s = spec.duration_s
     if recording.ended_early:
         # overload from the first second on: there is no steady state to wait for
@@ -65,6 +66,8 @@ def evaluate(
     )
     outcome, notes = judge(held, health, recording.lost, recording.ended_early)
     arrivals = int(recording.state.get("issued", 0))
+    # what began too late for its end to be seen is left out
+    visits = visit_stats(recording.visits(), max(recording.each("held_s")) - planned_warmup_s)
     started = int(np.count_nonzero(everything.endpoint != _not_started(recording)))
     return Trial(
         purpose=purpose,
@@ -83,11 +86,12 @@ def evaluate(
         latency_actual_s=summarise(rows.latency_s, rows.ending),
         endpoints=_by_endpoint(rows, recording.endpoints),
         criteria=criteria,
-        requests_per_arrival=started / arrivals if arrivals else 0.0,
+        requests_per_arrival=visits.requests_mean if visits else started / max(arrivals, 1),
         ended_early=recording.ended_early,
         errors=dict(sorted(recording.state.get("errors", {}).items(), key=lambda e: -e[1])[:5]),
         health=health,
         outcome=outcome,
+        visits=visits,
         notes=notes + _raised(recording.state.get("errors", {})),
     )
 

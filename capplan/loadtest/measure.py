@@ -10,23 +10,25 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-from capplan.errors import UsageError
 from capplan.loadtest import search
-from capplan.loadtest.endpoints import excess, find_binding, misspelt, unjudged
+from capplan.loadtest.endpoints import excess, find_binding, unjudged
 from capplan.loadtest.engine import CheckedVisit, Engine
 from capplan.loadtest.evaluate import evaluate, watch_for_hopeless
 from capplan.loadtest.machine import Meter, cores
+from capplan.loadtest.preview import preview, require_names
 from capplan.loadtest.progress import Progress, snapshot
-from capplan.loadtest.protocol import TrialSpec, WorkerConfig
+from capplan.loadtest.protocol import TrialSpec, Unit, WorkerConfig
 from capplan.loadtest.recording import Recording
 from capplan.loadtest.remedy import Standing, missing
 from capplan.loadtest.search import Bounds, Misses, Next, Observation, Settings, Stop
+from capplan.loadtest.summary import describe, mix, trial_notes
 from capplan.loadtest.target import is_here
 from capplan.loadtest.validity import MOST_USERS, beside_the_target, mean_doubt, widen
+from capplan.loadtest.visiting import Pace, paced_by, require_time
 from capplan.plan.sla import Sla
 from capplan.results.base import Note
 from capplan.results.capacity import Binding, CapacityVerdict, Criterion, Generator, Trial
-from capplan.units import format_duration, format_rate, format_share
+from capplan.units import format_rate
 
 FIRST_RATE = 20.0
 _LIMIT = "the load generator is the limit"
@@ -35,7 +37,10 @@ _WORTHLESS = "too many trials in a row were worthless"
 
 @dataclass(frozen=True, slots=True)
 class Job:
-    """What is measured. ``max_rate_rps`` counts requests of the mix, like every rate shown."""
+    """What is measured. ``max_rate_rps`` counts requests of the mix, like every rate shown.
+
+    ``order_endpoint`` is the request that places an order, where the plan says so.
+    """
 
     target: str
     locustfiles: tuple[Path, ...]
@@ -48,6 +53,9 @@ class Job:
     seed: int
     log: Path
     arguments: tuple[str, ...] = ()
+    unit: Unit = "task"
+    visit_tasks: int = 5
+    order_endpoint: str | None = None
 
     @property
     def worker(self) -> WorkerConfig:
@@ -58,6 +66,8 @@ class Job:
             self.timeout_s,
             self.allowed_hosts,
             self.arguments,
+            self.unit,
+            self.visit_tasks,
         )
 
 
@@ -123,37 +133,21 @@ class Run:
     per_arrival: float = 1.0
     standing: Standing = field(default_factory=Standing)
     same_machine: bool = False
+    pace: Pace | None = None
 
     def begin(self, engine: Engine) -> None:
         """Make one visit of each class first: it shows what an arrival is, and fails early."""
-        visits = engine.check(self.job.endpoints)
-        for visit in visits:
-            if visit.tasks == 0:
-                raise UsageError(
-                    f"no user of class {visit.user_class} got through its first task"
-                    + (f": {visit.error}" if visit.error else ""),
-                    f"run it alone: capplan loadtest --check; the generator's log: {self.job.log}",
-                )
-        weights = engine.ready.classes
-        in_tasks = {
-            v.user_class: sum(call["in_task"] for call in v.calls) / v.tasks for v in visits
-        }
-        total = sum(weights.values())
-        expected = sum(in_tasks[name] * weight for name, weight in weights.items()) / total
-        if expected == 0:
-            raise UsageError(
-                "the tasks of the locustfile made no request",
-                "look at what it calls: capplan loadtest --check",
-            )
-        called = {call["name"] for visit in visits for call in visit.calls}
-        for planned, right in misspelt(self.job.endpoints, called).items():
-            raise UsageError(
-                f"no request of the script is named {planned!r}, as service.endpoints says",
-                f"did you mean {right!r}? See all names with: capplan loadtest --check",
-            )
-        self.per_arrival = expected
+        job = self.job
+        order = [job.order_endpoint] if job.order_endpoint else []
+        visits = engine.check({*job.endpoints, *order}, job.time_budget_s)
+        first = preview(visits, engine.ready.classes, job.unit, job.log)
+        require_names(job.endpoints, visits, "service.endpoints")
+        require_names(order, visits, "visit.order_endpoint")
+        self.per_arrival, self.pace = first.per_arrival, first.pace
         self.notes = tuple(Note(code="script", message=text) for text in engine.ready.notes)
-        self.same_machine = is_here(self.job.target)
+        if self.pace:
+            self.notes += require_time(self.pace, job.time_budget_s)
+        self.same_machine = is_here(job.target)
         if self.same_machine:
             self.notes += (beside_the_target(cores()),)
 
@@ -173,7 +167,12 @@ class Run:
             # the check visit is too short to tell how many requests an arrival makes
             first = min(first, asked / 2)
         settings = Settings(self.job.time_budget_s, first, highest)
-        step = search.decide(seen, settings, self.spent_s)
+        spent_s = self.spent_s
+        if self.pace:  # the next trial fills the shop first
+            spent_s += self.pace.prefill_s
+            lowest = search.LOWEST_RATE / max(self.per_arrival, 1.0)
+            settings = replace(settings, min_trial_s=self.pace.measured_s, lowest_rate=lowest)
+        step = search.decide(seen, settings, spent_s)
         if isinstance(step, Stop) and step.verdict == "not_reached" and highest != asked:
             return Stop("inconclusive", step.bounds, _LIMIT)
         return step
@@ -190,17 +189,22 @@ class Run:
         limits = job.sla.latency
         limit_s = limits[0].limit_s if limits else job.timeout_s
         longest_s = limits[-1].limit_s if limits else job.timeout_s
+        warmup_s, duration_s = step.warmup_s, step.duration_s
+        most = int(rate * job.timeout_s) + 50
+        if self.pace:
+            warmup_s, most = max(warmup_s, self.pace.prefill_s), MOST_USERS
+            duration_s += warmup_s
         spec = TrialSpec(
             index=len(self.trials),
             arrivals_per_s=rate,
-            duration_s=step.duration_s,
+            duration_s=duration_s,
             limit_s=limit_s,
             give_up_s=longest_s,
             seed=job.seed * 100_003 + (len(self.trials) if draw is None else draw),
             users=min(MOST_USERS, int(rate * longest_s * self.standing.pool_factor) + 20),
-            max_users=min(MOST_USERS, int(rate * job.timeout_s) + 50),
+            max_users=min(MOST_USERS, most),
         )
-        planned = rate * step.duration_s * self.per_arrival
+        planned = rate * duration_s * self.per_arrival
         allowed = 1 - limits[0].quantile if limits else job.sla.failures
         hopeless = watch_for_hopeless(allowed, job.sla.failures, planned)
         bounds, left_s = self._bounds_rps(), job.time_budget_s - self.spent_s
@@ -212,14 +216,13 @@ class Run:
         meter = Meter()
         recording = engine.trial(spec, watch)
         self.spent_s += meter.elapsed_s
-        trial = evaluate(
-            recording, step.purpose, step.warmup_s, job.sla, job.endpoints, meter.usage()
-        )
+        trial = evaluate(recording, step.purpose, warmup_s, job.sla, job.endpoints, meter.usage())
         proven = max((t.arrivals_per_s for t in self._valid()), default=0.0)
         remedy, self.standing = self.standing.after(trial, proven)
         if remedy == "add_process":
             engine.grow()
         self.trials.append(trial)
+        self.pace = self.pace and paced_by(self.pace, trial)
         self._restate()
 
     def known(self) -> Bounds:
@@ -238,12 +241,15 @@ class Run:
     def _valid(self) -> list[Trial]:
         return [t for t in self.trials if t.outcome != "invalid"]
 
+    def _whole(self) -> list[Trial]:
+        return [t for t in self._valid() if not t.ended_early] or self.trials
+
     def _restate(self) -> None:
         """Pool the requests per arrival and state every trial's rate with it."""
-        whole = [t for t in self._valid() if not t.ended_early] or self.trials
-        arrivals = sum(t.health.tickets_issued for t in whole)
+        whole = self._whole()
+        arrivals = sum(_counted(t) for t in whole)
         if arrivals:
-            made = sum(t.requests_per_arrival * t.health.tickets_issued for t in whole)
+            made = sum(t.requests_per_arrival * _counted(t) for t in whole)
             self.per_arrival = max(made / arrivals, 1e-6)
         self.trials = [
             t.model_copy(update={"rate_rps": t.arrivals_per_s * self.per_arrival})
@@ -276,9 +282,9 @@ class Run:
             trials=tuple(self.trials),
             load_time_s=self.spent_s,
             requests_per_arrival=self.per_arrival,
-            mix=_mix(self.trials),
+            mix=mix(self._whole()),
             notes=self.notes
-            + _trial_notes(self.trials)
+            + trial_notes(self.trials)
             + unjudged(self.trials, self.job.endpoints, bounds_rps.mid or bounds_rps.low)
             + lacking,
             binding=find_binding(self.trials, bounds_rps.mid) if verdict != "not_reached" else None,
@@ -301,10 +307,15 @@ class Run:
             return stop.reason
         lowest = min(missed, key=lambda t: t.rate_rps)
         worst = max(lowest.criteria, key=excess)
-        text = f"{_describe(worst)} at {format_rate(lowest.rate_rps)}"
+        text = f"{describe(worst)} at {format_rate(lowest.rate_rps)}"
         if worst.name == "failures" and lowest.errors:
             text += f" ({next(iter(lowest.errors))})"
         return f"{stop.reason}: {text}" if stop.reason else text
+
+
+def _counted(trial: Trial) -> int:
+    """Return of how many arrivals it is known how many requests they made."""
+    return trial.visits.counted if trial.visits else trial.health.tickets_issued
 
 
 def observation(trial: Trial) -> Observation:
@@ -323,42 +334,8 @@ def observation(trial: Trial) -> Observation:
 def _misses(criterion: Criterion, trial: Trial) -> Misses:
     share = criterion.exceedance
     if trial.ended_early:  # at least the misses so far, over all requests that were planned
-        share *= min(1.0, trial.duration_s / trial.planned_s)
+        planned = trial.planned_s * trial.rate_rps
+        share *= min(1.0, trial.duration_s / trial.planned_s, trial.requests / max(planned, 1.0))
     latency = criterion.name != "failures"
     variance = 0.0 if trial.ended_early else criterion.variance
     return Misses(criterion.allowed, share, variance, criterion.limit if latency else None)
-
-
-def _describe(criterion: Criterion) -> str:
-    where = f" of {criterion.endpoint}" if criterion.endpoint else ""
-    if criterion.name == "failures":
-        return f"{format_share(criterion.exceedance)} of the requests{where} failed"
-    if criterion.measured is None:
-        return f"{criterion.name}{where} had no upper bound (timeouts)"
-    return (
-        f"{criterion.name}{where} was {format_duration(criterion.measured)}, "
-        f"over {format_duration(criterion.limit)}"
-    )
-
-
-def _mix(trials: list[Trial]) -> dict[str, float]:
-    counts: dict[str, int] = {}
-    for trial in trials:
-        for endpoint in trial.endpoints:
-            counts[endpoint.name] = counts.get(endpoint.name, 0) + endpoint.requests
-    total = sum(counts.values())
-    return {name: count / total for name, count in sorted(counts.items(), key=lambda c: -c[1])}
-
-
-def _trial_notes(trials: list[Trial]) -> tuple[Note, ...]:
-    """One note per kind of doubt, with the number of trials it concerns."""
-    by_code: dict[str, list[Note]] = {}
-    for trial in trials:
-        for note in trial.notes:
-            by_code.setdefault(note.code, []).append(note)
-    return tuple(
-        notes[-1].model_copy(
-            update={"message": f"in {len(notes)} of {len(trials)} trials: {notes[-1].message}"}
-        )
-        for notes in by_code.values()
-    )

@@ -3,9 +3,9 @@
 Parent to child: one ``WorkerConfig``, then commands ``{"do": "check" | "trial" | "go" | "end" |
 "quit"}``.
 Child to parent: ``{"is": "ready" | "refused" | "checking" | "checked" | "prepared" | "rows" |
-"wire" | "progress" | "done"}``. A child that has spawned its users says ``prepared``; when all
-have, ``go`` names the instant of the performance counter at which their schedules start. That clock
-is the machine's, the same in every process.
+"wire" | "visits" | "progress" | "done"}``. A child that has spawned its users says ``prepared``;
+when all have, ``go`` names the instant of the performance counter at which their schedules start.
+That clock is the machine's, the same in every process.
 This module is imported on both sides and must stay light.
 """
 
@@ -15,7 +15,10 @@ import base64
 from array import array
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, Literal
+
+Unit = Literal["task", "visit"]
+"""What arrives: one leaf task of a user that is always there, or a new user with a whole visit."""
 
 SUCCESS, FAILURE, TIMEOUT = 0, 1, 2
 """How a request ended. A timeout has no latency that could be compared with a limit."""
@@ -32,7 +35,7 @@ class WorkerConfig:
     """What the child needs to load the user's script.
 
     ``arguments`` are passed to Locust's own command-line parser, so that options which the script
-    adds itself work.
+    adds itself work. ``visit_tasks`` is how many tasks make a visit where no flow says so.
     """
 
     locustfiles: tuple[str, ...]
@@ -40,6 +43,8 @@ class WorkerConfig:
     timeout_s: float
     allowed_hosts: tuple[str, ...]
     arguments: tuple[str, ...] = ()
+    unit: Unit = "task"
+    visit_tasks: int = 5
     index: int = 0
     """Which of several children this is: the script sees it as the runner's ``worker_index``."""
 
@@ -145,6 +150,12 @@ CONNECT_COLUMNS: Mapping[str, str] = {
     "failed": "B",
 }
 """What requests are made of, one row per attempt and one per connection that was opened."""
+VISIT_COLUMNS: Mapping[str, str] = {
+    "intended_s": "d",  # since the start of the trial
+    "length_s": "f",  # from the intended start to the end; infinite when it had not ended
+    "requests": "H",
+}
+"""One row per visit of a trial in unit ``visit``, shipped at its end."""
 
 
 def pack(columns: Mapping[str, array[Any]]) -> dict[str, str]:

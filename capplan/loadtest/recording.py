@@ -15,6 +15,7 @@ from capplan.loadtest.protocol import (
     COLUMNS,
     CONNECT_COLUMNS,
     TIMEOUT,
+    VISIT_COLUMNS,
     TrialSpec,
 )
 
@@ -79,6 +80,15 @@ class Connects:
     failed: NDArray[np.bool_]
 
 
+@dataclass(frozen=True, slots=True)
+class VisitRows:
+    """Visits as arrays of equal length; ``length_s`` is infinite where one had not ended."""
+
+    intended_s: Floats
+    length_s: Floats
+    requests: NDArray[np.int64]
+
+
 _WORST = frozenset({"elapsed_s", "held_s", "generator_cpu", "held_up", "lateness_s_p99"})
 """What the workers report one by one and is bad when one of them is bad; counts are added up."""
 
@@ -105,6 +115,7 @@ class Recording:
     _chunks: list[dict[str, NDArray[Any]]] = field(default_factory=list)
     _attempts: list[dict[str, NDArray[Any]]] = field(default_factory=list)
     _connects: list[dict[str, NDArray[Any]]] = field(default_factory=list)
+    _visits: list[dict[str, NDArray[Any]]] = field(default_factory=list)
     _reports: dict[int, dict[str, Any]] = field(default_factory=dict)
     _indexes: dict[str, int] = field(default_factory=dict)
 
@@ -165,6 +176,19 @@ class Recording:
             merged["start_s"],
             merged["took_s"].astype(np.float64),
             merged["failed"].astype(np.bool_),
+        )
+
+    def add_visits(self, columns: dict[str, str]) -> None:
+        """Append visits as they came through the socket."""
+        self._visits.append(_unpacked(columns, VISIT_COLUMNS))
+
+    def visits(self) -> VisitRows:
+        """Return the visits of the trial; empty in unit ``task``."""
+        merged = _merged(self._visits, VISIT_COLUMNS)
+        return VisitRows(
+            merged["intended_s"],
+            merged["length_s"].astype(np.float64),
+            merged["requests"].astype(np.int64),
         )
 
     def rows(self, latest: int | None = None) -> Rows:

@@ -101,7 +101,7 @@ def missing(limit: Trial) -> Note:
             code="generator_limit",
             message=f"the generator could not hold {format_rate(limit.rate_rps)}: all of its "
             f"{health.users:,} users were busy",
-            advice="shorten the waits inside of tasks, or measure a smaller server",
+            advice="shorten the waits in the script, or measure a smaller server",
         )
     cores = max(math.ceil(sum(health.generator_cpus) / MAX_GENERATOR_CPU), health.processes + 1)
     # a process without a moment of rest may have wanted much more

@@ -82,31 +82,36 @@ class Observation:
 
 @dataclass(frozen=True, slots=True)
 class Settings:
-    """Limits of the search: load time in seconds, and rates in arrivals/s."""
+    """Limits of the search: load time in seconds, and rates in arrivals/s.
+
+    No trial is shorter than ``min_trial_s``, no rate below ``lowest_rate`` is tried.
+    """
 
     time_budget_s: float
     first_rate: float
     max_rate: float | None = None
+    min_trial_s: float = 0.0
+    lowest_rate: float = LOWEST_RATE
 
     @property
     def probe_s(self) -> float:
         """How long a trial lasts that only looks for the order of magnitude."""
-        return min(3.0, max(2.0, self.time_budget_s / 40))
+        return max(self.min_trial_s, min(3.0, max(2.0, self.time_budget_s / 40)))
 
     @property
     def bisect_s(self) -> float:
         """How long a trial lasts that halves the bracket."""
-        return min(8.0, max(3.0, self.time_budget_s / 15))
+        return max(self.min_trial_s, min(8.0, max(3.0, self.time_budget_s / 15)))
 
     @property
     def refine_s(self) -> float:
         """How long a trial lasts that narrows the answer."""
-        return min(20.0, max(4.0, self.time_budget_s / 6))
+        return max(self.min_trial_s, min(20.0, max(4.0, self.time_budget_s / 6)))
 
     @property
     def confirm_s(self) -> float:
         """How long the last trial lasts."""
-        return min(24.0, max(5.0, self.time_budget_s / 5))
+        return max(self.min_trial_s, min(24.0, max(5.0, self.time_budget_s / 5)))
 
 
 @dataclass(frozen=True, slots=True)
@@ -158,7 +163,8 @@ def decide(seen: Sequence[Observation], settings: Settings, spent_s: float) -> N
     step = _choose(seen, settings, left_s)
     if isinstance(step, Next):
         highest = np.inf if settings.max_rate is None else settings.max_rate
-        step = replace(step, rate=min(step.rate, highest), duration_s=min(step.duration_s, left_s))
+        duration_s = max(step.duration_s, settings.min_trial_s)
+        step = replace(step, rate=min(step.rate, highest), duration_s=min(duration_s, left_s))
     return step
 
 
@@ -216,13 +222,13 @@ def _go_up(valid: Sequence[Observation], settings: Settings, left_s: float) -> N
 
 def _go_down(valid: Sequence[Observation], settings: Settings, left_s: float) -> Next | Stop:
     lowest = min(o.rate for o in valid if o.failed)
-    if lowest <= LOWEST_RATE:
+    if lowest <= settings.lowest_rate:
         return Stop("below_sla", Bounds(high=lowest), "the SLA was missed at the lowest rate")
     if left_s < settings.probe_s:
         return Stop("inconclusive", Bounds(high=lowest), "the time budget ended before a rate held")
     # where every request fails, no load in between tells more than the lowest
     served = any(o.served for o in valid)
-    rate = max(LOWEST_RATE, lowest / SHRINK) if served else LOWEST_RATE
+    rate = max(settings.lowest_rate, lowest / SHRINK) if served else settings.lowest_rate
     return Next(rate, min(10.0, max(settings.probe_s, 20 / rate)), "probe")
 
 

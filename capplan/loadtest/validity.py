@@ -197,7 +197,7 @@ def _waited(health: Health) -> Note:
         code="pool_limit",
         message=f"{health.starved} arrivals found no free user although the target answered in "
         f"time, and {MOST_USERS:,} users are the most there are",
-        advice="shorten the waits inside of tasks, or measure a smaller server",
+        advice="shorten the waits in the script, or measure a smaller server",
     )
 
 

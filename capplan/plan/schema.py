@@ -97,6 +97,15 @@ class Visit(Section):
     duration: SecondsRange = Field(
         default=Range(75.0, 360.0), description="From the first request to the last."
     )
+    tasks: Integer = Field(
+        default=5,
+        description="How many tasks of the script make a visit, in service.unit: visit, where no "
+        "flow says so.",
+    )
+    order_endpoint: Name | None = Field(
+        default=None,
+        description="The request of the script that places an order, such as POST /checkout.",
+    )
 
     @field_validator("first_page")
     @classmethod
@@ -149,7 +158,11 @@ class Service(Section):
         default=(),
         description="Handed to the script: --tags, names of user classes, its own options.",
     )
-    unit: Literal["task", "visit"] = "task"
+    unit: Literal["task", "visit"] = Field(
+        default="task",
+        description="What arrives in the load test: single tasks without their waits, or whole "
+        "visits by new users.",
+    )
     timeout: Seconds = Field(default=10.0, description="No answer by then is a miss.")
     allowed_hosts: tuple[str, ...] = Field(
         default=(), description="Hosts other than this machine that may receive load."

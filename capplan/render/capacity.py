@@ -24,6 +24,7 @@ def capacity(result: Capacity, plan: str, servers: int | None = None) -> Rendera
     shown = run_of(result, servers or result.identity.servers)
     return answer(
         _capacity_headline(shown, result.identity.sla),
+        _in_visits(result) if shown is result else None,
         _binding(shown.binding) if shown.binding else None,
         headlines(shown.phases),
         _trials(shown.trials) if shown.trials else None,
@@ -62,7 +63,7 @@ def _capacity_headline(result: Capacity | ScalePoint, sla: str) -> str:
     who, sustain, miss = f"{count} servers", "sustain", "miss"
     if count == 1:
         who, sustain, miss = "one server", "sustains", "misses"
-    rates = _rates(known)
+    rates = _amount(known, "rps")
     if result.verdict == "measured" and rates:
         return f"{who.capitalize()} {sustain} {rates} (SLA {sla})."
     return {
@@ -73,12 +74,30 @@ def _capacity_headline(result: Capacity | ScalePoint, sla: str) -> str:
     }[result.verdict]
 
 
-def _rates(known: SustainedRate) -> str | None:
+def _in_visits(result: Capacity) -> Text | None:
+    """Restate the rate in visits and in orders, and say whose visits these are."""
+    each, visits = result.visit_mix, result.sustained_visits_per_s
+    amount = visits and _amount(visits, "visits/s")
+    if each is None or amount is None:
+        return None
+    if each.requests_from == "measured":
+        source = f"{format_number(each.requests_mid)} requests each, as measured"
+    else:
+        source = f"{span(each.requests_low, each.requests_high)} requests each, as planned"
+    text = f"In visits: {amount} ({source})."
+    orders = result.sustained_orders_per_min
+    placed = orders and _amount(orders, "a minute")
+    if placed:
+        text += f" Orders: {placed} ({each.order_endpoint})."
+    return Text(text)
+
+
+def _amount(known: SustainedRate, unit: str) -> str | None:
     if known.low is not None and known.high is not None:
-        return f"{span(known.low, known.high)} rps"
+        return f"{span(known.low, known.high)} {unit}"
     if known.low is not None:
-        return f"at least {format_number(known.low)} rps"
-    return None if known.high is None else f"less than {format_number(known.high)} rps"
+        return f"at least {format_number(known.low)} {unit}"
+    return None if known.high is None else f"less than {format_number(known.high)} {unit}"
 
 
 def _binding(binding: Binding) -> Text:

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
+from statistics import fmean
 
 from rich.console import Group, RenderableType
 from rich.text import Text
 
 from capplan.loadtest.engine import CheckedVisit
 from capplan.render.parts import answer, next_step, table, titled
-from capplan.units import format_count, format_duration
+from capplan.units import format_count, format_duration, format_number
 
 
 def checked(visits: Sequence[CheckedVisit], plan: str) -> RenderableType:
@@ -48,6 +50,16 @@ def _visit(visit: CheckedVisit) -> Group:
             ),
         )
     ]
+    lengths_s = sorted(visit.lengths_s)
+    if lengths_s and math.isfinite(lengths_s[-1]):
+        mean_s, requests = fmean(lengths_s), format_number(fmean(visit.requests))
+        blocks.append(
+            Text(
+                f"{len(lengths_s)} visits: {format_duration(mean_s)} on average, "
+                f"{format_duration(lengths_s[-1])} the longest, with their waits; "
+                f"{requests} requests each"
+            )
+        )
     if visit.error:
         blocks.append(Text(f"a task raised {visit.error}", style="red"))
     return Group(*blocks)

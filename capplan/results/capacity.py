@@ -70,6 +70,24 @@ class Health(Frozen):
     idle_cores: float | None = None
 
 
+class VisitStats(Frozen):
+    """Visits of a trial in unit ``visit``.
+
+    ``issued`` began in it. ``counted`` of them began so early that their end could be seen, and
+    ``ended`` did end; the requests and lengths (null: not ended) are of those that counted.
+    """
+
+    issued: int
+    counted: int
+    ended: int
+    requests_mean: float
+    requests_sd: float
+    length_s_mean: float | None
+    length_s_p50: float | None
+    length_s_p95: float | None
+    length_s_p99: float | None
+
+
 class Trial(Frozen):
     """One load held for one duration.
 
@@ -77,7 +95,7 @@ class Trial(Frozen):
     arrivals of the unit (tasks or visits). ``achieved_rps`` and ``served_rps`` are what was sent
     and what was answered with success. ``duration_s`` was held, of which the first ``warmup_s`` do
     not count; ``planned_s`` is what would have counted had the trial not ended early.
-    ``errors`` are the five most frequent failures.
+    ``errors`` are the five most frequent failures. ``visits`` is null in unit ``task``.
     """
 
     purpose: Literal["probe", "bisect", "refine", "confirm"]
@@ -101,6 +119,7 @@ class Trial(Frozen):
     errors: dict[str, int]
     health: Health
     outcome: Outcome
+    visits: VisitStats | None = None
     notes: tuple[Note, ...] = ()
 
 
@@ -130,6 +149,22 @@ class SustainedRate(Frozen):
     mid: float | None
     high: float | None
     confidence: float
+
+
+class VisitMix(Frozen):
+    """What a visit is: how many requests it makes, and which of them is an order.
+
+    ``requests_from`` says whether visits were ``measured`` (unit ``visit``: all three are the
+    mean) or are those of the ``plan`` (a 90 % range with its median). ``order_endpoint`` is the
+    plan's, ``orders_per_request`` its share of the requests; null when it is not known.
+    """
+
+    requests_low: float
+    requests_mid: float
+    requests_high: float
+    requests_from: Literal["measured", "plan"]
+    order_endpoint: str | None = None
+    orders_per_request: float | None = None
 
 
 class Generator(Frozen):
@@ -224,6 +259,9 @@ class Capacity(Result):
 
     ``identity.servers`` says how many servers the trials loaded. When it is not 1, one server alone
     was never measured, and ``sustained_rps`` is derived, as a note says.
+
+    ``requests_per_arrival`` is that of the unit; ``sustained_visits_per_s`` and
+    ``sustained_orders_per_min`` restate ``sustained_rps`` by ``visit_mix``.
     """
 
     schema_: Literal["capplan.capacity/1"] = Field(default="capplan.capacity/1", alias="schema")
@@ -232,6 +270,9 @@ class Capacity(Result):
     identity: Identity
     sla: Sla
     sustained_rps: SustainedRate
+    sustained_visits_per_s: SustainedRate | None = None
+    sustained_orders_per_min: SustainedRate | None = None
+    visit_mix: VisitMix | None = None
     max_rate_rps: float | None
     trials: tuple[Trial, ...]
     load_time_s: float

@@ -29,7 +29,8 @@ def current_capacity(plan_file: PlanFile, shelf: Shelf) -> Capacity | None:
                 "or assume it in the plan, such as servers: {capacity: 350 to 420 rps}",
             )
         return None
-    changes = changed(measured.plan.sections, plan_file.sections(*sections.CAPACITY))
+    asked = sections.of_capacity(measured.identity.unit)
+    changes = changed(measured.plan.sections, plan_file.sections(*asked))
     if not changes and _locustfile_changed(plan_file, measured):
         changes = (f"the content of {measured.identity.locustfile}",)
     if changes:

@@ -18,16 +18,17 @@ from capplan.loadtest.progress import Progress
 from capplan.loadtest.search import CONFIDENCE
 from capplan.loadtest.target import require_loadable
 from capplan.plan.load import PlanFile
-from capplan.plan.schema import Service
+from capplan.plan.schema import Service, Visit
 from capplan.plan.sla import Sla
 from capplan.results.base import Note, Provenance
 from capplan.results.capacity import Capacity, Identity, SustainedRate
 from capplan.results.phases import Phases
 from capplan.results.scaling import accumulate
 from capplan.results.store import write_result
+from capplan.results.visits import in_visits, orders_not_seen, visit_mix
 from capplan.workflow import sections
 from capplan.workflow.changes import file_hash
-from capplan.workflow.phases import Holding, Known, stored_for
+from capplan.workflow.phases import Holding, Known, require_tasks, stored_for
 from capplan.workflow.provenance import provenance
 from capplan.workflow.shelf import Shelf, open_plan, shown
 
@@ -85,6 +86,7 @@ def loadtest(
     """
     plan_file, shelf = open_plan(plan)
     run = prepare(plan_file, shelf, overrides, seed)
+    require_tasks(asked, run.job.unit)
     origin = _origin(plan_file, run, seed)
 
     earlier = _earlier(shelf)
@@ -94,7 +96,7 @@ def loadtest(
 
     def keep(measured: Measurement) -> None:
         with suppress(SetupError):  # a full disk is said at the end: the load is not repeated
-            _keep_partial(shelf, accumulate(None, _result(run, measured, origin, overrides)))
+            _keep_partial(shelf, _joined(None, _result(run, measured, origin, overrides)))
         trial_done(measured)
 
     def answered(engine: Engine, answer: Measurement) -> None:
@@ -110,7 +112,7 @@ def loadtest(
     measured = measure.measure(run.job, show, keep, answered)
     result = _result(run, measured, origin, overrides, phases.found)
     if measured.interrupted:
-        kept = _keep_partial(shelf, accumulate(None, result))
+        kept = _keep_partial(shelf, _joined(None, result))
         raise Interrupted(
             f"interrupted after {len(measured.trials)} trials",
             f"what was measured is in {shown(kept)}" if kept else "",
@@ -172,6 +174,7 @@ class Prepared:
 
     job: Job
     service: Service
+    visit: Visit
     identity: Identity
 
 
@@ -182,11 +185,6 @@ def prepare(plan_file: PlanFile, shelf: Shelf, overrides: Overrides, seed: int) 
     if target is None:
         raise UsageError(
             "the plan names no target", "add service.target, or say --target http://127.0.0.1:8899"
-        )
-    if service.unit == "visit":
-        raise UsageError(
-            "service.unit: visit cannot be measured by this version",
-            "use unit: task, where each task of the script is one arrival",
         )
     scripts = _locustfiles(plan_file, overrides)
     arguments = overrides.arguments or service.arguments
@@ -212,6 +210,9 @@ def prepare(plan_file: PlanFile, shelf: Shelf, overrides: Overrides, seed: int) 
         seed=seed,
         log=_log(shelf),
         arguments=arguments,
+        unit=service.unit,
+        visit_tasks=plan_file.plan.visit.tasks,
+        order_endpoint=plan_file.plan.visit.order_endpoint,
     )
     identity = Identity(
         target=target,
@@ -222,7 +223,7 @@ def prepare(plan_file: PlanFile, shelf: Shelf, overrides: Overrides, seed: int) 
         unit=service.unit,
         servers=overrides.servers,
     )
-    return Prepared(job, service, identity)
+    return Prepared(job, service, plan_file.plan.visit, identity)
 
 
 def _locustfiles(plan_file: PlanFile, overrides: Overrides) -> tuple[Path, ...]:
@@ -255,7 +256,8 @@ def _log(shelf: Shelf) -> Path:
 
 
 def _origin(plan_file: PlanFile, run: Prepared, seed: int) -> Provenance:
-    origin = provenance(with_service(plan_file, run.service), sections.CAPACITY, seed)
+    asked = sections.of_capacity(run.job.unit)
+    origin = provenance(with_service(plan_file, run.service), asked, seed)
     # a --target is another way to the same service, not a change of the plan
     plan_ref = origin.plan.sections | plan_file.sections("service.target")
     return origin.model_copy(update={"plan": origin.plan.model_copy(update={"sections": plan_ref})})
@@ -274,6 +276,7 @@ def _result(
     phases: Phases | None = None,
 ) -> Capacity:
     bounds = measured.bounds_rps
+    each = visit_mix(run.job.unit, measured.requests_per_arrival, measured.mix, run.visit)
     return Capacity(
         **dict(origin),
         verdict=measured.verdict,
@@ -283,17 +286,22 @@ def _result(
         sustained_rps=SustainedRate(
             low=bounds.low, mid=bounds.mid, high=bounds.high, confidence=CONFIDENCE
         ),
+        visit_mix=each,
         max_rate_rps=overrides.max_rate_rps,
         trials=measured.trials,
         load_time_s=measured.load_time_s,
         requests_per_arrival=measured.requests_per_arrival,
         mix=measured.mix,
         binding=measured.binding,
-        notes=measured.notes + _unused(run.service),
+        notes=measured.notes + _unused(run.service) + orders_not_seen(each),
         interrupted=measured.interrupted,
         generator=measured.generator,
         phases=phases or Phases(),
     )
+
+
+def _joined(earlier: Capacity | None, run: Capacity) -> Capacity:
+    return in_visits(accumulate(earlier, run))
 
 
 def _unused(service: Service) -> tuple[Note, ...]:
@@ -313,7 +321,7 @@ def _unused(service: Service) -> tuple[Note, ...]:
 
 def _store(shelf: Shelf, earlier: Capacity | None, result: Capacity) -> Capacity:
     unanswered = result.verdict == "inconclusive" and earlier is not None
-    joined = accumulate(None if unanswered else earlier, result)
+    joined = _joined(None if unanswered else earlier, result)
     try:
         if unanswered:
             _keep_partial(shelf, joined)  # an answer is not replaced by none

@@ -49,6 +49,12 @@ def paired(
     sides: dict[Name, Prepared] = {}
     for name, url in (("base", base), ("head", head)):
         run = prepare(plan_file, shelf, replace(overrides, target=url), seed)
+        if run.job.unit == "visit":
+            raise UsageError(
+                "--paired needs service.unit: task",
+                "visits go on between two trials, so one target would not rest while the other "
+                "is loaded",
+            )
         job = replace(run.job, log=run.job.log.with_name(f"loadtest-{name}.log"))
         sides["base" if name == "base" else "head"] = replace(run, job=job)
     service = sides["base"].service.model_copy(update={"target": plan_file.plan.service.target})

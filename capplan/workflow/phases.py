@@ -15,7 +15,7 @@ from capplan.loadtest.phases.asked import Asked
 from capplan.loadtest.phases.memory import watch_memory
 from capplan.loadtest.phases.run import PhaseRun, Setting
 from capplan.loadtest.progress import Progress
-from capplan.loadtest.protocol import Retry
+from capplan.loadtest.protocol import Retry, Unit
 from capplan.loadtest.search import Bounds
 from capplan.plan.schema import Saleday
 from capplan.results.base import Note, Provenance
@@ -54,6 +54,15 @@ class Known:
     def rate_rps(self) -> float | None:
         """The sustained rate, or the highest rate that held; None when there is none."""
         return self.bounds_rps.mid or self.bounds_rps.low
+
+
+def require_tasks(asked: Asked, unit: Unit) -> None:
+    """Raise for phases in unit ``visit``: a surge of visits is one of requests much later."""
+    if asked and unit == "visit":
+        raise UsageError(
+            "the phases after the search are held in service.unit: task only",
+            "leave out --opening, --overload and --soak, or measure with unit: task",
+        )
 
 
 @dataclass

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Literal
+
 DEMAND = (
     "sale",
     "audience",
@@ -23,3 +25,8 @@ CAPACITY = (
 )
 RECOMMENDATION = (*DEMAND, *CAPACITY, "servers", "policy")
 VERDICT = (*RECOMMENDATION, "gate")
+
+
+def of_capacity(unit: Literal["task", "visit"]) -> tuple[str, ...]:
+    """Return what a capacity depends on that is measured in a unit."""
+    return (*CAPACITY, "visit.tasks") if unit == "visit" else CAPACITY

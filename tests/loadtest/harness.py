@@ -21,6 +21,7 @@ from capplan.loadtest.protocol import (
     SUCCESS,
     TASK_FAILED,
     TrialSpec,
+    Unit,
     WorkerConfig,
     pack,
 )
@@ -130,9 +131,13 @@ def worker(
     timeout_s: float = TIMEOUT_S,
     allowed_hosts: tuple[str, ...] = (),
     arguments: tuple[str, ...] = (),
+    unit: Unit = "task",
+    visit_tasks: int = 5,
 ) -> WorkerConfig:
     """What a child is told."""
-    return WorkerConfig((str(locustfile),), target, timeout_s, allowed_hosts, arguments)
+    return WorkerConfig(
+        (str(locustfile),), target, timeout_s, allowed_hosts, arguments, unit, visit_tasks
+    )
 
 
 def job(

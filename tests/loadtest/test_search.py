@@ -408,3 +408,34 @@ def test_ten_searches_find_what_a_known_queue_sustains():
 def test_the_same_seed_gives_the_same_search():
     queue = QUEUES["M/D/3"]
     assert search(queue, 5, 30.0, noise=0.05) == search(queue, 5, 30.0, noise=0.05)
+
+
+# visits: what they ask of the search
+
+
+@pytest.mark.parametrize("spent_s", [0.0, 250.0, 360.0, 390.0])
+@pytest.mark.parametrize(
+    "seen",
+    [
+        [],
+        [trial(5.0, True)],
+        [trial(5.0, False)],
+        [trial(5.0, True), trial(10.0, False)],
+        around_178(2, "refine"),
+    ],
+)
+def test_no_trial_is_shorter_than_asked(seen, spent_s):
+    asked = Settings(400.0, 5.0, min_trial_s=30.0)
+    step = decide(seen, asked, spent_s)
+    if spent_s > 370.0:
+        assert isinstance(step, Stop)
+    else:
+        assert isinstance(step, Next)
+        assert step.duration_s >= 30.0
+
+
+def test_the_search_goes_down_to_the_lowest_rate_that_it_is_given():
+    asked = Settings(400.0, 5.0, lowest_rate=0.1)
+    assert next_step(trial(1.0, False), settings=asked).rate == 0.25
+    assert next_step(trial(0.3, False), settings=asked).rate == 0.1
+    assert stop(trial(0.1, False), settings=asked).verdict == "below_sla"

@@ -26,6 +26,9 @@ def main() -> None:
     from capplan.loadtest.worker.script import Script, ScriptRefused
     from capplan.loadtest.worker.tally import Tally
     from capplan.loadtest.worker.trial import TrialRun
+    from capplan.loadtest.worker.visit_check import check_visits
+    from capplan.loadtest.worker.visit_trial import VisitRun
+    from capplan.loadtest.worker.visits import Visits
     from capplan.loadtest.worker.wire import Wire
 
     def refuse_host(host: str) -> None:
@@ -59,13 +62,32 @@ def main() -> None:
         os._exit(1)  # its traceback is in the log by then, and the parent shows the end of it
 
     tally = Tally(script.environment.stats)
-    gate = Gate(script.weights)
+    visits = Visits(script, config.visit_tasks) if config.unit == "visit" else None
+    gate: Gate = visits or Gate(script.weights)
     gate.install()
     gate.starting = wire.on_task
     recorder = Recorder(config.timeout_s, script.describe)
     script.environment.events.request.add_listener(recorder.on_request)
     gate.task_failed = recorder.on_task_failed
     pool = Pool(script, gate, script_ended)
+
+    def checked(expect: list[str], limit_s: float) -> list[dict[str, Any]]:
+        if visits:
+            return check_visits(script, visits, pool, alive, expect, limit_s)
+        return check(script, gate, pool, config.timeout_s, alive, expect)
+
+    def trial_of(spec: TrialSpec) -> TrialRun:
+        if visits:
+            return VisitRun(spec, config.timeout_s, link, visits, pool, recorder, wire)
+        return TrialRun(spec, config.timeout_s, link, gate, pool, recorder, wire)
+
+    def stop() -> None:
+        if visits:
+            visits.close()
+        pool.stop()
+
+    if visits:
+        visits.failed = pool.on_user_error
     classes = {cls.__name__: weight for cls, weight in script.weights.items()}
     link.send({"is": "ready", "classes": classes, "notes": script.notes})
 
@@ -76,12 +98,10 @@ def main() -> None:
             if command is None:
                 gevent.sleep(0.02)
             elif command["do"] == "check":
-                expect = command["expect"]
-                visits = check(script, gate, pool, config.timeout_s, alive, expect)
-                link.send({"is": "checked", "visits": visits})
+                found = checked(command["expect"], command["limit_s"])
+                link.send({"is": "checked", "visits": found})
             elif command["do"] == "trial":
-                spec = TrialSpec.from_json(command["spec"])
-                trial = TrialRun(spec, config.timeout_s, link, gate, pool, recorder, wire)
+                trial = trial_of(TrialSpec.from_json(command["spec"]))
                 gevent.spawn(trial.run).link_exception(trial_broke)
             elif command["do"] == "go" and trial is not None:
                 trial.go_at = command["at"]
@@ -89,7 +109,7 @@ def main() -> None:
                 trial.end = True
             elif command["do"] == "quit":
                 tally.settle()  # the script may look at its statistics once more
-                gevent.spawn(pool.stop).join(timeout=1.0)
+                gevent.spawn(stop).join(timeout=1.0)
                 os._exit(0)
     except SystemExit as left:  # gevent hands it here from the user whose task calls sys.exit
         refuse_script(f"it ends the whole process: {script.describe(left)}", script.trace(left))

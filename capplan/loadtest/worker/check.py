@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
+from functools import partial
 from time import perf_counter
 from typing import Any
 
@@ -60,13 +61,13 @@ def check(
         most = tasks + (MAX_EXTRA_TASKS if tasks > 1 else 0)
         done = 0
         lane = gate.lanes[user_class]
-        while done < (most if missing else tasks) and _wait(
-            lambda lane=lane: bool(lane.idle), timeout_s
+        while done < (most if missing else tasks) and wait_until(
+            partial(bool, lane.idle), timeout_s
         ):
             gate.issue(Ticket(-1, perf_counter()), user_class)
             gevent.sleep(0)
             alive()
-            if not _wait(lambda: not gate.in_flight, timeout_s + 1):
+            if not wait_until(lambda: not gate.in_flight, timeout_s + 1):
                 pool.last_error = f"it had not ended after {timeout_s + 1:g} s"
                 break
             done += 1
@@ -96,7 +97,8 @@ def _leaves(holder: type[User] | type[TaskSet]) -> set[Any]:
     return leaves
 
 
-def _wait(condition: Any, timeout_s: float) -> bool:
+def wait_until(condition: Callable[[], bool], timeout_s: float) -> bool:
+    """Wait for a condition; return whether it came about in time."""
     deadline = perf_counter() + timeout_s
     while not condition():
         if perf_counter() > deadline:

@@ -37,25 +37,29 @@ from locust.user.task import (
     TaskSet,
 )
 
-_SIGNALS = (
+from capplan.loadtest.worker.flows import is_container
+
+SIGNALS = (
     InterruptTaskSet,
     RescheduleTask,
     RescheduleTaskImmediately,
     StopTest,
     StopUser,
 )
+"""What Locust raises to steer users; anything else that a task raises is an error."""
 
 
 class Ticket:
     """The right to run one leaf task, dated with its intended start."""
 
-    __slots__ = ("fresh", "intended", "started", "starved", "trial")
+    __slots__ = ("fresh", "intended", "requests", "started", "starved", "trial")
 
     def __init__(self, trial: int, intended: float) -> None:
         self.trial = trial
         self.intended = intended
         self.started = 0.0
         self.starved = False
+        self.requests = 0
         self.fresh = True  # until its first request is recorded
 
 
@@ -192,7 +196,7 @@ class Gate:
 
         def execute_next_task(taskset: Any) -> None:
             user = taskset.user
-            if type(user) in self.ungated or _is_container(taskset._task_queue[0]):
+            if type(user) in self.ungated or is_container(taskset._task_queue[0]):
                 execute(taskset)  # the leaves of a container take tickets of their own
                 return
             ticket = self.take(user)
@@ -201,7 +205,7 @@ class Gate:
             self.starting(user)
             try:
                 execute(taskset)
-            except _SIGNALS:
+            except SIGNALS:
                 raise
             except Exception as error:
                 self.task_failed(ticket, error)
@@ -225,7 +229,3 @@ class Gate:
 
         taskset_class.execute_next_task = execute_next_task
         taskset_class.wait = wait_between_tasks
-
-
-def _is_container(task: Any) -> bool:
-    return isinstance(task, type) and issubclass(task, TaskSet)

@@ -25,7 +25,7 @@ class Pool:
         self.last_error: str | None = None
         self._full_until = 0.0
         self._stop = script.guard_end(ended)
-        script.environment.events.user_error.add_listener(self._on_user_error)
+        script.environment.events.user_error.add_listener(self.on_user_error)
         script.environment.events.test_start.fire(environment=script.environment)
 
     @property
@@ -45,13 +45,18 @@ class Pool:
             if weight:
                 wanted = max(1, round(users * weight / total))
                 self.add(cls, wanted - counts[cls.__name__])
-        for cls, count in self._script.beside.items():
-            self._gate.ungated.add(cls)
-            self.add(cls, count - counts[cls.__name__])
+        self.add_beside()
         deadline = perf_counter() + settle_s  # the clock of gevent's loop is the wall's
         while self._gate.idle < self.size and perf_counter() < deadline:
             gevent.sleep(0.01)
         return self._gate.idle
+
+    def add_beside(self) -> None:
+        """Spawn the users that run beside the load, where some are missing."""
+        counts: dict[str, int] = self._script.runner.user_classes_count
+        for cls, count in self._script.beside.items():
+            self._gate.ungated.add(cls)
+            self.add(cls, count - counts[cls.__name__])
 
     def widen(self, max_users: int) -> None:
         """Add users to each class whose tickets wait, a tenth of the pool at a time."""
@@ -88,8 +93,9 @@ class Pool:
         for _ in range(max(0, count)):
             for user in self._script.runner.spawn_users({cls.__name__: 1}):
                 # not all versions report an error in on_start as an event
-                user.greenlet.link_exception(lambda ended: self._on_user_error(ended.exception))
+                user.greenlet.link_exception(lambda ended: self.on_user_error(ended.exception))
             gevent.sleep(0)  # creating hundreds of clients at once would delay arrivals
 
-    def _on_user_error(self, exception: BaseException, **_: Any) -> None:
+    def on_user_error(self, exception: BaseException, **_: Any) -> None:
+        """Remember why a user ended or a task did."""
         self.last_error = self._script.describe(exception)[:300]

@@ -66,6 +66,7 @@ class Recorder:
         if ticket is None or ticket.trial != self._trial:
             self.outside += 1  # a login in on_start, or an answer that came after its trial
             return
+        ticket.requests += 1
         latency_s = (response_time or 0.0) / 1000
         if exception is None:
             ending = SUCCESS

@@ -44,7 +44,8 @@ class TrialRun:
         self.end = False
         self.go_at: float | None = None
         self._timeout_s = timeout_s
-        self._link, self._gate, self._pool, self._recorder = link, gate, pool, rec
+        self._link, self._pool, self._recorder = link, pool, rec
+        self._gate = gate
         self._wire = wire
         self._start = 0.0
         self._due = 0
@@ -55,7 +56,7 @@ class TrialRun:
         """Run the trial to its end, drained, and send ``done``."""
         self._gate.reset()
         self._recorder.reset()
-        ready = self._pool.grow_to(self.spec.users, settle_s=self._timeout_s)
+        ready = self._prepare()
         self._link.send({"is": "prepared", "trial": self.spec.index, "ready": ready})
         while self.go_at is None and not self.end:
             gevent.sleep(0.005)
@@ -81,9 +82,16 @@ class TrialRun:
             lateness_s_p99=self._lateness_p99(),
         )
 
+    def _prepare(self) -> int:
+        """Make ready for the first arrival; return how many users are."""
+        return self._pool.grow_to(self.spec.users, settle_s=self._timeout_s)
+
+    def _ticket(self, due: float) -> Ticket:
+        return Ticket(self.spec.index, due)
+
     def _issue_tickets(self) -> None:
         mix = random.Random(f"{self.spec.seed}.mix")
-        gate, index, now = self._gate, self.spec.index, perf_counter()
+        gate, now = self._gate, perf_counter()
         for due_s in schedule.arrivals(self.spec):
             due = self._start + due_s
             while due > now and not self.end:
@@ -92,7 +100,7 @@ class TrialRun:
             if self.end:
                 return
             self._due += 1
-            gate.issue(Ticket(index, due), gate.choose(mix))
+            gate.issue(self._ticket(due), gate.choose(mix))
             if self._due % 50 == 0:
                 gevent.sleep(0)  # far behind the schedule users must still get their turn
 
@@ -127,8 +135,15 @@ class TrialRun:
             late_s = perf_counter() - before - _HOUSEKEEPING_S
             if self._issuing and late_s > _HELD_UP_S:
                 self._held_up_s += late_s
-            if self._gate.queued and self._issuing:
-                self._pool.widen(self.spec.max_users)
+            if self._issuing:
+                self._make_room()
+
+    def _make_room(self) -> None:
+        if self._gate.queued:
+            self._pool.widen(self.spec.max_users)
+
+    def _users(self) -> int:
+        return self._pool.size
 
     def _report(self) -> None:
         while True:
@@ -154,7 +169,7 @@ class TrialRun:
                 "in_flight": len(gate.in_flight),
                 "queued": gate.queued,
                 "overdue": gate.overdue(self.spec.limit_s, now),
-                "users": self._pool.size,
+                "users": self._users(),
                 "outside": self._recorder.outside,
                 "errors": self._recorder.errors if kind == "done" else {},
                 "last_error": self._pool.last_error,

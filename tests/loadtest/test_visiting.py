@@ -1,0 +1,61 @@
+"""What the length of visits asks of a trial: pure, with numbers worked out by hand."""
+
+import numpy as np
+import pytest
+
+from capplan.errors import UsageError
+from capplan.loadtest.recording import VisitRows
+from capplan.loadtest.visiting import Pace, pace, require_time, visit_stats
+
+TEN_S = Pace(mean_s=6.0, p95_s=10.0, p99_s=12.0)
+
+
+def visits(lengths_s: list[float], requests: list[int] | None = None) -> VisitRows:
+    """Visits that began a second apart."""
+    count = len(lengths_s)
+    return VisitRows(
+        np.arange(count, dtype=float), np.array(lengths_s), np.array(requests or [1] * count)
+    )
+
+
+def test_a_trial_fills_the_shop_and_then_measures_three_long_visits():
+    assert (TEN_S.prefill_s, TEN_S.measured_s, TEN_S.trial_s) == (12.0, 30.0, 42.0)
+
+
+def test_the_pace_is_that_of_the_mix_not_of_the_visits_that_were_checked():
+    """Both classes made as many visits, but of 100 arrivals 4 are slow: they are past the 95th."""
+    lengths = {"Quick": [1.0] * 20, "Slow": [50.0] * 20}
+    found = pace(lengths, {"Quick": 96.0, "Slow": 4.0})
+    assert (found.p95_s, found.p99_s) == (1.0, 50.0)
+    assert found.mean_s == pytest.approx(0.96 * 1 + 0.04 * 50)
+    assert pace(lengths, {"Quick": 94.0, "Slow": 6.0}).p95_s == 50.0
+
+
+def test_the_time_for_four_trials_is_the_least_and_for_ten_is_enough():
+    with pytest.raises(UsageError, match=r"a trial lasts 42 s, and .* holds 3 trials") as refused:
+        require_time(TEN_S, 4 * 42.0 - 1)
+    assert refused.value.hint.startswith("say --time-budget 7min, or")
+    (note,) = require_time(TEN_S, 4 * 42.0)
+    assert (note.code, note.advice) == ("few_trials", "say --time-budget 7min")
+    assert "about 4 trials fit" in note.message
+    assert require_time(TEN_S, 10 * 42.0) == ()
+
+
+def test_visits_that_had_no_time_to_end_are_not_counted():
+    found = visit_stats(visits([2.0, 2.0, 4.0, 2.0, np.inf, np.inf], [3, 5, 4, 4, 1, 0]), 4.0)
+    assert found is not None
+    assert (found.issued, found.counted, found.ended) == (6, 4, 4)
+    assert found.requests_mean == 4.0
+    assert found.requests_sd == pytest.approx(0.5**0.5)
+    assert (found.length_s_mean, found.length_s_p50, found.length_s_p95) == (2.5, 2.0, 4.0)
+
+
+def test_a_visit_that_should_have_ended_and_has_not_is_longer_than_all():
+    found = visit_stats(visits([1.0, np.inf, 3.0, 2.0]), 10.0)
+    assert found is not None
+    assert (found.counted, found.ended) == (4, 3)
+    assert (found.length_s_mean, found.length_s_p50, found.length_s_p95) == (2.0, 2.0, None)
+
+
+def test_there_are_no_visits_in_unit_task():
+    assert visit_stats(visits([]), 10.0) is None
