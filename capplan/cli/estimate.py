@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -12,6 +13,7 @@ EPILOG = examples(
     "capplan estimate sale.yaml",
     "capplan estimate sale.yaml --draws 1000000 --seed 7",
     "capplan estimate sale.yaml --json | jq .peak_rps.p95",
+    "capplan estimate sale.yaml --csv profile.csv",
     "cat sale.yaml | capplan estimate - -o demand.json",
 )
 
@@ -22,6 +24,10 @@ def estimate(
         int, typer.Option(min=1000, max=10_000_000, help="Monte Carlo draws; more are smoother.")
     ] = 100_000,
     seed: SeedOption = 1,
+    csv: Annotated[
+        Path | None,
+        typer.Option(metavar="FILE", help="Write requests/s second by second, with their band."),
+    ] = None,
     as_json: JsonOption = False,
     output: OutputOption = None,
 ) -> None:
@@ -35,5 +41,6 @@ def estimate(
     from capplan.render import terminal
 
     check(output, plan)
-    demand = workflow.estimate(plan, draws=draws, seed=seed)
+    check(csv, plan)
+    demand = workflow.estimate(plan, draws=draws, seed=seed, csv=csv)
     deliver(demand, terminal.demand(demand, named(plan)), as_json=as_json, output=output)

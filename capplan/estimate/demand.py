@@ -1,97 +1,129 @@
-"""The estimate: draw the inputs, follow each draw through time, summarise.
-
-Two independent ways lead to the number of visits: bottom-up from the channels (*funnel*) and
-top-down from usual orders (*multiple*). Where both are given, half of the draws take one and half
-the other, on the bottom-up shape: an equal-weight mixture, which is as wide as the two disagree.
-What earlier sales taught is applied last, to every number alike.
-"""
+"""The estimate: draw the inputs, follow each draw through time, ask history, summarise."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass
-from functools import partial
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 
 import numpy as np
 from numpy.typing import NDArray
 
+from capplan.estimate import profile as bands
 from capplan.estimate import remarks
-from capplan.estimate.history import correct, learn
-from capplan.estimate.inputs import SHORTEST_S, Inputs, draw
-from capplan.estimate.traffic import Traffic, chunk
+from capplan.estimate.follow import Outcome, follow, most_orders_per_min, window_of
+from capplan.estimate.history import Learned, correct, learn
+from capplan.estimate.inputs import Inputs, draw
 from capplan.model.streams import stream
+from capplan.model.tabulated import Table
 from capplan.plan.schema import Plan
 from capplan.results.base import Provenance
 from capplan.results.demand import Demand, Estimate, Percentiles, Profile
 
 Floats = NDArray[np.float64]
 
-_CHUNK = 2_000
-_BAND_DRAWS = 2_000
 _QUANTILES = 4_000
+_ORDER_DRAWS = 20_000
 
 
 @dataclass(frozen=True)
-class _Outcome:
-    """One value per draw, before history is asked.
+class Forecast:
+    """All draws of a plan, followed to their peaks; ``learned`` is what history says of them."""
 
-    ``ratio`` is how many times the funnel's visits the multiple expects, None where only one of the
-    two is given; ``scale`` turns the funnel's traffic into the combined estimate's.
-    """
+    plan: Plan
+    inputs: Inputs
+    outcome: Outcome
+    learned: Learned | None
+    _noise: Floats = field(repr=False)
 
-    visits: Floats
-    peak: Floats
-    visitors: Floats
-    ratio: Floats | None
-    scale: Floats
+    def corrected(self, values: Floats) -> Floats:
+        """Return one value per draw, of all or of the first ones, as history corrects it."""
+        return correct(values, self.learned, self._noise[: len(values)])
+
+    @property
+    def peak(self) -> Floats:
+        """The peak of each draw, in requests/s."""
+        return self.corrected(self.outcome.peak * self.outcome.scale)
+
+    @property
+    def calm_scale(self) -> Floats:
+        """By what the funnel's traffic of each draw becomes the estimate's, gusts apart."""
+        return self.corrected(self.outcome.peak * self.outcome.scale) / self.outcome.peak
 
 
-def estimate(plan: Plan, provenance: Provenance, draws: int = 100_000) -> Demand:
-    """Estimate the traffic of the sale by ``draws`` seeded draws of every uncertain input.
+def forecast(
+    plan: Plan, seed: int, draws: int, tables: Mapping[str, Table] | None = None
+) -> Forecast:
+    """Draw every uncertain input ``draws`` times and follow each draw; ``tables`` are own curves.
 
     Raises ``UsageError`` when the plan brings no visits at all.
     """
-    inputs = draw(plan, provenance.seed, draws)
-    window_s = max(plan.policy.window, SHORTEST_S)
-    outcome = _follow(plan, inputs, window_s)
-    uncorrected = outcome.peak * outcome.scale
-    learned = learn(plan.history, uncorrected)
-    noise = stream(provenance.seed, "history").standard_normal(draws)
-    corrected = partial(correct, learned=learned, noise=noise)
-    peak = corrected(uncorrected)
-    visits = corrected(outcome.visits * outcome.scale)
+    inputs = draw(plan, seed, draws, tables)
+    outcome = follow(plan, inputs)
+    learned = learn(plan.history, outcome.peak * outcome.scale)
+    noise = stream(seed, "history").standard_normal(draws)
+    return Forecast(plan, inputs, outcome, learned, noise)
+
+
+def estimate(
+    plan: Plan,
+    provenance: Provenance,
+    draws: int = 100_000,
+    tables: Mapping[str, Table] | None = None,
+) -> Demand:
+    """Estimate the traffic of the sale by ``draws`` seeded draws of every uncertain input.
+
+    ``tables`` are the user's own arrival curves, by their name in the plan. Raises ``UsageError``
+    when the plan brings no visits at all.
+    """
+    return summary(forecast(plan, provenance.seed, draws, tables), provenance)
+
+
+def summary(found: Forecast, provenance: Provenance) -> Demand:
+    """Summarise all draws as the result that other commands build on."""
+    plan, inputs, outcome = found.plan, found.inputs, found.outcome
+    peak = found.peak
+    visits = found.corrected(outcome.visits * outcome.scale)
     per_visit = inputs.first_requests + inputs.later_requests
-    profile, peak_at_s = _profile(plan, inputs, window_s, peak / outcome.peak)
-    sensitivity = remarks.sensitivity(inputs.uncertain, uncorrected)
+    sent = found.corrected(np.sum(list(inputs.visits.values()), axis=0) * outcome.scale)
+    shape, peak_at_s = bands.profile(inputs, window_of(plan), plan.sale.duration, found.calm_scale)
+    sensitivity = remarks.sensitivity(inputs.uncertain, outcome.peak * outcome.scale)
     stress = remarks.stress(float(np.median(peak)))
-    estimates = _estimates(plan, outcome, corrected)
+    orders, hot = _orders(found)
     written = (
         *remarks.disagreement(outcome.visits, outcome.ratio),
         *remarks.doubt(percentiles(peak), sensitivity),
-        *remarks.history(learned),
+        *remarks.history(found.learned),
         *remarks.shape(plan),
+        *remarks.hot(plan, hot),
         *remarks.beyond(stress),
     )
     return Demand(
         **dict(provenance),
-        draws=draws,
+        draws=len(peak),
         sale_start=plan.sale.start,
         window_s=plan.policy.window,
         peak_rps=percentiles(peak),
         peak_at_s=peak_at_s,
-        peak_visitors=percentiles(corrected(outcome.visitors * outcome.scale)),
+        peak_visitors=percentiles(found.corrected(outcome.visitors * outcome.scale)),
+        peak_visitors_at_s=float(np.median(outcome.visitors_at_s)),
+        peak_orders_per_min=orders,
+        peak_hot_orders_per_s=hot,
         visits_total=percentiles(visits),
-        requests_total=percentiles(visits * per_visit),
+        requests_total=percentiles(sent * per_visit),
         requests_per_visit=percentiles(per_visit),
-        estimates=estimates,
-        profile=profile,
-        peak_quantiles_rps=_short(
-            np.quantile(peak, (np.arange(_QUANTILES) + 0.5) / _QUANTILES, method="hazen")
-        ),
+        estimates=_estimates(found),
+        profile=shape,
+        peak_quantiles_rps=_quantiles(peak),
         sensitivity=sensitivity,
         stress=stress,
         notes=written,
     )
+
+
+def by_second(found: Forecast) -> Profile:
+    """Return λ(t) with its band for every second."""
+    plan = found.plan
+    return bands.by_second(found.inputs, window_of(plan), plan.sale.duration, found.calm_scale)
 
 
 def percentiles(values: Floats) -> Percentiles:
@@ -107,38 +139,23 @@ def percentiles(values: Floats) -> Percentiles:
     )
 
 
-def _follow(plan: Plan, inputs: Inputs, window_s: float) -> _Outcome:
-    draws = len(inputs.visit_s)
-    peaks, visitors = np.empty(draws), np.empty(draws)
-    for start in range(0, draws, _CHUNK):
-        part = slice(start, min(start + _CHUNK, draws))
-        traffic = _chunk(inputs, part)
-        peaks[part] = traffic.peak_rate(window_s)
-        visitors[part] = traffic.peak_visitors()
-    visits = np.sum(list(inputs.visits.values()), axis=0)
-    ratio = _multiple_over_funnel(plan, inputs)
-    scale = np.ones(draws) if ratio is None else np.where(inputs.take_multiple, ratio, 1.0)
-    return _Outcome(visits, peaks, visitors, ratio, scale)
+def _orders(found: Forecast) -> tuple[Percentiles | None, Percentiles | None]:
+    """Return the orders/min of the busiest minute, and how many a second want one product."""
+    draws = min(_ORDER_DRAWS, len(found.outcome.scale))
+    most = most_orders_per_min(found.inputs, draws)
+    if most is None:
+        return None, None
+    orders = found.corrected(most * found.outcome.scale[:draws])
+    hot_share = found.inputs.hot_share
+    hot = None if hot_share is None else percentiles(orders / 60 * hot_share[:draws])
+    return percentiles(orders), hot
 
 
-def _multiple_over_funnel(plan: Plan, inputs: Inputs) -> Floats | None:
-    """Return how many times the funnel's visits the top-down estimate expects.
-
-    The top-down number counts the visits within its own window, so it is compared with what the
-    funnel brings in that window.
-    """
-    if inputs.multiple_visits is None or plan.usual is None or not plan.audience:
-        return None
-    traffic = _chunk(inputs, slice(None))
-    return np.asarray(inputs.multiple_visits / traffic.begun(np.array([[plan.usual.within]]))[:, 0])
-
-
-def _estimates(
-    plan: Plan, outcome: _Outcome, corrected: Callable[[Floats], Floats]
-) -> tuple[Estimate, ...]:
+def _estimates(found: Forecast) -> tuple[Estimate, ...]:
+    outcome = found.outcome
     visits, peak = outcome.visits, outcome.peak
     if outcome.ratio is None:
-        methods = {"funnel" if plan.audience else "multiple": np.ones_like(peak)}
+        methods = {"funnel" if found.plan.audience else "multiple": np.ones_like(peak)}
     else:
         scales = (np.ones_like(peak), outcome.ratio, outcome.scale)
         methods = dict(zip(("funnel", "multiple", "combined"), scales, strict=True))
@@ -146,38 +163,17 @@ def _estimates(
         Estimate.model_validate(
             {
                 "method": method,
-                "visits_total": percentiles(corrected(visits * scale)),
-                "peak_rps": percentiles(corrected(peak * scale)),
+                "visits_total": percentiles(found.corrected(visits * scale)),
+                "peak_rps": percentiles(found.corrected(peak * scale)),
             }
         )
         for method, scale in methods.items()
     )
 
 
-def _profile(plan: Plan, inputs: Inputs, window_s: float, scale: Floats) -> tuple[Profile, float]:
-    """Return λ(t) with its band, and when the median is highest."""
-    count = min(_BAND_DRAWS, len(scale))
-    end = plan.sale.duration + float(np.quantile(inputs.visit_s, 0.95))
-    t_s = _times(window_s, end)
-    rates = _chunk(inputs, slice(0, count)).rate(t_s, window_s) * scale[:count, None]
-    p5, p50, p95 = np.quantile(rates, [0.05, 0.5, 0.95], axis=0)
-    profile = Profile(t_s=_short(t_s), rps_p5=_short(p5), rps_p50=_short(p50), rps_p95=_short(p95))
-    return profile, float(t_s[int(np.argmax(p50))])
-
-
-def _times(window_s: float, end_s: float) -> Floats:
-    """Seconds from the start: one window before it, dense at the start, sparse towards the end."""
-    before = np.array([-window_s, 0.0])
-    during = np.geomspace(min(2.0, window_s), end_s, 240)
-    evenly = np.linspace(0.0, end_s, 121)[1:]
-    return np.asarray(np.unique(np.round(np.concatenate([before, during, evenly]), 1)))
-
-
-def _chunk(inputs: Inputs, part: slice) -> Traffic:
-    requests = (inputs.first_requests, inputs.later_requests)
-    return chunk(inputs.visits, inputs.curves, requests, inputs.visit_s, part)
-
-
-def _short(values: Floats) -> tuple[float, ...]:
-    """Round to six significant digits; more would only make the file larger."""
-    return tuple(float(f"{value:.6g}") for value in values)
+def _quantiles(peak: Floats) -> tuple[float, ...]:
+    """Return equally likely values of the peak; six digits, as more would only make it longer."""
+    probabilities = (np.arange(_QUANTILES) + 0.5) / _QUANTILES
+    return tuple(
+        float(f"{value:.6g}") for value in np.quantile(peak, probabilities, method="hazen")
+    )

@@ -122,6 +122,27 @@ def shape(plan: Plan) -> Iterator[Note]:
     )
 
 
+def hot(plan: Plan, orders_per_s: Percentiles | None) -> Iterator[Note]:
+    """Warn of the one product that most want, where nothing says how many orders its row takes."""
+    share = plan.visit.hot_share
+    if share is None:
+        return
+    if orders_per_s is None:
+        yield Note(
+            code="hot_share_unused",
+            message="visit.hot_share says nothing yet: how many visits make an order is not known",
+            advice="give usual.conversion",
+        )
+    elif not any(ceiling.per == "hot order" for ceiling in plan.servers.ceilings):
+        yield Note(
+            code="hot_row",
+            message=f"at the peak {format_number(orders_per_s.p50)} to "
+            f"{format_number(orders_per_s.p95)} orders/s want the same product: one row of the "
+            "database, which no number of servers makes faster",
+            advice="find out how many it takes and add it to servers.ceilings with per: hot order",
+        )
+
+
 def beyond(cases: tuple[StressCase, ...]) -> Iterator[Note]:
     """Advise on what no range covers."""
     for case in cases:

@@ -2,7 +2,6 @@
 
 A curve is given by F(t), the share of its visits that have begun by t seconds after the start of
 the sale, and by the integral of F, from which averages over windows follow without any grid.
-All curves here begin at the start of the sale and never rise again in density.
 """
 
 from __future__ import annotations
@@ -28,7 +27,22 @@ class Curve(Protocol):
 
     @property
     def corners_s(self) -> tuple[float, ...]:
-        """The times at which the density jumps."""
+        """The times at which the density jumps, or its slope."""
+        ...
+
+    @property
+    def busy_s(self) -> tuple[float, ...]:
+        """The ends of its busiest stretches, where corners do not tell them."""
+        ...
+
+    @property
+    def begins_s(self) -> float:
+        """The time before which next to no visit has begun."""
+        ...
+
+    @property
+    def rises_until_s(self) -> float:
+        """The time after which the density never rises again."""
         ...
 
     def begun(self, t_s: Floats) -> Floats:
@@ -45,7 +59,27 @@ class Curve(Protocol):
 
 
 @dataclass(frozen=True)
-class Decay:
+class FromTheStart:
+    """A curve that is densest at the start of the sale."""
+
+    @property
+    def busy_s(self) -> tuple[float, ...]:
+        """None but at its corners."""
+        return ()
+
+    @property
+    def begins_s(self) -> float:
+        """The start."""
+        return 0.0
+
+    @property
+    def rises_until_s(self) -> float:
+        """The start."""
+        return 0.0
+
+
+@dataclass(frozen=True)
+class Decay(FromTheStart):
     """Visits at a rate that decays exponentially: F(t) = 1 - exp(-t/mean).
 
     The response to a message that is sent once, and the burst of people who waited for the start.
@@ -68,13 +102,57 @@ class Decay:
         t = np.maximum(t_s, 0.0)
         return t + self.mean_s * np.expm1(-t / self.mean_s)
 
+    def begun_twice(self, t_s: Floats) -> Floats:
+        """Return the integral of the integral, t²/2 - mean·t + mean²·F(t), in s².
+
+        >>> Decay(np.asarray(10.0)).begun_twice(np.array([-1.0, 1e-3, 10.0])).round(12).tolist()
+        [0.0, 1.7e-11, 13.212055882856]
+        """
+        t = np.maximum(t_s, 0.0)
+        x = t / self.mean_s
+        # for small x the three terms cancel: their series takes over
+        small = x**3 * (1 / 6 - x * (1 / 24 - x * (1 / 120 - x / 720)))
+        return self.mean_s**2 * np.where(x < 1e-2, small, x * (x / 2 - 1) - np.expm1(-x))
+
     def part(self, draws: slice) -> Decay:
         """Return the curve of these draws alone."""
         return Decay(self.mean_s[draws]) if self.mean_s.ndim else self
 
 
 @dataclass(frozen=True)
-class Even:
+class Rising(FromTheStart):
+    """Visits that become ever denser up to the start, and end there: F(t) = exp(t/mean) before it.
+
+    ``mean_s`` is a number or a column of shape (draws, 1): how long before the start they come.
+    """
+
+    mean_s: Floats
+
+    @property
+    def corners_s(self) -> tuple[float, ...]:
+        """It ends at once."""
+        return (0.0,)
+
+    @property
+    def begins_s(self) -> float:
+        """When 98 % are still to come, in the draw that begins first."""
+        return -4.0 * float(np.max(self.mean_s))
+
+    def begun(self, t_s: Floats) -> Floats:
+        """Return F(t)."""
+        return np.exp(np.minimum(t_s, 0.0) / self.mean_s)
+
+    def begun_integral(self, t_s: Floats) -> Floats:
+        """Return the integral: mean·F(t) before the start, mean + t after it."""
+        return self.mean_s * self.begun(t_s) + np.maximum(t_s, 0.0)
+
+    def part(self, draws: slice) -> Rising:
+        """Return the curve of these draws alone."""
+        return Rising(self.mean_s[draws]) if self.mean_s.ndim else self
+
+
+@dataclass(frozen=True)
+class Even(FromTheStart):
     """Visits at a constant rate for ``duration_s``."""
 
     duration_s: float
@@ -101,9 +179,12 @@ class Even:
 
 @dataclass(frozen=True)
 class Mixed:
-    """A share of the visits by one curve and the rest by another."""
+    """A share of the visits by one curve and the rest by another.
 
-    share: float
+    ``share`` is a number or a column of shape (draws, 1).
+    """
+
+    share: Floats
     first: Curve
     rest: Curve
 
@@ -111,6 +192,21 @@ class Mixed:
     def corners_s(self) -> tuple[float, ...]:
         """The corners of both."""
         return (*self.first.corners_s, *self.rest.corners_s)
+
+    @property
+    def busy_s(self) -> tuple[float, ...]:
+        """Those of both."""
+        return (*self.first.busy_s, *self.rest.busy_s)
+
+    @property
+    def begins_s(self) -> float:
+        """The earlier of both."""
+        return min(self.first.begins_s, self.rest.begins_s)
+
+    @property
+    def rises_until_s(self) -> float:
+        """The later of both."""
+        return max(self.first.rises_until_s, self.rest.rises_until_s)
 
     def begun(self, t_s: Floats) -> Floats:
         """Return F(t)."""
@@ -123,7 +219,8 @@ class Mixed:
 
     def part(self, draws: slice) -> Mixed:
         """Return the curve of these draws alone."""
-        return Mixed(self.share, self.first.part(draws), self.rest.part(draws))
+        share = self.share[draws] if self.share.ndim else self.share
+        return Mixed(share, self.first.part(draws), self.rest.part(draws))
 
 
 def within(within_s: float) -> Decay:
@@ -149,4 +246,4 @@ def opening(duration_s: float) -> Mixed:
     >>> round(float(day.begun(np.array(96.0))) * 86400 / 96, 1)  # 33.5 times the mean was seen
     33.1
     """
-    return Mixed(OPENING_SHARE, Decay(np.asarray(OPENING_S)), Even(duration_s))
+    return Mixed(np.asarray(OPENING_SHARE), Decay(np.asarray(OPENING_S)), Even(duration_s))

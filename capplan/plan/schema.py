@@ -68,6 +68,24 @@ class Channel(Section):
     reach: CountRange = Field(description="How many people see the message.")
     visits: ShareRange = Field(description="Which share of them comes.")
     arrive: Arrive = Field(description="How their visits spread over time.")
+    early: ShareRange = Field(
+        default=Range(0.0, 0.0),
+        description="Which share of those who come looks in before the start as well.",
+    )
+    send_over: SecondsOrZero = Field(
+        default=0.0, description="The message is sent evenly over this time, from the start."
+    )
+
+    @field_validator("send_over")
+    @classmethod
+    def _is_a_message(cls, send_over: float, info: ValidationInfo) -> float:
+        arrive = info.data.get("arrive")
+        if send_over and arrive and not arrive.sent:
+            raise ValueError(
+                f"nothing is sent where people arrive {arrive}: use it with a message, such as "
+                "within 1 h or like an e-mail"
+            )
+        return send_over
 
 
 class SeenPeak(Section):
@@ -85,6 +103,9 @@ class Usual(Section):
     multiple: MultipleRange = Field(description="Of the usual daily orders, within `within`.")
     within: Seconds = Field(description="The window in which those orders come.")
     conversion: PositiveShareRange = Field(description="Orders per visit.")
+    weight: Share = Field(
+        default=0.5, description="Of this estimate, against that from the audience."
+    )
 
 
 class Visit(Section):
@@ -105,6 +126,9 @@ class Visit(Section):
     order_endpoint: Name | None = Field(
         default=None,
         description="The request of the script that places an order, such as POST /checkout.",
+    )
+    hot_share: PositiveShareRange | None = Field(
+        default=None, description="Which share of the buyers wants one and the same product."
     )
 
     @field_validator("first_page")
@@ -178,7 +202,7 @@ class Ceiling(Section):
 
     name: Name
     rate: Rps
-    per: Literal["request", "visit", "order"] = "request"
+    per: Literal["request", "visit", "order", "hot order"] = "request"
 
 
 class Servers(Section):
@@ -282,6 +306,11 @@ class Plan(Section):
         default=Range(0.0, 0.0), description="Reached by several channels, comes once."
     )
     visit: Visit
+    gusts: LossRange = Field(
+        default=Range(0.0, 0.1),
+        description="How much the arrivals of one policy.window spread round their mean, beyond "
+        "Poisson, as a share of it.",
+    )
     history: tuple[PastSale, ...] = ()
     service: Service = Service()
     servers: Servers = Servers()

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from rich.console import Group, RenderableType
-from rich.table import Table
+from rich.text import Text
 
 from capplan.render.chart import Band
 from capplan.render.parts import Bar, Chart, answer, next_step, notes, span, table, titled
@@ -36,18 +36,28 @@ def demand(result: Demand, plan: str) -> RenderableType:
     )
 
 
-def _percentiles(result: Demand) -> Table:
+def _percentiles(result: Demand) -> Group:
     rows = (
         ("peak, requests/s", result.peak_rps, format_number),
         ("peak, visitors at once", result.peak_visitors, format_count),
         ("visits in all", result.visits_total, format_count),
         ("requests in all", result.requests_total, format_count),
         ("requests per visit", result.requests_per_visit, format_number),
+        ("orders, busiest minute", result.peak_orders_per_min, format_number),
+        ("orders/s of one product", result.peak_hot_orders_per_s, format_number),
     )
-    return table(
+    shown = table(
         ("", "p5", "p50", "p90", "p95", "p99", "mean"),
-        [(name, *map(show, (p.p5, p.p50, p.p90, p.p95, p.p99, p.mean))) for name, p, show in rows],
+        [
+            (name, *map(show, (p.p5, p.p50, p.p90, p.p95, p.p99, p.mean)))
+            for name, p, show in rows
+            if p is not None
+        ],
     )
+    if result.peak_visitors_at_s is None:
+        return Group(shown)
+    when = f"Most visitors are there {_when(result.peak_visitors_at_s)}."
+    return Group(shown, Text(when))
 
 
 def _estimates(result: Demand) -> Group | None:

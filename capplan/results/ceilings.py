@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
+from capplan.model.quasirandom import sobol
 from capplan.model.uncertainty import quantile
 from capplan.plan.schema import Ceiling, Plan
 from capplan.results.base import Note
@@ -11,7 +12,7 @@ from capplan.results.basis import Floats, Peaks
 from capplan.results.demand import Demand
 from capplan.results.recommendation import CeilingCheck
 
-_LEVELS = 1000
+_POWER = 10  # 2^10 points of conversion and hot share together
 
 
 def ceilings(
@@ -26,14 +27,7 @@ def ceilings(
     for ceiling in plan.servers.ceilings:
         limits_rps = _in_requests(ceiling, plan, demand)
         if limits_rps is None:
-            notes.append(
-                Note(
-                    code="ceiling_unchecked",
-                    message=f"the {ceiling.name} is limited in orders, and the plan does not say "
-                    "how many visits make one: it was not checked",
-                    advice="give usual.conversion",
-                )
-            )
+            notes.append(_unchecked(ceiling, plan))
             continue
         probability = peaks.exceed(limits_rps)
         checks.append(
@@ -47,8 +41,24 @@ def ceilings(
     return tuple(checks), tuple(notes)
 
 
+def _unchecked(ceiling: Ceiling, plan: Plan) -> Note:
+    if plan.usual is None:
+        what, missing = "how many visits make one", "usual.conversion"
+    else:
+        what, missing = "which share of them wants the one product", "visit.hot_share"
+    return Note(
+        code="ceiling_unchecked",
+        message=f"the {ceiling.name} is limited in orders, and the plan does not say {what}: it "
+        "was not checked",
+        advice=f"give {missing}",
+    )
+
+
 def _in_requests(ceiling: Ceiling, plan: Plan, demand: Demand) -> Floats | None:
-    """Return equally likely values of the ceiling in requests/s; None without a conversion."""
+    """Return equally likely values of the ceiling in requests/s; None where the plan lacks a share.
+
+    Orders are visits times the conversion; hot ones are those of them that want one product.
+    """
     per_visit = demand.requests_per_visit.p50
     if ceiling.per == "request":
         return np.array([ceiling.rate])
@@ -56,5 +66,10 @@ def _in_requests(ceiling: Ceiling, plan: Plan, demand: Demand) -> Floats | None:
         return np.array([ceiling.rate * per_visit])
     if plan.usual is None:
         return None
-    u = (np.arange(_LEVELS) + 0.5) / _LEVELS
-    return ceiling.rate * per_visit / quantile(plan.usual.conversion, "share", u)
+    u, v = sobol(2, _POWER)
+    orders = quantile(plan.usual.conversion, "share", u)
+    if ceiling.per == "hot order":
+        if plan.visit.hot_share is None:
+            return None
+        orders = orders * quantile(plan.visit.hot_share, "share", v)
+    return ceiling.rate * per_visit / orders

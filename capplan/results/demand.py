@@ -62,6 +62,10 @@ class Demand(Result):
 
     ``sale_start`` is the plan's, so that every time in the profile can be shown by the clock;
     ``peak_rps`` is the maximum over time of λ(t) averaged over ``policy.window``;
+    ``peak_at_s`` is when its median is highest, ``peak_visitors_at_s`` when most visitors are there
+    at once. Orders, and those of them that want the one product of ``visit.hot_share``, are None
+    where the plan does not say how many visits make one. ``visits_total`` does not count those who
+    only look in before the start; ``requests_total`` does.
     ``peak_quantiles_rps`` holds equally likely values of it, sorted, at probabilities (i+0.5)/n.
     """
 
@@ -72,6 +76,9 @@ class Demand(Result):
     peak_rps: Percentiles
     peak_at_s: float
     peak_visitors: Percentiles
+    peak_visitors_at_s: float | None = None
+    peak_orders_per_min: Percentiles | None = None
+    peak_hot_orders_per_s: Percentiles | None = None
     visits_total: Percentiles
     requests_total: Percentiles
     requests_per_visit: Percentiles

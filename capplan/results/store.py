@@ -27,6 +27,7 @@ R = TypeVar("R", bound=Result)
 _SCHEMA = re.compile(r"capplan\.([a-z]+)/([0-9]{1,4})")
 _COMMANDS = {
     "demand": "estimate",
+    "traffic": "analyze",
     "capacity": "loadtest",
     "paired": "loadtest --paired",
     "comparison": "loadtest --compare",

@@ -11,6 +11,7 @@ DEMAND = (
     "audience_correlation",
     "overlap",
     "visit",
+    "gusts",
     "history",
     "policy.window",
 )

@@ -37,8 +37,9 @@ def channel(**changes: str) -> dict[str, str]:
 
 
 def plan(*channels: dict[str, str], **sections: Any) -> Plan:
+    """A plan without gusts, unless it gives them: what is certain is then certain."""
     return Plan.model_validate(
-        {"sale": SALE, "audience": list(channels), "visit": VISIT} | sections
+        {"sale": SALE, "audience": list(channels), "visit": VISIT, "gusts": "0%"} | sections
     )
 
 

@@ -154,3 +154,63 @@ def test_the_quantiles_of_the_peak_agree_with_its_percentiles():
 def test_an_audience_that_nobody_comes_from_is_refused(usual):
     with pytest.raises(UsageError, match="nobody comes"):
         demand_of(plan(channel(visits="0%"), usual=usual))
+
+
+def test_early_visitors_come_before_the_start_and_come_again():
+    # 7,200 people at the start; half of them look in before, each for a visit of 40 requests
+    waiting = channel(arrive="at the start", early="50%")
+    calm, early = (demand_of(plan(one), 2000) for one in (channel(arrive="at the start"), waiting))
+    assert early.visits_total == calm.visits_total
+    assert early.requests_total.p50 == pytest.approx(1.5 * 7200 * 40)
+    assert early.profile.t_s[0] < -600 < calm.profile.t_s[0]
+    before, never = (
+        [rate for t, rate in zip(d.profile.t_s, d.profile.rps_p50, strict=True) if t <= 0]
+        for d in (early, calm)
+    )
+    assert max(before) > 100
+    assert max(never) == 0
+    assert early.peak_rps.p50 > calm.peak_rps.p50
+    # the requests of those who look in are there before the start, as the profile shows
+    assert trapezoid(early.profile.rps_p50, early.profile.t_s) == pytest.approx(
+        early.requests_total.p50, rel=0.02
+    )
+
+
+def test_a_message_sent_slowly_lowers_the_peak_and_loses_nobody():
+    peaks = []
+    for over in ("0", "10 min", "30 min", "60 min"):
+        one = demand_of(plan(channel(arrive="within 10 min", send_over=over)))
+        assert one.visits_total.p50 == pytest.approx(7200)
+        peaks.append(one.peak_rps.p50)
+    assert peaks == sorted(peaks, reverse=True)
+    # in the end as many come per second as messages go out: 7,200 over an hour, 40 requests each
+    assert peaks[-1] == pytest.approx(7200 / 3600 * 40, rel=0.05)
+
+
+def test_orders_per_minute_are_the_visits_of_the_busiest_minute():
+    # an even audience of one visit a second; one in forty buys
+    usual = USUAL | {"orders_per_day": "18"}  # 18·10/.025 = 7,200 visits, as from the audience
+    demand = demand_of(plan(CERTAIN, usual=usual))
+    assert demand.peak_orders_per_min is not None
+    assert six(demand.peak_orders_per_min) == pytest.approx([60 * 0.025] * 6)
+    assert demand.peak_hot_orders_per_s is None
+    assert demand_of(plan(CERTAIN)).peak_orders_per_min is None
+
+
+def test_those_who_want_the_same_product_are_counted_and_warned_of():
+    usual = USUAL | {"orders_per_day": "18"}
+    visit = VISIT | {"hot_share": "40%"}
+    demand = demand_of(plan(CERTAIN, usual=usual, visit=visit))
+    assert demand.peak_hot_orders_per_s is not None
+    assert six(demand.peak_hot_orders_per_s) == pytest.approx([0.4 * 0.025] * 6)
+    assert "hot_row" in codes(demand)
+    servers = {"ceilings": [{"name": "row", "rate": "20/s", "per": "hot order"}]}
+    assert "hot_row" not in codes(demand_of(plan(CERTAIN, usual=usual, visit=visit,
+                                                 servers=servers)))  # fmt: skip
+    assert "hot_share_unused" in codes(demand_of(plan(CERTAIN, visit=visit)))
+
+
+def test_most_visitors_are_there_when_the_first_ones_leave():
+    # by Little's law one a second for 300 s, from then on
+    demand = demand_of(plan(CERTAIN))
+    assert demand.peak_visitors_at_s == pytest.approx(300)

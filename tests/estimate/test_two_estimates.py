@@ -60,3 +60,11 @@ def test_good_forecasts_narrow_the_range_and_bad_ones_widen_it():
 
     assert width("100 rps") < width() < width("1200 rps")
     assert width("100 rps", "105 rps", "95 rps") < width("100 rps")
+
+
+@pytest.mark.parametrize(("weight", "mean"), [("0%", 7200), ("25%", 9000), ("100%", 14_400)])
+def test_the_plan_weighs_the_two_estimates(weight, mean):
+    usual = USUAL | {"orders_per_day": "36", "weight": weight}
+    demand = demand_of(plan(CERTAIN, usual=usual), 10_000)
+    # the standard error of a share of a quarter among 10,000 is .43 %, of the mean .35 %
+    assert demand.visits_total.mean == pytest.approx(mean, rel=0.012)

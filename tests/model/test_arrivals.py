@@ -10,7 +10,7 @@ from capplan.model.arrivals import Decay, Even, Mixed, opening, within
 SECONDS = st.floats(min_value=0.1, max_value=1e5)
 CURVES = st.one_of(
     SECONDS.map(within), SECONDS.map(Even), SECONDS.map(opening),
-    st.builds(Mixed, st.floats(0, 1), SECONDS.map(within), SECONDS.map(Even)),
+    st.builds(Mixed, st.floats(0, 1).map(np.asarray), SECONDS.map(within), SECONDS.map(Even)),
 )  # fmt: skip
 
 
@@ -62,7 +62,7 @@ def test_the_opening_has_the_published_rush():
 
 
 def test_a_curve_can_differ_by_draw():
-    curve = Mixed(0.5, Decay(np.array([[10.0], [20.0], [30.0]])), Even(60.0))
+    curve = Mixed(np.asarray(0.5), Decay(np.array([[10.0], [20.0], [30.0]])), Even(60.0))
     t_s = np.array([[5.0, 50.0]])
     assert curve.begun(t_s).shape == (3, 2)
     assert curve.part(slice(1, 3)).begun(t_s).tolist() == curve.begun(t_s)[1:].tolist()

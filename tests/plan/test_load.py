@@ -145,8 +145,14 @@ def test_a_byte_order_mark_is_passed_over(tmp_path):
         (
             "within 1 h",
             "soon",
-            "sale.yaml:5: audience[0].arrive: 'soon' is not one of: within 1 h, evenly, at the"
-            " start",
+            "sale.yaml:5: audience[0].arrive: 'soon' is not one of: within 1 h, like an e-mail,"
+            " like a push, like an opening, evenly, at the start, curve.csv",
+        ),
+        (
+            "within 1 h}",
+            "evenly, send_over: 10 min}",
+            "sale.yaml:5: audience[0].send_over: nothing is sent where people arrive evenly: use"
+            " it with a message, such as within 1 h or like an e-mail",
         ),
         ("within 1 h", "within 0 h", "sale.yaml:5: audience[0].arrive: '0 h' must be more than"
          " zero"),

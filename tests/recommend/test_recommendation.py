@@ -216,13 +216,16 @@ def test_a_budget_too_small_for_one_server_is_not_met() -> None:
         ({"name": "database", "rate": "125/s", "per": "visit"}, 5000),
         # 2.5 orders/s at 2% are 125 visits/s of 40 requests
         ({"name": "database", "rate": "2.5/s", "per": "order"}, 5000),
+        # half of them want the same product
+        ({"name": "database", "rate": "1.25/s", "per": "hot order"}, 5000),
     ],
 )
 def test_a_ceiling_that_binds_makes_every_count_useless(
     ceiling: dict[str, str], limit_rps: float
 ) -> None:
     usual = {"orders_per_day": "300", "multiple": "5", "within": "2 h", "conversion": "2%"}
-    result = answer({"ceilings": [ceiling]}, traffic=demand(), usual=usual)
+    visit = {"requests": "40", "hot_share": "50%"}
+    result = answer({"ceilings": [ceiling]}, traffic=demand(), usual=usual, visit=visit)
     (check,) = result.ceilings
     assert check.ceiling_rps == pytest.approx(limit_rps)
     assert check.exceed_probability == pytest.approx(
@@ -252,6 +255,15 @@ def test_a_ceiling_in_orders_without_a_conversion_is_noted_as_unchecked() -> Non
     result = answer({"ceilings": [{"name": "payment", "rate": "5/s", "per": "order"}]})
     assert result.ceilings == ()
     assert "ceiling_unchecked" in codes(result)
+
+
+def test_a_hot_row_without_a_hot_share_is_noted_as_unchecked() -> None:
+    usual = {"orders_per_day": "300", "multiple": "5", "within": "2 h", "conversion": "2%"}
+    ceiling = {"name": "stock row", "rate": "5/s", "per": "hot order"}
+    result = answer({"ceilings": [ceiling]}, usual=usual)
+    assert result.ceilings == ()
+    (note,) = (note for note in result.notes if note.code == "ceiling_unchecked")
+    assert note.advice == "give visit.hot_share"
 
 
 def test_a_count_that_was_asked_for_is_explained_in_full() -> None:

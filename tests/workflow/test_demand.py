@@ -88,3 +88,16 @@ def test_an_estimate_of_another_version_is_made_anew(tmp_path: Path) -> None:
     write_result(tmp_path / "sale.capplan" / "demand.json", old)
     _, notes = current(plan)
     assert notes == ["recomputed: the traffic was estimated anew: it was made by capplan 0.0.1"]
+
+
+def test_the_profile_is_written_for_every_second(tmp_path: Path) -> None:
+    target = tmp_path / "out" / "profile.csv"
+    demand = estimate(written_plan(tmp_path), draws=1000, csv=target)
+    header, *rows = target.read_text().splitlines()
+    assert header == "t_s,at,rps_p5,rps_p50,rps_p95"
+    # two hours, a window before them, and until nearly all have left
+    assert 7200 + 10 + 300 < len(rows) < 7200 + 10 + 3600
+    at_start = next(row for row in rows if row.startswith("0,"))
+    assert at_start.split(",")[1] == "2026-11-27T12:00:00+01:00"
+    highest = max(float(row.split(",")[3]) for row in rows)
+    assert 0.9 < highest / max(demand.profile.rps_p50) < 1.1
