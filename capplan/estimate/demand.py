@@ -13,6 +13,8 @@ from capplan.estimate import remarks
 from capplan.estimate.follow import Outcome, follow, most_orders_per_min, window_of
 from capplan.estimate.history import Learned, correct, learn
 from capplan.estimate.inputs import Inputs, draw
+from capplan.estimate.reconcile import agreements
+from capplan.estimate.sensitivity import sensitivity
 from capplan.model.streams import stream
 from capplan.model.tabulated import Table
 from capplan.plan.schema import Plan
@@ -30,6 +32,7 @@ class Forecast:
     """All draws of a plan, followed to their peaks; ``learned`` is what history says of them."""
 
     plan: Plan
+    tables: Mapping[str, Table]
     inputs: Inputs
     outcome: Outcome
     learned: Learned | None
@@ -61,7 +64,7 @@ def forecast(
     outcome = follow(plan, inputs)
     learned = learn(plan.history, outcome.peak * outcome.scale)
     noise = stream(seed, "history").standard_normal(draws)
-    return Forecast(plan, inputs, outcome, learned, noise)
+    return Forecast(plan, tables or {}, inputs, outcome, learned, noise)
 
 
 def estimate(
@@ -86,12 +89,13 @@ def summary(found: Forecast, provenance: Provenance) -> Demand:
     per_visit = inputs.first_requests + inputs.later_requests
     sent = found.corrected(np.sum(list(inputs.visits.values()), axis=0) * outcome.scale)
     shape, peak_at_s = bands.profile(inputs, window_of(plan), plan.sale.duration, found.calm_scale)
-    sensitivity = remarks.sensitivity(inputs.uncertain, outcome.peak * outcome.scale)
+    shares = sensitivity(plan, inputs, provenance.seed, found.tables)
+    ways = agreements(plan, inputs)
     stress = remarks.stress(float(np.median(peak)))
     orders, hot = _orders(found)
     written = (
-        *remarks.disagreement(outcome.visits, outcome.ratio),
-        *remarks.doubt(percentiles(peak), sensitivity),
+        *remarks.disagreement(outcome.visits, outcome.ratio, ways),
+        *remarks.doubt(percentiles(peak), shares),
         *remarks.history(found.learned),
         *remarks.shape(plan),
         *remarks.hot(plan, hot),
@@ -114,7 +118,8 @@ def summary(found: Forecast, provenance: Provenance) -> Demand:
         estimates=_estimates(found),
         profile=shape,
         peak_quantiles_rps=_quantiles(peak),
-        sensitivity=sensitivity,
+        sensitivity=shares,
+        agreements=ways,
         stress=stress,
         notes=written,
     )

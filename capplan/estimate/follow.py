@@ -22,6 +22,7 @@ Floats = NDArray[np.float64]
 
 _CHUNK = 2_000
 _MINUTE_S = 60.0
+_LEAST_VISITS = 1e-12
 
 
 @dataclass(frozen=True)
@@ -116,6 +117,17 @@ def _with_gusts(
     return gusty(calm, around, inputs.gusts[part], inputs.luck[part])
 
 
+def begun_within(inputs: Inputs, within_s: float) -> dict[str, Floats]:
+    """Return the visits of each channel that begin within so many seconds of the start."""
+    edges = np.array([[0.0, within_s]])
+    coming = traffic_of(inputs, slice(None), early=False)
+    begun = {
+        name: np.broadcast_to(visits * coming.curves[name].begun(edges), (len(visits), 2))
+        for name, visits in coming.visits.items()
+    }
+    return {name: shares[:, 1] - shares[:, 0] for name, shares in begun.items()}
+
+
 def _multiple_over_funnel(plan: Plan, inputs: Inputs) -> Floats | None:
     """Return how many times the funnel's visits the multiple expects.
 
@@ -124,9 +136,6 @@ def _multiple_over_funnel(plan: Plan, inputs: Inputs) -> Floats | None:
     """
     if inputs.multiple_visits is None or plan.usual is None or not plan.audience:
         return None
-    traffic = traffic_of(inputs, slice(None), early=False)
-    begun = traffic.begun(np.array([[plan.usual.within]])) - traffic.begun(np.array([[0.0]]))
-    return np.asarray(inputs.multiple_visits / np.maximum(begun[:, 0], _LEAST_VISITS))
-
-
-_LEAST_VISITS = 1e-12  # a curve of the user's own may bring nobody within the window
+    begun = np.sum(list(begun_within(inputs, plan.usual.within).values()), axis=0)
+    # a curve of the user's own may bring nobody within the window
+    return np.asarray(inputs.multiple_visits / np.maximum(begun, _LEAST_VISITS))

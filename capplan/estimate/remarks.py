@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.stats import rankdata
 
 from capplan.estimate.history import Learned
-from capplan.estimate.inputs import WHICH
 from capplan.plan.schema import Plan
 from capplan.results.base import Note
-from capplan.results.demand import Percentiles, Sensitivity, StressCase
+from capplan.results.demand import Agreement, Percentiles, Sensitivity, StressCase
 from capplan.units import format_count, format_number, format_rate, format_share
 
 Floats = NDArray[np.float64]
@@ -21,35 +19,9 @@ PUBLISHED_MISS = 9.3
 """Ticketmaster 2022: 1.5 million expected, 14 million came. healthcare.gov 2013 missed by 4.5x,
 Pokémon GO 2016 by 10x its worst case: of three published failures this is the middle one."""
 
-_RANKED_DRAWS = 20_000
-_LEAST_SHARE = 0.005
-_WORTH_FINDING_OUT = 0.25
+_WAYS = 2
+_WORTH_FINDING_OUT = 0.15
 _WIDE = 2.0
-
-
-def sensitivity(uncertain: Mapping[str, Floats], peak: Floats) -> tuple[Sensitivity, ...]:
-    """Return which share of the peak's variance each input explains, the largest first.
-
-    The squared rank correlation of input and peak, scaled to the sum of one: right for inputs that
-    act one-way and nearly independently. Correlated channels share what they have in common.
-    """
-    count = min(_RANKED_DRAWS, len(peak))
-    ranks = rankdata(peak[:count])
-    ranked = {name: rankdata(values[:count]) for name, values in uncertain.items()}
-    if np.ptp(ranks) == 0:
-        return ()
-    found = {
-        name: float(np.corrcoef(values, ranks)[0, 1] ** 2)
-        for name, values in ranked.items()
-        if np.ptp(values) > 0
-    }
-    total = sum(found.values())
-    ordered = sorted(found.items(), key=lambda entry: (-entry[1], entry[0]))
-    return tuple(
-        Sensitivity(input=name, share=share / total)
-        for name, share in ordered
-        if share >= _LEAST_SHARE * total
-    )
 
 
 def stress(peak_rps_p50: float) -> tuple[StressCase, ...]:
@@ -63,8 +35,10 @@ def stress(peak_rps_p50: float) -> tuple[StressCase, ...]:
     )
 
 
-def disagreement(funnel_visits: Floats, ratio: Floats | None) -> Iterator[Note]:
-    """Say when the two estimates differ by more than their ranges explain.
+def disagreement(
+    funnel_visits: Floats, ratio: Floats | None, ways: tuple[Agreement, ...]
+) -> Iterator[Note]:
+    """Say when the two estimates differ by more than their ranges explain, and what would mend it.
 
     That is when the 90 % interval of log(multiple/funnel), over the draws, does not contain 0.
     """
@@ -74,25 +48,45 @@ def disagreement(funnel_visits: Floats, ratio: Floats | None) -> Iterator[Note]:
     if low <= 1 <= high:
         return
     funnel, multiple = np.median(funnel_visits), np.median(funnel_visits * ratio)
+    said = (
+        f"the two estimates disagree by more than their ranges explain: "
+        f"{format_count(float(funnel))} visits from the audience, "
+        f"{format_count(float(multiple))} from usual orders"
+    )
+    if ways:
+        said += f"; they would agree with {' or '.join(map(_way, ways[:_WAYS]))}"
     yield Note(
         code="estimates_disagree",
-        message=f"the two estimates disagree by more than their ranges explain: "
-        f"{format_count(float(funnel))} visits from the audience, "
-        f"{format_count(float(multiple))} from usual orders",
-        advice="check reach and visits of the largest channel, and usual.multiple",
+        message=said,
+        advice=f"check {ways[0].input} first" if ways else "check the largest channel",
     )
 
 
+def _way(way: Agreement) -> str:
+    show = format_share if way.kind == "share" else format_count
+    said = show(way.low) if way.low == way.high else f"{show(way.low)} to {show(way.high)}"
+    return f"{way.input} at {show(way.value)} (the plan says {said})"
+
+
 def doubt(peak: Percentiles, found: tuple[Sensitivity, ...]) -> Iterator[Note]:
-    """Name the input that is most worth knowing better, when the range is wide."""
-    inputs = [entry for entry in found if entry.input != WHICH]
-    if peak.p95 < _WIDE * peak.p5 or not inputs or inputs[0].share < _WORTH_FINDING_OUT:
+    """Name the input that is most worth knowing better, when the range is wide.
+
+    What an input explains alone, S, is gone from the variance once it is known: the log width
+    shrinks by √(1-S).
+    """
+    known = [entry for entry in found if entry.advice]
+    if peak.p95 < _WIDE * peak.p5 or not known:
         return
+    first = max(known, key=lambda entry: entry.share)
+    if first.share < _WORTH_FINDING_OUT:
+        return
+    wide = peak.p95 / peak.p5
     yield Note(
         code="find_out_first",
         message=f"the peak may be {format_number(peak.p5)} or {format_rate(peak.p95)}: "
-        f"{format_share(inputs[0].share)} of this doubt comes from {inputs[0].input}",
-        advice="find that out first",
+        f"{format_share(first.share)} of this doubt comes from {first.input}",
+        advice=f"{first.advice} first: the range then spans "
+        f"{format_number(wide ** np.sqrt(1 - first.share))}x instead of {format_number(wide)}x",
     )
 
 

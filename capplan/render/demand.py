@@ -8,7 +8,7 @@ from rich.console import Group, RenderableType
 from rich.text import Text
 
 from capplan.render.chart import Band
-from capplan.render.parts import Bar, Chart, answer, next_step, notes, span, table, titled
+from capplan.render.parts import Bar, Chart, answer, bullets, next_step, notes, span, table, titled
 from capplan.results.demand import Demand, Percentiles
 from capplan.units import format_count, format_duration, format_number, format_rate, format_share
 
@@ -17,6 +17,7 @@ _METHODS = {
     "multiple": "from usual orders, top down",
     "combined": "both, with equal weight",
 }
+_MOST_ADVICE = 3
 _MOST_INPUTS = 5  # the first ones say where to look; all are in the JSON
 
 
@@ -96,16 +97,18 @@ def _chart(result: Demand) -> Group:
 def _sensitivity(result: Demand) -> Group | None:
     if not result.sensitivity:
         return None
-    largest = max(entry.share for entry in result.sensitivity) or 1.0
+    found = result.sensitivity[:_MOST_INPUTS]
+    whole = [entry.share if entry.total is None else entry.total for entry in found]
+    largest = max(whole) or 1.0
+    rows = [
+        (entry.input, format_share(entry.share), format_share(total), Bar(total / largest))
+        for entry, total in zip(found, whole, strict=True)
+    ]
+    first, *others = [entry.advice for entry in found if entry.advice] or [""]
+    to_do = [*([f"{first} first"] if first else []), *others]
     return titled(
-        "What makes the peak uncertain: the share of its variance",
-        table(
-            ("", "share", "<"),
-            [
-                (entry.input, format_share(entry.share), Bar(entry.share / largest))
-                for entry in result.sensitivity[:_MOST_INPUTS]
-            ],
-        ),
+        "What makes the peak uncertain: share of its variance, alone and with others",
+        Group(table(("", "alone", "with others", "<"), rows), bullets(to_do[:_MOST_ADVICE])),
     )
 
 

@@ -43,10 +43,32 @@ class Profile(Frozen):
 
 
 class Sensitivity(Frozen):
-    """Which share (0 to 1) of the peak's variance one input explains."""
+    """How much of the doubt about the peak is one input's: Sobol' indices of ln(peak), 0 to 1.
+
+    ``share`` is what it explains alone (first order), ``total`` what it explains together with
+    others as well. ``advice`` says how to learn more of it; empty for what nobody can know before.
+    """
 
     input: str
     share: float
+    total: float | None = None
+    advice: str = ""
+
+
+class Agreement(Frozen):
+    """At which value of one input the two estimates would agree, all others as they are.
+
+    ``value`` is what its median would have to be, ``low`` to ``high`` what the plan says, and
+    ``distance`` how far that is, in standard deviations of the plan's range; None for an input that
+    the plan says is certain.
+    """
+
+    input: str
+    value: float
+    low: float
+    high: float
+    kind: Literal["amount", "share"]
+    distance: float | None
 
 
 class StressCase(Frozen):
@@ -66,6 +88,7 @@ class Demand(Result):
     at once. Orders, and those of them that want the one product of ``visit.hot_share``, are None
     where the plan does not say how many visits make one. ``visits_total`` does not count those who
     only look in before the start; ``requests_total`` does.
+    ``agreements`` are the ways to reconcile two estimates, the most plausible first.
     ``peak_quantiles_rps`` holds equally likely values of it, sorted, at probabilities (i+0.5)/n.
     """
 
@@ -86,4 +109,5 @@ class Demand(Result):
     profile: Profile
     peak_quantiles_rps: tuple[float, ...]
     sensitivity: tuple[Sensitivity, ...] = ()
+    agreements: tuple[Agreement, ...] = ()
     stress: tuple[StressCase, ...] = ()
