@@ -64,11 +64,12 @@ def load_plan(path: Path) -> PlanFile:
     """
     if str(path) == "-":
         data = sys.stdin.buffer.read(_LARGEST_BYTES + 1)
-        return PlanFile(_validate(data, "standard input"), Path("stdin.yaml").absolute())
-    return PlanFile(_validate(_read(path), str(path)), path.absolute())
+        return PlanFile(parse_plan(data, "standard input"), Path("stdin.yaml").absolute())
+    return PlanFile(parse_plan(read_bytes(path), str(path)), path.absolute())
 
 
-def _read(path: Path) -> bytes:
+def read_bytes(path: Path) -> bytes:
+    """Return the content of a plan's file. Raises ``UsageError`` where it cannot be read."""
     try:
         with path.open("rb") as file:
             return file.read(_LARGEST_BYTES + 1)
@@ -81,7 +82,11 @@ def _read(path: Path) -> bytes:
         raise UsageError(f"{path} cannot be read: {reason}") from None
 
 
-def _validate(data: bytes, origin: str) -> Plan:
+def parse_plan(data: bytes, origin: str) -> Plan:
+    """Return the plan in the content of a file; ``origin`` names it in complaints.
+
+    Raises ``UsageError`` that lists every mistake.
+    """
     if len(data) > _LARGEST_BYTES:
         raise UsageError(
             f"{origin} is larger than {_LARGEST_BYTES // 1024} kB: this is not a plan",

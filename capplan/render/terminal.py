@@ -13,6 +13,7 @@ from rich.console import RenderableType
 from capplan.render.capacity import capacity, run_of
 from capplan.render.comparison import comparison
 from capplan.render.demand import demand
+from capplan.render.outcome import outcome
 from capplan.render.paired import paired
 from capplan.render.parts import answer, bullets, next_step
 from capplan.render.recommendation import recommendation
@@ -21,6 +22,7 @@ from capplan.results.base import Result
 from capplan.results.capacity import Capacity
 from capplan.results.comparison import Comparison
 from capplan.results.demand import Demand
+from capplan.results.outcome import Outcome
 from capplan.results.paired import Paired
 from capplan.results.recommendation import Recommendation
 from capplan.results.verdict import Verdict
@@ -29,6 +31,7 @@ __all__ = [
     "capacity",
     "comparison",
     "demand",
+    "outcome",
     "paired",
     "recommendation",
     "run_of",
@@ -46,6 +49,8 @@ def show(result: Result, plan: str) -> RenderableType:
         return capacity(result, plan)
     if isinstance(result, Comparison):
         return comparison(result)
+    if isinstance(result, Outcome):
+        return outcome(result, plan)
     if isinstance(result, Paired):
         return paired(result, plan)
     if isinstance(result, Recommendation):

@@ -27,6 +27,7 @@ R = TypeVar("R", bound=Result)
 _SCHEMA = re.compile(r"capplan\.([a-z]+)/([0-9]{1,4})")
 _COMMANDS = {
     "demand": "estimate",
+    "outcome": "estimate --after",
     "traffic": "analyze",
     "capacity": "loadtest",
     "paired": "loadtest --paired",

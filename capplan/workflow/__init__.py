@@ -19,6 +19,16 @@ from capplan.workflow.demo import demo
 from capplan.workflow.gate import gate
 from capplan.workflow.init import init
 from capplan.workflow.loadtest import Overrides, loadtest
+from capplan.workflow.outcome import record_outcome
 from capplan.workflow.recommend import recommend
 
-__all__ = ["Overrides", "demo", "estimate", "gate", "init", "loadtest", "recommend"]
+__all__ = [
+    "Overrides",
+    "demo",
+    "estimate",
+    "gate",
+    "init",
+    "loadtest",
+    "recommend",
+    "record_outcome",
+]
