@@ -39,6 +39,7 @@ bench: $(READY)
 	$(BIN)/python benchmarks/recommend.py
 	$(BIN)/python benchmarks/search.py
 	$(BIN)/python benchmarks/paired.py
+	$(BIN)/python benchmarks/units.py
 	$(BIN)/python benchmarks/accuracy.py
 	$(BIN)/python benchmarks/generator.py
 

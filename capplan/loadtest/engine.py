@@ -45,7 +45,7 @@ class CheckedVisit:
 
     In unit ``visit`` several users of the class made one visit each, of which the first is shown:
     ``lengths_s`` is how long each took, its waits included and infinite where it did not end in
-    time, ``requests`` what it made.
+    time, ``requests`` how many it made, ``names`` the names of all requests of the class.
     """
 
     user_class: str
@@ -54,6 +54,7 @@ class CheckedVisit:
     error: str | None
     lengths_s: tuple[float, ...] = ()
     requests: tuple[int, ...] = ()
+    names: tuple[str, ...] = ()
 
 
 @dataclass
@@ -120,6 +121,7 @@ class Engine:
                 v["error"],
                 tuple(v.get("lengths_s", ())),
                 tuple(v.get("requests", ())),
+                tuple(v.get("names", ())),
             )
             for v in message["visits"]
         )

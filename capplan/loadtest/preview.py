@@ -63,6 +63,7 @@ def preview(
 def require_names(planned: Collection[str], visits: Sequence[CheckedVisit], key: str) -> None:
     """Raise when a name of an endpoint in the plan's ``key`` is surely a slip."""
     called = {call["name"] for visit in visits for call in visit.calls}
+    called |= {name for visit in visits for name in visit.names}
     for name, right in misspelt(planned, called).items():
         raise UsageError(
             f"no request of the script is named {name!r}, as {key} says",

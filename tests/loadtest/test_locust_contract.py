@@ -224,6 +224,120 @@ PROGRAMS = {
         assert runner.user_count == 0
         assert ended == [1]
     """,
+    "a user starts in a group, by User.run, and may be killed before it does": """
+        ran = []
+        run = User.run
+
+        def watch(user):
+            ran.append(user)
+            run(user)
+
+        User.run = watch
+
+        class Buyer(User):
+            @task
+            def t(self):
+                raise locust.exception.StopUser
+
+        environment = Environment(user_classes=[Buyer], host="http://127.0.0.1:1")
+        runner = environment.create_local_runner()
+        for killed in (False, True):
+            ended = []
+            user = Buyer(environment)
+            greenlet = user.start(runner.user_greenlets)
+            assert user.greenlet is greenlet and greenlet.args[0] is user
+            assert user._state is None
+            greenlet.rawlink(ended.append)
+            if killed:
+                greenlet.kill(block=False)
+            greenlet.join()
+            gevent.sleep(0)
+            assert ended == [greenlet]
+            assert not runner.user_greenlets
+        assert len(ran) == 1
+    """,
+    "a user that is marked as stopping ends after its task, its clean-up done": """
+        from locust.user.task import LOCUST_STATE_STOPPING
+
+        done = []
+
+        class Inner(TaskSet):
+            def on_stop(self):
+                done.append("left the inner")
+
+            @task
+            def t(self):
+                self.user._state = LOCUST_STATE_STOPPING
+                done.append("task")
+
+        class Buyer(User):
+            tasks = [Inner]
+
+            def on_stop(self):
+                done.append("left")
+
+        one_user(Buyer)
+        assert done == ["task", "left the inner", "left"]
+    """,
+    "the parent of a nested TaskSet is the one it lies in, and of the outermost the user": """
+        parents = []
+
+        class Inner(TaskSet):
+            @task
+            def t(self):
+                parents.append((self.parent, self.parent.parent, self.user))
+                raise locust.exception.StopUser
+
+        class Outer(SequentialTaskSet):
+            tasks = [Inner]
+
+        class Buyer(User):
+            tasks = [Outer]
+
+        user = one_user(Buyer)
+        ((outer, top, own),) = parents
+        assert type(outer) is Outer and top is user and own is user
+    """,
+    "a Markov chain draws what comes next before a task runs; its class keeps the first": """
+        comes_next = []
+
+        class Chain(MarkovTaskSet):
+            @transition("b")
+            def a(self):
+                comes_next.append(self.current.__name__)
+
+            @transition("a")
+            def b(self):
+                comes_next.append(self.current.__name__)
+                raise locust.exception.StopUser
+
+        class Buyer(User):
+            tasks = [Chain]
+
+        one_user(Buyer)
+        assert comes_next == ["b", "a"]
+        assert Chain.current.__name__ == "a"
+        assert (Chain.a.transitions, Chain.b.transitions) == (["b"], ["a"])
+    """,
+    "constant pacing remembers its last run on whoever waits": """
+        from locust import constant_pacing
+
+        class Buyer(User):
+            wait_time = constant_pacing(5)
+
+            @task
+            def t(self):
+                pass
+
+        user = Buyer(Environment(user_classes=[Buyer]))
+        for _ in range(3):  # five seconds that went by without a sleep
+            assert 4.9 < user.wait_time() <= 5
+            user._cp_last_run -= 5
+    """,
+    "what users share of their connections stands on their class": """
+        assert HttpUser.pool_manager is None
+        assert FastHttpUser.client_pool is None
+    """,
     "errors of a task are events": """
         errors = []
 

@@ -62,12 +62,14 @@ class _Checking:
         self._alive, self._missing, self._deadline = alive, set(expect), deadline
         self._visits: list[Visit] = []
         self._calls: list[dict[str, Any]] = []
+        self._names: set[str] = set()
         self._said = 0.0
         gate.most = MOST_VISITS
 
     def visit_as(self, user_class: type[User]) -> dict[str, Any]:
         """Make the visits of one class."""
         self._visits, self._calls, self._pool.last_error = [], [], None
+        self._names = set()
         while len(self._visits) < (MOST_VISITS if self._missing else VISITS):
             visit = Visit(-1, perf_counter(), dry=True)
             self._visits.append(visit)
@@ -96,6 +98,7 @@ class _Checking:
                 for visit, over in zip(self._visits, ended, strict=True)
             ],
             "requests": [visit.requests for visit in self._visits],
+            "names": sorted(self._names),
         }
 
     def listen(self, **event: Any) -> None:
@@ -103,6 +106,7 @@ class _Checking:
         exception = event.get("exception")
         name = f"{event['request_type']} {event['name']}"
         self._missing.discard(name)
+        self._names.add(name)
         if current_ticket() is self._visits[0]:
             self._calls.append(
                 {
