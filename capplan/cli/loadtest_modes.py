@@ -14,8 +14,9 @@ from capplan.loadtest.phases.asked import Asked as Phases
 from capplan.render import terminal
 from capplan.render.checked import checked
 from capplan.results.capacity import Capacity
+from capplan.workflow.checked import all_well, checked_json
 from capplan.workflow.compare import compare
-from capplan.workflow.loadtest import NotKept, Overrides, all_well, check, checked_json, loadtest
+from capplan.workflow.loadtest import NotKept, Overrides, check, loadtest
 from capplan.workflow.paired import paired
 
 _EXITS = {"below_sla": ExitCode.FAILED, "inconclusive": ExitCode.INCONCLUSIVE}

@@ -66,8 +66,7 @@ def evaluate(
     )
     outcome, notes = judge(held, health, recording.lost, recording.ended_early)
     arrivals = int(recording.state.get("issued", 0))
-    # what began too late for its end to be seen is left out
-    visits = visit_stats(recording.visits(), max(recording.each("held_s")) - planned_warmup_s)
+    visits = visit_stats(recording.visits(), max(recording.each("held_s")), planned_warmup_s)
     started = int(np.count_nonzero(everything.endpoint != _not_started(recording)))
     return Trial(
         purpose=purpose,

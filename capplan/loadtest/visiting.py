@@ -111,14 +111,14 @@ def require_time(known: Pace, time_budget_s: float) -> tuple[Note, ...]:
     return ()
 
 
-def visit_stats(rows: VisitRows, before_s: float) -> VisitStats | None:
-    """Summarise the visits that began within the first ``before_s`` seconds of a trial.
+def visit_stats(rows: VisitRows, held_s: float, warmup_s: float) -> VisitStats | None:
+    """Summarise the visits of a trial that was held for ``held_s``. None in unit ``task``.
 
-    Those that began later had no time to end. None in unit ``task``.
+    Those that began within the last ``warmup_s``, a long visit, had no time to end.
     """
     if not len(rows.intended_s):
         return None
-    early = rows.intended_s < before_s
+    early = rows.intended_s < held_s - warmup_s
     length_s, requests = np.sort(rows.length_s[early]), rows.requests[early]
     ended = np.isfinite(length_s)
 
@@ -132,6 +132,7 @@ def visit_stats(rows: VisitRows, before_s: float) -> VisitStats | None:
         issued=len(early),
         counted=len(length_s),
         ended=int(ended.sum()),
+        offered_per_s=_offered_per_s(rows, held_s, warmup_s),
         requests_mean=float(requests.mean()) if len(requests) else 0.0,
         requests_sd=float(requests.std()) if len(requests) else 0.0,
         length_s_mean=float(length_s[ended].mean()) if ended.any() else None,
@@ -139,3 +140,17 @@ def visit_stats(rows: VisitRows, before_s: float) -> VisitStats | None:
         length_s_p95=at(0.95),
         length_s_p99=at(0.99),
     )
+
+
+def _offered_per_s(rows: VisitRows, held_s: float, warmup_s: float) -> float | None:
+    """Return the visits/s whose requests came in the time that counts.
+
+    A visit's requests come half its length after its start, on average. So the visits that count
+    are those that began half a mean length before the time in which requests do.
+    """
+    ended = np.isfinite(rows.length_s)
+    if held_s <= warmup_s or not ended.any():
+        return None
+    earlier_s = min(float(rows.length_s[ended].mean()) / 2, warmup_s)
+    start_s = rows.intended_s + earlier_s
+    return float(np.count_nonzero((start_s >= warmup_s) & (start_s < held_s))) / (held_s - warmup_s)

@@ -75,11 +75,13 @@ class VisitStats(Frozen):
 
     ``issued`` began in it. ``counted`` of them began so early that their end could be seen, and
     ``ended`` did end; the requests and lengths (null: not ended) are of those that counted.
+    ``offered_per_s`` is how many visits/s chance drew whose requests came in the time that counts.
     """
 
     issued: int
     counted: int
     ended: int
+    offered_per_s: float | None
     requests_mean: float
     requests_sd: float
     length_s_mean: float | None

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import json
 import tempfile
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from contextlib import suppress
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from capplan.errors import Interrupted, SetupError, UsageError
@@ -153,19 +152,6 @@ def check(
     """Run one visit of each user class without load and return what was called."""
     plan_file, shelf = open_plan(plan)
     return measure.check(prepare(plan_file, shelf, overrides, seed=1).job)
-
-
-def all_well(visits: Sequence[CheckedVisit]) -> bool:
-    """Return whether every user got through its tasks and every request succeeded."""
-    return all(
-        visit.tasks and not visit.error and all(call["error"] is None for call in visit.calls)
-        for visit in visits
-    )
-
-
-def checked_json(visits: Sequence[CheckedVisit]) -> str:
-    """Return what a check saw as JSON."""
-    return json.dumps([asdict(visit) for visit in visits], indent=2) + "\n"
 
 
 @dataclass(frozen=True, slots=True)

@@ -42,7 +42,7 @@ def test_the_time_for_four_trials_is_the_least_and_for_ten_is_enough():
 
 
 def test_visits_that_had_no_time_to_end_are_not_counted():
-    found = visit_stats(visits([2.0, 2.0, 4.0, 2.0, np.inf, np.inf], [3, 5, 4, 4, 1, 0]), 4.0)
+    found = visit_stats(visits([2.0, 2.0, 4.0, 2.0, np.inf, np.inf], [3, 5, 4, 4, 1, 0]), 7.0, 3.0)
     assert found is not None
     assert (found.issued, found.counted, found.ended) == (6, 4, 4)
     assert found.requests_mean == 4.0
@@ -51,11 +51,27 @@ def test_visits_that_had_no_time_to_end_are_not_counted():
 
 
 def test_a_visit_that_should_have_ended_and_has_not_is_longer_than_all():
-    found = visit_stats(visits([1.0, np.inf, 3.0, 2.0]), 10.0)
+    found = visit_stats(visits([1.0, np.inf, 3.0, 2.0]), 12.0, 2.0)
     assert found is not None
     assert (found.counted, found.ended) == (4, 3)
     assert (found.length_s_mean, found.length_s_p50, found.length_s_p95) == (2.0, 2.0, None)
 
 
 def test_there_are_no_visits_in_unit_task():
-    assert visit_stats(visits([]), 10.0) is None
+    assert visit_stats(visits([]), 10.0, 2.0) is None
+
+
+def test_what_was_offered_are_the_visits_that_began_half_a_visit_earlier():
+    """Twenty visits of 4 s, one a second, and of the twelfth second two more.
+
+    Requests count from 6 s to 16 s, so visits do that began from 4 s to 14 s: ten, and the two.
+    """
+    starts_s = np.sort(np.append(np.arange(20.0), [12.2, 12.4]))
+    rows = VisitRows(starts_s, np.full(22, 4.0), np.ones(22, np.int64))
+    found = visit_stats(rows, 16.0, 6.0)
+    assert found is not None
+    assert found.offered_per_s == pytest.approx(1.2)
+    # where nothing was held long enough nothing is known
+    short = visit_stats(rows, 5.0, 6.0)
+    assert short is not None
+    assert short.offered_per_s is None

@@ -434,6 +434,8 @@ def test_a_time_budget_that_holds_too_few_trials_is_refused_before_the_load(tmp_
 def test_both_units_send_a_known_server_the_same_load(tmp_path):
     """A hundred requests/s, as tasks and as visits of five; what came is what the server served.
 
+    The visits are made by two processes.
+
     In 2 s come 200 tasks, sd √200 = 14, or 40 visits with 5 requests each, sd 5·√40 = 32: their
     difference has sd 35, of which four make the band. The seed is fixed; so is the number of
     arrivals, whatever the machine does.
@@ -449,9 +451,11 @@ def test_both_units_send_a_known_server_the_same_load(tmp_path):
     locustfile = script(tmp_path, body)
     counts = {}
     with RefServer(RefServerConfig(4, Exponential(0.02), lifetime_s=60.0)) as queue:
-        for unit, arrivals_per_s in (("task", 100.0), ("visit", 20.0)):
+        for unit, arrivals_per_s, processes in (("task", 100.0, 1), ("visit", 20.0, 2)):
             before = queue.stats()["served"]
-            with engine(locustfile, queue.url, unit=unit, visit_tasks=5) as child:
+            with engine(
+                locustfile, queue.url, processes=processes, unit=unit, visit_tasks=5
+            ) as child:
                 made = child.trial(crowd(arrivals_per_s, come_s=2.0), to_the_end)
             trial = evaluate(made, "probe", 0.0, SLA, {}, Usage())
             counts[unit] = trial.requests

@@ -1,17 +1,21 @@
 """A whole load test in unit ``visit``, from the plan to the stored result."""
 
+import json
+import math
 import textwrap
 from pathlib import Path
 
 import pytest
 
 from capplan.errors import UsageError
+from capplan.loadtest.engine import CheckedVisit
 from capplan.loadtest.phases.asked import Asked
 from capplan.model.service_time import Deterministic
 from capplan.refserver import RefServer, RefServerConfig
 from capplan.results.capacity import Capacity
 from capplan.results.store import read_result
 from capplan.workflow.capacity import current_capacity
+from capplan.workflow.checked import checked_json
 from capplan.workflow.loadtest import Overrides, loadtest
 from capplan.workflow.paired import paired
 from capplan.workflow.shelf import open_plan
@@ -96,3 +100,9 @@ def test_what_cannot_be_is_refused_before_the_load(tmp_path):
             loadtest(plan)
         # visits without load, up to sixty of them in search of the name
         assert server.stats()["received"] == 60 * 4
+
+
+def test_a_visit_that_did_not_end_has_no_length_in_json():
+    lost = CheckedVisit("Lost", 500, (), "it had not ended", (1.5, math.inf), (3, 500))
+    (found,) = json.loads(checked_json([lost]))
+    assert found["lengths_s"] == [1.5, None]
