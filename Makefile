@@ -37,7 +37,8 @@ check: $(READY)
 bench: $(READY)
 	$(BIN)/python benchmarks/estimate.py
 	$(BIN)/python benchmarks/recommend.py
-	$(BIN)/python benchmarks/search.py
+	$(BIN)/python -m pip install --quiet --group bench
+	$(BIN)/python -m benchmarks.search
 	$(BIN)/python benchmarks/paired.py
 	$(BIN)/python benchmarks/units.py
 	$(BIN)/python benchmarks/accuracy.py

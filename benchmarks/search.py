@@ -1,57 +1,41 @@
-"""Let the search run against simulated queues whose true sustained rate is known.
+"""Let the search run against simulated servers whose true sustained rate is known.
 
 No socket and no waiting, so many searches show what one cannot: how often the interval contains the
-truth, and how far its middle is off. With 5 % noise the server's speed differs from trial to trial,
-and the truth is that of its usual speed. ``accuracy.py`` measures real servers.
+truth, how far its middle is off, and how other methods do on the same servers. T* is the load time
+that a method needs which only counts misses at the true rate, for a standard error of 2.5 %.
+``accuracy.py`` measures real servers.
 
-    python benchmarks/search.py [--seeds 20] [--time-budget 120]
+    pip install --group bench
+    python -m benchmarks.search [--runs 100] [--time-budget 120] [--server NAME] [--alone]
 """
 
 from __future__ import annotations
 
 import argparse
 import math
+import os
 from array import array
-from collections.abc import Sequence
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
+from functools import partial
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
 
-from capplan.loadtest.evaluate import HOPELESS, evaluate
+from benchmarks.servers import SERVERS, Answers, Bench, Server
+from capplan.loadtest.belief import Observation
+from capplan.loadtest.evaluate import evaluate, hopeless_share
 from capplan.loadtest.measure import FIRST_RATE, observation
-from capplan.loadtest.protocol import COLUMNS, SUCCESS, TrialSpec, pack
+from capplan.loadtest.protocol import COLUMNS, FAILURE, SUCCESS, TrialSpec, pack
 from capplan.loadtest.recording import Recording
-from capplan.loadtest.search import Next, Observation, Settings, Stop, decide
+from capplan.loadtest.search import Next, Settings, Stop, decide
 from capplan.loadtest.validity import Usage
-from capplan.model.ggc import fifo_sojourns_s, sustained_rate
-from capplan.model.service_time import FloatArray, ServiceTime, service_time
-from capplan.plan.sla import Sla, parse_sla
+from capplan.model.service_time import FloatArray
 from capplan.results.capacity import Trial
 
-BETWEEN_TRIALS_S = 0.4  # to start the schedule, and to send and judge what was recorded
-
-
-@dataclass(frozen=True, slots=True)
-class Queue:
-    """A server of ``slots`` equal threads, and the SLA it has to keep."""
-
-    slots: int
-    service: ServiceTime
-    sla: Sla
-
-    @property
-    def truth_rps(self) -> float:
-        """The largest arrival rate at which the SLA holds in steady state."""
-        limit = self.sla.latency[0]
-        return sustained_rate(self.service, self.slots, limit.quantile, limit.limit_s).rate_rps
-
-
-QUEUES = {
-    "M/M/4": Queue(4, service_time("exponential", 0.020), parse_sla("p95<150ms")),
-    "M/G/8, cv 1": Queue(8, service_time("lognormal", 0.020, 1.0), parse_sla("p99<200ms")),
-    "M/D/3": Queue(3, service_time("deterministic", 0.010), parse_sla("p99<50ms")),
-}
+OURS = "capplan"
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,63 +47,75 @@ class Found:
     spent_s: float
 
 
-def search(queue: Queue, seed: int, time_budget_s: float = 120.0, noise: float = 0.0) -> Found:
-    """Search as a load test does, with simulated trials; the same seed gives the same answer.
+@dataclass(frozen=True, slots=True)
+class Run:
+    """One search by any method; bounds and middle over the truth."""
 
-    ``noise`` is the standard deviation of the logarithm of the server's speed in a trial.
-    """
-    rng = np.random.default_rng(seed)
+    ratio: float
+    low: float
+    high: float
+    spent_s: float
+    trials: int = 0
+
+
+def search(server: Server, seed: int, time_budget_s: float = 120.0) -> Found:
+    """Search as a load test does, with simulated trials; the same seed gives the same answer."""
+    bench = Bench(server, np.random.default_rng(seed))
     settings = Settings(time_budget_s, FIRST_RATE)
     seen: list[Observation] = []
-    spent_s = 0.0
-    while isinstance(step := decide(seen, settings, spent_s), Next):
-        speed = math.exp(noise * rng.standard_normal())
-        judged, took_s = trial(queue, step, speed, rng)
-        seen.append(observation(judged))
-        spent_s += took_s + BETWEEN_TRIALS_S
-    return Found(step, len(seen), spent_s)
+    while isinstance(step := decide(seen, settings, bench.spent_s), Next):
+        seen.append(observation(trial(bench, step)))
+    return Found(step, len(seen), bench.spent_s)
 
 
-def trial(queue: Queue, step: Next, speed: float, rng: np.random.Generator) -> tuple[Trial, float]:
-    """Hold one load; return the judged trial, and the seconds until the last answer."""
-    limit = queue.sla.latency[0]
+def trial(bench: Bench, step: Next) -> Trial:
+    """Hold one load and judge it; what is hopeless ends early, as in a real load test."""
+    server, limit_s = bench.server, bench.server.sla.latency[0].limit_s
+    arrivals_s = bench.arrivals(step.rate, step.duration_s)
+    answers = bench.answer(arrivals_s)
     planned = step.rate * step.duration_s
-    gaps_s = rng.exponential(1 / step.rate, int(planned + 10 * math.sqrt(planned) + 10))
-    arrivals_s = np.cumsum(gaps_s)
-    arrivals_s = arrivals_s[arrivals_s < step.duration_s]
-    services_s = queue.service.sample(rng, len(arrivals_s)) / speed
-    sojourns_s = fifo_sojourns_s(arrivals_s, services_s, queue.slots)
-    # the load test sees a miss as soon as the limit has passed, and ends when there are too many
-    seen_s = np.sort((arrivals_s + limit.limit_s)[sojourns_s > limit.limit_s])
-    budget = int(HOPELESS * (1 - limit.quantile) * planned)
-    held_s = min(step.duration_s, float(seen_s[budget]) if len(seen_s) > budget else math.inf)
+    slow = (arrivals_s + limit_s)[(answers.sojourn_s > limit_s) & ~answers.refused]
+    allowed = 1 - server.sla.latency[0].quantile
+    held_s = min(
+        step.duration_s,
+        _nth(slow, hopeless_share(allowed, step.purpose) * planned),
+        _nth(
+            arrivals_s[answers.refused], hopeless_share(server.sla.failures, step.purpose) * planned
+        ),
+    )
     sent = arrivals_s < held_s
     spec = TrialSpec(
         index=0,
         arrivals_per_s=step.rate,
         duration_s=step.duration_s,
-        limit_s=limit.limit_s,
-        give_up_s=limit.limit_s,
+        limit_s=limit_s,
+        give_up_s=limit_s,
         seed=0,
         users=1,
         max_users=1,
     )
-    recording = recorded(spec, arrivals_s[sent], sojourns_s[sent])
+    kept = Answers(answers.sojourn_s[sent], answers.refused[sent])
+    recording = recorded(spec, arrivals_s[sent], kept)
     recording.ended_early = held_s < step.duration_s
     recording.progress({"held_s": held_s, "issued": int(sent.sum())})
     recording.tickets_due = int(sent.sum())
-    last_s = float((arrivals_s + sojourns_s)[sent].max(initial=held_s))
-    return evaluate(recording, step.purpose, step.warmup_s, queue.sla, {}, usage=Usage()), last_s
+    bench.spend(arrivals_s[sent], kept, held_s)
+    return evaluate(recording, step.purpose, step.warmup_s, server.sla, {}, usage=Usage())
 
 
-def recorded(spec: TrialSpec, intended_s: FloatArray, latency_s: FloatArray) -> Recording:
-    """Return the recording of successful requests that all started in time."""
+def _nth(times_s: FloatArray, count: float) -> float:
+    index = int(max(count, 10))
+    return float(np.sort(times_s)[index]) if len(times_s) > index else math.inf
+
+
+def recorded(spec: TrialSpec, intended_s: FloatArray, answers: Answers) -> Recording:
+    """Return the recording of requests that all started in time."""
     columns: dict[str, array[Any]] = {
         "intended_s": array("d", intended_s),
-        "latency_s": array("f", latency_s),
-        "lateness_s": array("f", np.zeros_like(latency_s)),
-        "endpoint": array("H", [0] * len(latency_s)),
-        "ending": array("B", [SUCCESS] * len(latency_s)),
+        "latency_s": array("f", answers.sojourn_s),
+        "lateness_s": array("f", np.zeros_like(intended_s)),
+        "endpoint": array("H", [0] * len(intended_s)),
+        "ending": array("B", [FAILURE if refused else SUCCESS for refused in answers.refused]),
     }
     assert columns.keys() == COLUMNS.keys()
     recording = Recording(spec)
@@ -127,36 +123,99 @@ def recorded(spec: TrialSpec, intended_s: FloatArray, latency_s: FloatArray) -> 
     return recording
 
 
-def row(name: str, queue: Queue, noise: float, founds: Sequence[Found], truth_rps: float) -> str:
-    """Return one line of the table."""
-    bounds = [found.stop.bounds for found in founds if found.stop.verdict == "measured"]
-    known = [(b.low, b.mid, b.high) for b in bounds if b.low and b.mid and b.high]
-    low, mid, high = np.array(known).T / truth_rps
-    p5, p50, p95 = np.quantile(mid, [0.05, 0.5, 0.95])
-    return (
-        f"| {name} | {queue.sla} | {noise:.0%} | {truth_rps:.0f} | {len(known)} of {len(founds)} "
-        f"| {p5:.3f} / {p50:.3f} / {p95:.3f} | {np.mean((low <= 1) & (high >= 1)):.0%} "
-        f"| {np.median(high - low):.0%} | {np.median([f.trials for f in founds]):.0f} "
-        f"| {np.median([f.spent_s for f in founds]):.0f} s |"
+def ours(server: Server, truth: float, time_budget_s: float, seed: int) -> Run:
+    """Run this search once."""
+    found = search(server, seed, time_budget_s)
+    bounds = found.stop.bounds
+    known = found.stop.verdict == "measured"
+    low, mid, high = (
+        (b or math.nan) / truth if known else math.nan
+        for b in (bounds.low, bounds.mid, bounds.high)
     )
+    return Run(mid, low, high, found.spent_s, found.trials)
+
+
+def peer(server: Server, truth: float, method: Callable[[Bench], float], seed: int) -> Run:
+    """Run another method once; it gives no interval."""
+    bench = Bench(server, np.random.default_rng(seed))
+    return Run(method(bench) / truth, math.nan, math.nan, bench.spent_s)
+
+
+def informative_time_s(server: Server, seed: int = 1) -> float:
+    """Return T*: the seconds at the true rate that give a standard error of 2.5 %.
+
+    From the variance of the share of misses in long batches of one run, and its slope against load.
+    """
+    truth, batch_s, batches = server.truth_rps, 50.0, 120
+
+    def shares(rate: float) -> FloatArray:
+        rng = np.random.default_rng(seed)
+        gaps = rng.exponential(1.0, int(truth * batch_s * (batches + 1)))
+        arrivals_s = np.cumsum(gaps) / rate
+        answers = server.answer(arrivals_s, 1e6, 1.0, rng)
+        edges = np.searchsorted(arrivals_s, batch_s * truth / rate * np.arange(1, batches + 2))
+        parts = [slice(a, b) for a, b in pairwise(edges)]
+        return np.array(
+            [server.missed(Answers(answers.sojourn_s[p], answers.refused[p])) for p in parts]
+        )
+
+    below, at, above = (shares(truth * x) for x in (0.98, 1.0, 1.02))
+    slope = (above.mean() - below.mean()) / 0.04
+    return float(batch_s * at.var(ddof=1) / (slope * 0.025) ** 2)
+
+
+def row(name: str, method: str, runs: Iterable[Run]) -> str:
+    """Return one line of the table."""
+    everything = list(runs)
+    known = [run for run in everything if math.isfinite(run.ratio)]
+    ratio = np.array([run.ratio for run in known])
+    p5, p50, p95 = np.quantile(ratio, [0.05, 0.5, 0.95])
+    within, above = np.mean(np.abs(ratio - 1) <= 0.05), np.mean(ratio > 1.05)
+    contains = width = "–"
+    if math.isfinite(known[0].low):
+        low, high = (np.array([getattr(run, end) for run in known]) for end in ("low", "high"))
+        contains = f"{np.mean((low <= 1) & (high >= 1)):.0%}"
+        width = f"{np.median((high - low) / ratio):.1%}"
+    return (
+        f"| {name} | {method} | {len(known)}/{len(everything)} | {p5:.3f} / {p50:.3f} / {p95:.3f} "
+        f"| {within:.0%} | {above:.0%} | {contains} | {width} "
+        f"| {np.median([run.spent_s for run in everything]):.0f} s |"
+    )
+
+
+def table(servers: Iterable[Server], runs: int, budget_s: float, alone: bool) -> Iterator[str]:
+    """Yield the table line by line; the searches run on all cores."""
+    yield (
+        "| server | method | answers | estimate/truth p5 / p50 / p95 | within 5 % "
+        "| > 5 % too high | contains | width | load time |\n|---|---|---|---|---|---|---|---|---|"
+    )
+    with ProcessPoolExecutor(os.cpu_count()) as pool:
+        for server in servers:
+            truth, star_s = server.truth_rps, informative_time_s(server)
+            name = f"{server.name}, {server.sla}, truth {truth:.0f}, T* {star_s:.0f} s"
+            methods: dict[str, Callable[[int], Run]] = {
+                OURS: partial(ours, server, truth, budget_s)
+            }
+            if not alone:
+                from benchmarks.peers import PEERS
+
+                methods |= {who: partial(peer, server, truth, how) for who, how in PEERS.items()}
+            for method, once in methods.items():
+                yield row(name, method, pool.map(once, range(1, runs + 1), chunksize=5))
+                name = ""
 
 
 def main() -> None:
     """Print the table."""
     parser = argparse.ArgumentParser()
-    parser.add_argument("--seeds", type=int, default=20)
+    parser.add_argument("--runs", type=int, default=100)
     parser.add_argument("--time-budget", type=float, default=120.0)
+    parser.add_argument("--server", help="only servers whose name contains this")
+    parser.add_argument("--alone", action="store_true", help="without the other methods")
     arguments = parser.parse_args()
-    print(
-        "| queue | SLA | noise | truth | measured | middle/truth p5 / p50 / p95 | contains truth "
-        "| width | trials | load time |\n|---|---|---|---|---|---|---|---|---|---|"
-    )
-    for name, queue in QUEUES.items():
-        truth_rps = queue.truth_rps
-        for noise in (0.0, 0.05):
-            seeds = range(1, arguments.seeds + 1)
-            founds = [search(queue, seed, arguments.time_budget, noise) for seed in seeds]
-            print(row(name, queue, noise, founds, truth_rps), flush=True)
+    servers = [s for s in SERVERS if (arguments.server or "") in s.name]
+    for line in table(servers, arguments.runs, arguments.time_budget, arguments.alone):
+        print(line, flush=True)
 
 
 if __name__ == "__main__":

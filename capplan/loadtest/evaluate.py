@@ -265,17 +265,21 @@ def _not_started(recording: Recording) -> int:
     return recording.endpoints.index(NOT_STARTED) if NOT_STARTED in recording.endpoints else -1
 
 
-def watch_for_hopeless(
-    slow_allowed: float, failures_allowed: float, planned: float
-) -> Callable[[Recording], bool]:
-    """Return a watcher that ends a trial which can no longer pass.
+def hopeless_share(allowed: float, purpose: Purpose) -> float:
+    """Return the share of a trial's planned requests that may miss a limit before it is ended.
 
-    Certain, not likely: more requests have already missed a limit than the SLA allows of all
-    ``planned`` requests. It waits for four times as many, so that a trial just above the limit runs
-    its course: there it tells most.
+    Four times what is allowed fails for certain. A trial that refines the answer runs on until half
+    of its requests missed: just above the answer it tells most.
     """
-    slow_budget = HOPELESS * slow_allowed * planned
-    failure_budget = max(HOPELESS * failures_allowed * planned, 10)
+    return max(HOPELESS * allowed, 0.5 if purpose in ("refine", "confirm") else 0.0)
+
+
+def watch_for_hopeless(
+    slow_allowed: float, failures_allowed: float, planned: float, purpose: Purpose
+) -> Callable[[Recording], bool]:
+    """Return a watcher that ends a trial of ``planned`` requests which can no longer pass."""
+    slow_budget = hopeless_share(slow_allowed, purpose) * planned
+    failure_budget = max(hopeless_share(failures_allowed, purpose) * planned, 10)
 
     def hopeless(recording: Recording) -> bool:
         overdue = int(recording.state.get("overdue", 0))

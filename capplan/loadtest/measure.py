@@ -11,6 +11,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from capplan.loadtest import search
+from capplan.loadtest.belief import Misses, Observation
 from capplan.loadtest.endpoints import excess, find_binding, unjudged
 from capplan.loadtest.engine import CheckedVisit, Engine
 from capplan.loadtest.evaluate import evaluate, watch_for_hopeless
@@ -20,7 +21,7 @@ from capplan.loadtest.progress import Progress, snapshot
 from capplan.loadtest.protocol import TrialSpec, Unit, WorkerConfig
 from capplan.loadtest.recording import Recording
 from capplan.loadtest.remedy import Standing, missing
-from capplan.loadtest.search import Bounds, Misses, Next, Observation, Settings, Stop
+from capplan.loadtest.search import Bounds, Next, Settings, Stop
 from capplan.loadtest.summary import describe, mix, trial_notes
 from capplan.loadtest.target import is_here
 from capplan.loadtest.validity import MOST_USERS, beside_the_target, mean_doubt, widen
@@ -206,7 +207,7 @@ class Run:
         )
         planned = rate * duration_s * self.per_arrival
         allowed = 1 - limits[0].quantile if limits else job.sla.failures
-        hopeless = watch_for_hopeless(allowed, job.sla.failures, planned)
+        hopeless = watch_for_hopeless(allowed, job.sla.failures, planned, step.purpose)
         bounds, left_s = self._bounds_rps(), job.time_budget_s - self.spent_s
 
         def watch(recording: Recording) -> bool:
@@ -319,23 +320,28 @@ def _counted(trial: Trial) -> int:
 
 
 def observation(trial: Trial) -> Observation:
-    """Return a trial as the search sees it."""
+    """Return a valid trial as the search sees it."""
     return Observation(
         rate=trial.arrivals_per_s,
-        measured_s=trial.planned_s if trial.ended_early else trial.duration_s - trial.warmup_s,
+        offered=_offered(trial),
+        measured_s=trial.duration_s - trial.warmup_s,
         purpose=trial.purpose,
-        passed=None if trial.outcome == "invalid" else trial.outcome == "pass",
+        passed=trial.outcome == "pass",
         at_least=trial.ended_early,
         misses=tuple(_misses(c, trial) for c in trial.criteria),
         served=trial.successes > 0,
     )
 
 
+def _offered(trial: Trial) -> float:
+    if trial.ended_early or not trial.requests_per_arrival:
+        return trial.arrivals_per_s
+    return trial.achieved_rps / trial.requests_per_arrival
+
+
 def _misses(criterion: Criterion, trial: Trial) -> Misses:
-    share = criterion.exceedance
-    if trial.ended_early:  # at least the misses so far, over all requests that were planned
-        planned = trial.planned_s * trial.rate_rps
-        share *= min(1.0, trial.duration_s / trial.planned_s, trial.requests / max(planned, 1.0))
     latency = criterion.name != "failures"
-    variance = 0.0 if trial.ended_early else criterion.variance
-    return Misses(criterion.allowed, share, variance, criterion.limit if latency else None)
+    limit_s = criterion.limit if latency else None
+    counts = {None: trial.requests} | {e.name: e.requests for e in trial.endpoints}
+    requests = counts.get(criterion.endpoint, 0)
+    return Misses(criterion.allowed, criterion.exceedance, requests, criterion.variance, limit_s)

@@ -120,56 +120,66 @@ def simulated_sustained_rate(
     arrivals: int = 100_000,
     replications: int = 10,
 ) -> SustainedRate:
-    """Estimate the sustained rate from independent replications, each with its own root.
+    """Estimate the sustained rate from independent replications, pooled.
 
     A replication draws its gaps and services once and only stretches the gaps, so the share of
-    requests over the limit rises with the rate path by path (common random numbers) and has one
-    root. The mean of the roots is the estimate, their spread its standard error. The rate is 0 when
-    an idle server misses the limit, and never above ``slots / mean``.
+    requests over the limit rises with the rate path by path (common random numbers), and so does
+    the mean share. Its root is the estimate: the mean of each replication's own root would be too
+    high, as the share is convex in the rate. The standard error is that of the mean share there,
+    over its slope. The rate is 0 when an idle server misses the limit, and never above
+    ``slots / mean``.
     """
+    from scipy.optimize import brentq
+
     _check_slots(slots)
     if not 0 < quantile < 1:
         raise ValueError(f"quantile={quantile} must lie between 0 and 1")
     if not 0 < limit_s < math.inf:
         raise ValueError(f"limit_s={limit_s} must be finite and more than zero")
-    if service.tail(limit_s) >= 1 - quantile:
+    allowed, floor = 1 - quantile, service.tail(limit_s)
+    if floor >= allowed:
         return SustainedRate(0.0, 0.0)
-    roots = [
-        _root_rps(service, slots, 1 - quantile, limit_s, arrivals, np.random.default_rng([seed, k]))
+    runs = [
+        _Replication(service, slots, limit_s, arrivals, np.random.default_rng([seed, k]))
         for k in range(replications)
     ]
-    stderr_rps = float(np.std(roots, ddof=1)) / math.sqrt(replications)
-    return SustainedRate(float(np.mean(roots)), stderr_rps)
 
-
-def _root_rps(
-    service: ServiceTime,
-    slots: int,
-    allowed: float,
-    limit_s: float,
-    arrivals: int,
-    rng: np.random.Generator,
-) -> float:
-    from scipy.optimize import brentq
-
-    unit_arrivals = np.cumsum(rng.exponential(1.0, arrivals))
-    services_s = service.sample(rng, arrivals)
-    warm = slice(arrivals // 10, None)
-    capacity_rps = slots / service.mean_s
-
-    def missed(utilisation: float) -> float:
-        arrivals_s = unit_arrivals / (utilisation * capacity_rps)
-        late = fifo_sojourns_s(arrivals_s, services_s, slots) > limit_s
-        # of those too slow by their service alone the share is known exactly: count the others
-        return service.tail(limit_s) + float(np.mean((late & (services_s <= limit_s))[warm]))
-
-    def excess(utilisation: float) -> float:
-        share = missed(utilisation) if utilisation > 0 else service.tail(limit_s)
+    def excess(rate_rps: float) -> float:
+        share = float(np.mean([run.missed(rate_rps) for run in runs])) if rate_rps > 0 else floor
         return math.log(max(share, allowed / 1000) / allowed)  # nearly straight: few steps
 
-    if excess(1.0) <= 0:
-        return capacity_rps
-    return capacity_rps * float(brentq(excess, 0.0, 1.0, xtol=1e-4))
+    capacity_rps = slots / service.mean_s
+    if excess(capacity_rps) <= 0:
+        return SustainedRate(capacity_rps, 0.0)
+    root_rps = float(brentq(excess, 0.0, capacity_rps, rtol=1e-4))
+    spread = float(np.std([run.missed(root_rps) for run in runs], ddof=1)) / allowed
+    slope = (excess(1.005 * root_rps) - excess(0.995 * root_rps)) / (0.01 * root_rps)
+    return SustainedRate(root_rps, spread / math.sqrt(replications) / slope)
+
+
+class _Replication:
+    """One long run whose luck is the same at every rate."""
+
+    def __init__(
+        self,
+        service: ServiceTime,
+        slots: int,
+        limit_s: float,
+        arrivals: int,
+        rng: np.random.Generator,
+    ) -> None:
+        self._unit_arrivals = np.cumsum(rng.exponential(1.0, arrivals))
+        self._services_s = service.sample(rng, arrivals)
+        self._tail = service.tail(limit_s)
+        self._slots, self._limit_s = slots, limit_s
+
+    def missed(self, rate_rps: float) -> float:
+        """Return the share of requests over the limit, after a warm-up of a tenth."""
+        arrivals_s = self._unit_arrivals / rate_rps
+        late = fifo_sojourns_s(arrivals_s, self._services_s, self._slots) > self._limit_s
+        # of those too slow by their service alone the share is known exactly: count the others
+        queued = late & (self._services_s <= self._limit_s)
+        return self._tail + float(np.mean(queued[len(queued) // 10 :]))
 
 
 def _check_slots(slots: int) -> None:

@@ -362,9 +362,15 @@ def growing(slow: int, failed: int = 0, overdue: int = 0) -> Recording:
 )
 def test_a_trial_ends_early_when_it_has_missed_four_times_what_it_may(made, hopeless):
     assert HOPELESS == 4
-    assert watch_for_hopeless(0.05, 0.01, planned=1000)(made) is hopeless
+    assert watch_for_hopeless(0.05, 0.01, 1000, "bisect")(made) is hopeless
+
+
+@pytest.mark.parametrize(("slow", "hopeless"), [(201, False), (500, False), (501, True)])
+def test_a_trial_that_refines_the_answer_runs_on_until_half_has_missed(slow, hopeless):
+    for purpose in ("refine", "confirm"):
+        assert watch_for_hopeless(0.05, 0.01, 1000, purpose)(growing(slow)) is hopeless
 
 
 @pytest.mark.parametrize(("failed", "hopeless"), [(10, False), (11, True)])
 def test_a_few_failures_never_end_a_small_trial(failed, hopeless):
-    assert watch_for_hopeless(0.05, 0.0, planned=20)(growing(0, failed=failed)) is hopeless
+    assert watch_for_hopeless(0.05, 0.0, 20, "probe")(growing(0, failed=failed)) is hopeless

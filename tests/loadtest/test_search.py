@@ -7,29 +7,27 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from benchmarks.search import QUEUES, search
+from benchmarks.search import search
+from benchmarks.servers import SERVERS
+from capplan.loadtest.belief import Misses, Observation, Purpose, posterior
 from capplan.loadtest.search import (
     LOWEST_RATE,
     Bounds,
-    Misses,
     Next,
-    Observation,
-    Purpose,
     Settings,
     Stop,
     decide,
     known_bounds,
-    posterior,
-    relaxation_time_s,
 )
 
 P95_IN_150_MS = 0.05, 0.15
+KNOWN = {server.name: server for server in SERVERS}
 TWO_MINUTES = Settings(time_budget_s=120.0, first_rate=20.0)
 
 
 def trial(
     rate: float,
-    passed: bool | None,
+    passed: bool,
     purpose: Purpose = "probe",
     measured_s: float = 2.4,
     share: float | None = None,
@@ -39,11 +37,12 @@ def trial(
     """A trial under p95 < 150 ms and failures < 1 %; unless said, a failed one failed clearly."""
     allowed, limit_s = P95_IN_150_MS
     if share is None:
-        share = 0.9 if passed is False else 0.001
+        share = 0.001 if passed else 0.9
     requests = max(rate * measured_s, 1.0)
     variance = 0.0 if at_least else max(share, 0.01) * (1 - share) / requests
-    misses = (Misses(allowed, share, variance, limit_s), Misses(0.01, 0.0, variance, None))
-    return Observation(rate, measured_s, purpose, passed, at_least, misses, served)
+    slow = Misses(allowed, share, int(requests), variance, limit_s)
+    misses = (slow, Misses(0.01, 0.0, int(requests), variance, None))
+    return Observation(rate, rate, measured_s, purpose, passed, at_least, misses, served)
 
 
 def next_step(*seen: Observation, settings: Settings = TWO_MINUTES, spent_s: float = 0.0) -> Next:
@@ -80,7 +79,7 @@ def test_the_first_trial_probes_the_first_rate_but_never_above_the_highest(setti
     assert (step.rate, step.purpose) == (rate, "probe")
 
 
-@pytest.mark.parametrize(("first_rate", "duration_s"), [(20.0, 3.0), (10.0, 4.0), (1.0, 5.0)])
+@pytest.mark.parametrize(("first_rate", "duration_s"), [(50.0, 1.2), (20.0, 2.0), (1.0, 5.0)])
 def test_the_first_trial_lasts_for_forty_arrivals_within_bounds(first_rate, duration_s):
     settings = Settings(time_budget_s=120.0, first_rate=first_rate)
     assert next_step(settings=settings).duration_s == duration_s
@@ -122,7 +121,7 @@ def test_a_failure_at_the_floor_is_below_the_sla():
     assert (end.verdict, end.bounds) == ("below_sla", Bounds(high=LOWEST_RATE))
 
 
-@pytest.mark.parametrize("ratio", [4.0, 1.5, 1.26])
+@pytest.mark.parametrize("ratio", [4.0, 2.0, 1.51])
 def test_a_wide_bracket_is_halved_on_the_scale_of_ratios(ratio):
     step = next_step(trial(100.0, True), trial(100.0 * ratio, False))
     assert step.purpose == "bisect"
@@ -164,7 +163,6 @@ def test_no_refining_trial_is_above_the_highest_rate():
         (trial(20.0, False, "probe", share=3 / 48, at_least=True), True),
         (trial(20.0, False, "bisect", share=3 / 48), True),
         (trial(20.0, True, "probe"), False),
-        (trial(20.0, None, "refine", share=0.9), False),
     ],
 )
 def test_a_short_probe_fails_only_when_it_misses_clearly(observation, failed):
@@ -202,32 +200,13 @@ def test_a_long_first_probe_that_missed_has_not_held_the_highest_rate():
 
 
 def test_without_time_to_hold_the_highest_rate_the_answer_is_inconclusive():
-    end = stop(trial(50.0, True), settings=limited(50.0), spent_s=118.5)
+    end = stop(trial(50.0, True), settings=limited(50.0), spent_s=119.0)
     assert (end.verdict, end.bounds) == ("inconclusive", Bounds(low=50.0))
 
 
 def test_the_highest_rate_may_move_a_little_as_requests_per_arrival_are_better_known():
     seen = trial(50.0, True, measured_s=2.4), trial(49.6, True, "confirm", measured_s=16.0)
     assert stop(*seen, settings=limited(50.3)).verdict == "not_reached"
-
-
-# the generator as the limit
-
-
-def test_an_invalid_trial_is_repeated():
-    seen = trial(20.0, True), trial(40.0, None)
-    assert next_step(*seen).rate == 40.0
-
-
-def test_two_invalid_trials_in_a_row_make_the_generator_the_limit():
-    end = stop(trial(20.0, True), trial(40.0, None), trial(40.0, None))
-    assert (end.verdict, end.bounds) == ("inconclusive", Bounds(low=20.0))
-    assert "generator" in end.reason
-
-
-def test_once_a_rate_failed_invalid_trials_do_not_end_the_search():
-    seen = trial(20.0, True), trial(40.0, False), trial(28.0, None), trial(28.0, None)
-    assert next_step(*seen).purpose == "bisect"
 
 
 # the end
@@ -246,10 +225,10 @@ def test_what_is_known_when_the_time_is_over_is_the_answer():
 
 def test_the_last_long_trial_confirms_the_middle_of_what_is_known():
     seen = around_178(3, "refine")
-    step = next_step(*seen, spent_s=85.0)
+    step = next_step(*seen, spent_s=100.0)
     assert step.purpose == "confirm"
     assert step.rate == known_bounds(seen).mid
-    assert step.duration_s == TWO_MINUTES.confirm_s
+    assert step.duration_s == TWO_MINUTES.refine_s
 
 
 def test_trials_that_leave_a_wide_interval_are_no_answer():
@@ -292,14 +271,6 @@ def test_one_unlucky_short_trial_does_not_decide():
     assert 0.9 * before.mid < after.mid < before.mid
 
 
-def test_a_queue_remembers_longer_the_nearer_it_is_to_what_it_sustains():
-    limit_s, allowed = 0.15, 0.05
-    times = [relaxation_time_s(rate, 178.0, limit_s, allowed) for rate in (50.0, 120.0, 178.0)]
-    assert times == sorted(times)
-    # at the sustained rate: 4·178/(ln(20)/0.15)² seconds
-    assert times[-1] == pytest.approx(4 * 178 / (np.log(20) / 0.15) ** 2)
-
-
 @settings(deadline=None, max_examples=12)
 @given(st.floats(0.0, 0.3), st.floats(0.001, 0.3))
 def test_more_misses_at_the_same_rate_never_raise_the_answer(share, more):
@@ -326,6 +297,7 @@ def test_the_answer_does_not_depend_on_the_unit_of_time(factor):
         replace(
             o,
             rate=o.rate * factor,
+            offered=o.offered * factor,
             measured_s=o.measured_s / factor,
             misses=tuple(
                 replace(m, limit_s=None if m.limit_s is None else m.limit_s / factor)
@@ -343,17 +315,17 @@ def test_the_answer_does_not_depend_on_the_unit_of_time(factor):
 
 
 @st.composite
-def outcomes(draw: st.DrawFn) -> tuple[bool | None, float, float, bool]:
+def outcomes(draw: st.DrawFn) -> tuple[bool, float, float, bool]:
     """How a trial may end: passed, share of misses, share of the time held, early end."""
     share = draw(st.floats(0.0, 1.0))
     early = draw(st.booleans()) and share > 0.05
-    passed = None if draw(st.integers(0, 5)) == 0 else share <= 0.05
-    return passed, share, draw(st.floats(0.3, 1.2)), early and passed is False
+    passed = share <= 0.05
+    return passed, share, draw(st.floats(0.3, 1.2)), early and not passed
 
 
 @settings(deadline=None, max_examples=25)
 @given(
-    budget_s=st.floats(1.0, 50.0),
+    budget_s=st.floats(1.0, 30.0),
     first_rate=st.floats(0.1, 100.0),
     max_rate=st.none() | st.floats(0.5, 1000.0),
     results=st.lists(outcomes(), min_size=40, max_size=40),
@@ -375,7 +347,6 @@ def test_every_search_keeps_its_limits_and_ends_with_ordered_bounds(
         spent_s += step.duration_s * held + 0.4
     else:
         pytest.fail(f"no end after {len(seen)} trials")
-    assert known_bounds(seen) == known_bounds([o for o in seen if o.passed is not None])
     known = [b for b in (step.bounds.low, step.bounds.mid, step.bounds.high) if b is not None]
     assert known == sorted(known)
     assert (step.verdict == "measured") is (len(known) == 3)
@@ -394,7 +365,7 @@ def test_ten_searches_find_what_a_known_queue_sustains():
     contain the truth in 95 % of searches; fewer than 8 of 10 then have a probability of 1 %, and
     the seeds are fixed.
     """
-    queue = QUEUES["M/M/4"]
+    queue = KNOWN["M/M/4"]
     truth_rps = queue.truth_rps
     stops = [search(queue, seed).stop for seed in range(1, 11)]
     assert [end.verdict for end in stops] == ["measured"] * 10
@@ -406,8 +377,8 @@ def test_ten_searches_find_what_a_known_queue_sustains():
 
 
 def test_the_same_seed_gives_the_same_search():
-    queue = QUEUES["M/D/3"]
-    assert search(queue, 5, 30.0, noise=0.05) == search(queue, 5, 30.0, noise=0.05)
+    queue = KNOWN["M/D/3"]
+    assert search(queue, 5, 30.0) == search(queue, 5, 30.0)
 
 
 # visits: what they ask of the search

@@ -37,7 +37,8 @@ class Simulated(Engine):
         rate, users = spec.arrivals_per_s, max(spec.users, spec.max_users)
         self.loads.append((round(rate, 1), self.processes, spec.users))
         made = Recording(spec, self.processes)
-        count = 1000 * self.processes
+        each = max(1, round(rate * spec.duration_s / self.processes))
+        count = each * self.processes
         starved = rate * self.busy_s > users
         slow = rate > self.target
         made.add(
@@ -52,12 +53,12 @@ class Simulated(Engine):
         for worker in range(self.processes):
             used = min(1.0, rate / self.processes / self.per_process * MAX_GENERATOR_CPU)
             report = {
-                "issued": 1000,
+                "issued": each,
                 "held_s": spec.duration_s,
                 "users": users // self.processes,
                 "generator_cpu": used,
                 "lateness_s_p99": 0.05 if used > 0.99 else 0.001,
-                "starved": 1000 if starved else 0,
+                "starved": each if starved else 0,
             }
             made.progress(report, worker)
         if self.die:
