@@ -33,7 +33,7 @@ _STEEPNESS_UNIT, _STEEPNESS_SPREAD = (
     0.5,
 )  # sd of log steepness around what the heavy-traffic limit suggests
 _FAILURE_STEEPNESS, _FAILURE_SPREAD = 25.0, 1.0  # how failures rise with load is hardly known
-_SPEED_NOISE = {0.01: 0.4, 0.03: 0.3, 0.06: 0.3}  # sd of log speed: prior weight
+_SPEED_NOISE = {0.01: 0.3, 0.03: 0.35, 0.06: 0.35}  # sd of log speed: prior weight
 _TRIAL_NOISE = 0.15  # sd of the logit from one trial to the next, beyond sampling and speed
 _LINE_ERROR = 0.15  # the line's own error, as a part of the distance in logit
 _EMPTY_START = {"probe": 1.0, "bisect": 0.3}  # a short trial may end before a queue has built up

@@ -22,7 +22,7 @@ _AT_LIMIT = 0.98  # the limit moves a little, as the requests per arrival are be
 _BRACKETED = 1.5  # bisect until the lowest failed rate is this close to the highest that passed
 _AROUND = 1.05, 1.02  # where to hold the loads that narrow the answer, times its middle
 _NARROW = 1.127  # high/low at which the search stops before its budget is spent
-_ENOUGH = 4  # refining trials that show how much trials differ
+_ENOUGH = 5  # refining trials that show how much trials differ
 _TOO_WIDE = 1.5  # a wider high/low is no answer
 
 
