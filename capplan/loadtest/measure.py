@@ -336,6 +336,8 @@ def observation(trial: Trial) -> Observation:
 def _offered(trial: Trial) -> float:
     if trial.ended_early or not trial.requests_per_arrival:
         return trial.arrivals_per_s
+    if trial.visits and trial.visits.offered_per_s:  # held up by the target, visitors send less
+        return trial.visits.offered_per_s
     return trial.achieved_rps / trial.requests_per_arrival
 
 

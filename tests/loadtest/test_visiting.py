@@ -4,8 +4,10 @@ import numpy as np
 import pytest
 
 from capplan.errors import UsageError
+from capplan.loadtest.measure import observation
 from capplan.loadtest.recording import VisitRows
 from capplan.loadtest.visiting import Pace, pace, require_time, visit_stats
+from tests.loadtest.test_validity import trial
 
 TEN_S = Pace(mean_s=6.0, p95_s=10.0, p99_s=12.0)
 
@@ -75,3 +77,18 @@ def test_what_was_offered_are_the_visits_that_began_half_a_visit_earlier():
     short = visit_stats(rows, 5.0, 6.0)
     assert short is not None
     assert short.offered_per_s is None
+
+
+def test_the_search_sees_the_visits_that_came_not_what_they_could_send():
+    """Held up by an overloaded target, 63 visits/s of four requests sent 194 requests/s."""
+    found = visit_stats(visits([2.0] * 100), 100.0, 4.0)
+    assert found is not None
+    stats = found.model_copy(update={"offered_per_s": 63.0})
+    overloaded = trial(rate=56.0).model_copy(
+        update={"achieved_rps": 194.0, "requests_per_arrival": 4.0, "visits": stats}
+    )
+    assert observation(overloaded).offered == 63.0
+    assert observation(overloaded.model_copy(update={"visits": None})).offered == 48.5
+    # what was ended early had no time for chance to show
+    early = overloaded.model_copy(update={"ended_early": True})
+    assert observation(early).offered == early.arrivals_per_s
