@@ -167,11 +167,12 @@ class Run:
         if asked is not None and not seen:
             # the check visit is too short to tell how many requests an arrival makes
             first = min(first, asked / 2)
-        settings = Settings(self.job.time_budget_s, first, highest)
+        lowest = search.LOWEST_RATE
+        settings = Settings(self.job.time_budget_s, first, highest, lowest_rate=lowest)
         spent_s = self.spent_s
         if self.pace:  # the next trial fills the shop first
             spent_s += self.pace.prefill_s
-            lowest = search.LOWEST_RATE / max(self.per_arrival, 1.0)
+            lowest /= max(self.per_arrival, 1.0)
             settings = replace(settings, min_trial_s=self.pace.measured_s, lowest_rate=lowest)
         step = search.decide(seen, settings, spent_s)
         if isinstance(step, Stop) and step.verdict == "not_reached" and highest != asked:
