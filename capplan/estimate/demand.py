@@ -13,6 +13,7 @@ from capplan.estimate import remarks
 from capplan.estimate.follow import Outcome, follow, most_orders_per_min, window_of
 from capplan.estimate.history import Learned, correct, learn
 from capplan.estimate.inputs import Inputs, draw
+from capplan.estimate.levers import levers
 from capplan.estimate.reconcile import agreements
 from capplan.estimate.sensitivity import sensitivity
 from capplan.model.streams import stream
@@ -120,6 +121,7 @@ def summary(found: Forecast, provenance: Provenance) -> Demand:
         peak_quantiles_rps=_quantiles(peak),
         sensitivity=shares,
         agreements=ways,
+        levers=levers(plan, inputs, outcome.scale, found.calm_scale, percentiles(peak)),
         stress=stress,
         notes=written,
     )

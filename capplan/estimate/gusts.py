@@ -29,7 +29,8 @@ COUNTS = np.concatenate([_COUNT[::-1], [1.0], _COUNT])
 
 _STEPS = 4
 _CALM = 1e-9
-_FARTHEST = 40.0  # standard deviations; farther away a window plays no part
+_FARTHEST = 12.0  # standard deviations; a window farther below plays no part
+_LEAST_SLOPE = 1e-300
 
 
 def gusty(peaks: Floats, rates: Floats, spread: Floats, luck: Floats) -> Floats:
@@ -48,14 +49,17 @@ def gusty(peaks: Floats, rates: Floats, spread: Floats, luck: Floats) -> Floats:
     sigma = np.sqrt(np.log1p(spread[gusty_ones] ** 2))[:, None]
     with np.errstate(divide="ignore"):
         below = np.log(peaks[gusty_ones, None]) - np.log(rates[gusty_ones])
-    offset = np.minimum(np.maximum(below, 0.0) / sigma, _FARTHEST) + sigma / 2
+    offset = np.maximum(below, 0.0) / sigma + sigma / 2
     wanted = np.log(luck[gusty_ones])
     z = (ndtri_exp(wanted[:, None] / COUNTS) - offset).max(axis=1)
+    row, window = np.nonzero(offset < _FARTHEST)
+    offset, counts = offset[row, window], COUNTS[window]
     for _ in range(_STEPS):
-        at = z[:, None] + offset
+        at = z[row] + offset
         log_p = log_ndtr(at)
         slope = np.exp(-(at**2) / 2 - log_p) / np.sqrt(2 * np.pi)
-        z = z + (wanted - log_p @ COUNTS) / np.maximum(slope @ COUNTS, 1e-300)
+        short = wanted - np.bincount(row, log_p * counts, len(z))
+        z = z + short / np.maximum(np.bincount(row, slope * counts, len(z)), _LEAST_SLOPE)
     found = peaks.copy()
     found[gusty_ones] *= np.exp(z * sigma[:, 0])
     return found

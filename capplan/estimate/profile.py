@@ -9,15 +9,18 @@ from numpy.typing import NDArray
 
 from capplan.estimate.follow import traffic_of
 from capplan.estimate.inputs import Inputs
-from capplan.estimate.traffic import FIRST_PAGE_S
+from capplan.estimate.traffic import FIRST_PAGE_S, Traffic
+from capplan.model.arrivals import Curve
 from capplan.results.demand import Profile
 
 Floats = NDArray[np.float64]
 
 _BAND_DRAWS = 2_000
 _LEVELS = (0.05, 0.5, 0.95)
-_ROWS = 100  # draws that are followed at once: more would only leave the processor's cache
+_ROWS = 50  # draws that are followed at once: more would only leave the processor's cache
 _COLUMNS = 1_000
+_LOOKS = 100
+_ROUNDING = 1e-12
 
 
 def profile(
@@ -47,12 +50,16 @@ def by_second(inputs: Inputs, window_s: float, duration_s: float, scale: Floats)
     t_s = np.arange(begin, np.ceil(_end(inputs, duration_s)) + 1)
     rates = np.empty((count, len(t_s)), dtype=np.float32)
     for row, sent in enumerate(_sent(inputs, t_s, count)):
-        window = sent - _later(sent, window_s)
+        window = sent - shifted(sent, window_s)
         rates[row] = np.maximum(window, 0.0) * (scale[row] / window_s)
+    position = np.asarray(_LEVELS) * (count - 1)
+    at = position.astype(int)
+    next_at, part = np.minimum(at + 1, count - 1), (position - at)[:, None]
     bands = np.empty((len(_LEVELS), len(t_s)))
     for start in range(0, len(t_s), _COLUMNS):
-        columns = np.ascontiguousarray(rates[:, start : start + _COLUMNS].T)
-        bands[:, start : start + _COLUMNS] = np.quantile(columns, _LEVELS, axis=1)
+        # sorted once for all three, which is faster than to look for each
+        ranked = np.sort(rates[:, start : start + _COLUMNS].T, axis=1).T
+        bands[:, start : start + _COLUMNS] = ranked[at] * (1 - part) + ranked[next_at] * part
     p5, p50, p95 = (_short(band) for band in bands)
     return Profile(t_s=_short(t_s), rps_p5=p5, rps_p50=p50, rps_p95=p95)
 
@@ -61,23 +68,55 @@ def _sent(inputs: Inputs, t_s: Floats, draws: int) -> Iterator[Floats]:
     """Give the requests sent by each of ``t_s``, seconds apart, draw by draw."""
     for start in range(0, draws, _ROWS):
         traffic = traffic_of(inputs, slice(start, min(start + _ROWS, draws)))
-        begun = traffic.begun_integral(t_s)
-        for row, whole in enumerate(begun):
+        for row, whole in enumerate(_begun(traffic, t_s)):
             visit_s = float(traffic.visit_s[row, 0])
             later = traffic.later_requests[row, 0] / visit_s
-            sent = later * (whole - _later(whole, visit_s))
+            sent = later * (whole - shifted(whole, visit_s))
             if first := float(traffic.first_requests[row, 0]):
-                sent += first / FIRST_PAGE_S * (whole - _later(whole, FIRST_PAGE_S))
+                sent += first / FIRST_PAGE_S * (whole - shifted(whole, FIRST_PAGE_S))
             yield sent
 
 
-def _later(values: Floats, delay_s: float) -> Floats:
-    """Return what ``values``, seconds apart and nothing before them, become ``delay_s`` later.
+def _begun(traffic: Traffic, t_s: Floats) -> Floats:
+    """Return what ``traffic.begun_integral`` does, on a long grid faster.
 
-    >>> _later(np.array([0.0, 10.0, 20.0, 30.0]), 1.5).tolist()
+    All is one product of matrices, but for the part of curves that differ by draw in which somebody
+    still comes.
+    """
+    weights, shapes, own = [], [], []
+    for name, curve in traffic.curves.items():
+        visits = traffic.visits[name]
+        if curve.begun(t_s[:1]).ndim == 1:
+            weights.append(visits)
+            shapes.append(curve.begun_integral(t_s))
+            continue
+        end = _settled(curve, t_s)
+        own.append((end, visits * curve.begun_integral(t_s[:end])))
+        # from then on the integral grows by a second per second
+        weights += [visits, own[-1][1][:, -1:] - visits * t_s[end - 1]]
+        settled = (np.arange(len(t_s)) >= end).astype(float)
+        shapes += [settled * t_s, settled]
+    total = np.concatenate(weights, axis=1) @ np.stack(shapes)
+    for end, sent in own:
+        total[:, :end] += sent
+    return np.asarray(total)
+
+
+def _settled(curve: Curve, t_s: Floats) -> int:
+    """Return from which index on all visits of all draws have begun."""
+    step = max(len(t_s) // _LOOKS, 1)
+    looked = curve.begun(t_s[::step])
+    done = (looked >= 1 - _ROUNDING).reshape(-1, looked.shape[-1]).all(axis=0)
+    return min((int(done.argmax()) * step if done.any() else len(t_s)) + 1, len(t_s))
+
+
+def shifted(values: Floats, steps: float) -> Floats:
+    """Return ``values``, evenly spaced and nothing before them, so many steps later.
+
+    >>> shifted(np.array([0.0, 10.0, 20.0, 30.0]), 1.5).tolist()
     [0.0, 0.0, 5.0, 15.0]
     """
-    whole, part = divmod(delay_s, 1.0)
+    whole, part = divmod(steps, 1.0)
     shift, count = int(whole), len(values)
     late = np.zeros(count)
     if shift < count:

@@ -94,14 +94,15 @@ class Traffic:
         It falls once ``longest`` has passed since the density of all curves rose, and rises until
         ``shortest`` has passed since the first of them began with its highest density.
         """
-        corners = sorted({corner for curve in self.curves.values() for corner in curve.corners_s})
+        corners = {corner for curve in self.curves.values() for corner in curve.corners_s}
         busy = sorted({end for curve in self.curves.values() for end in curve.busy_s})
         until = max(curve.rises_until_s for curve in self.curves.values())
         high = until + longest
         low = shortest if self._all_begin_at_once else np.minimum(min([0.0, *busy]), shortest)
         if (low == high).all():
             return rate(low)[:, 0], low[:, 0]
-        bends = [corner + delay for corner in corners for delay in delays]
+        near = sorted(corner for corner in corners if corner <= high.max())
+        bends = [corner + delay for corner in near for delay in delays]
         bends += [end + np.zeros_like(high) for end in busy]
         sides = np.sort(np.clip(np.concatenate([*bends, low, high], axis=1), low, high), axis=1)
         t_s = np.concatenate([sides, (sides[:, 1:] + sides[:, :-1]) / 2], axis=1)

@@ -31,6 +31,7 @@ def demand(result: Demand, plan: str) -> RenderableType:
         _estimates(result),
         _chart(result),
         _sensitivity(result),
+        _levers(result),
         _stress(result),
         notes(result.notes),
         next_step("capplan loadtest", plan),
@@ -110,6 +111,33 @@ def _sensitivity(result: Demand) -> Group | None:
         "What makes the peak uncertain: share of its variance, alone and with others",
         Group(table(("", "alone", "with others", "<"), rows), bullets(to_do[:_MOST_ADVICE])),
     )
+
+
+def _levers(result: Demand) -> Group | None:
+    if len(result.levers) < 2:
+        return None
+    counted = any(lever.servers is not None for lever in result.levers)
+    return titled(
+        "Levers: the peak that each would leave, requests/s"
+        + (", and the servers for it" if counted else ""),
+        table(
+            ("", "p50", "p95", *["servers"] * counted, "<how"),
+            [
+                (
+                    lever.name,
+                    format_number(lever.peak_rps.p50),
+                    format_number(lever.peak_rps.p95),
+                    *[_count(lever.servers)] * counted,
+                    lever.how,
+                )
+                for lever in result.levers
+            ],
+        ),
+    )
+
+
+def _count(servers: int | None) -> str:
+    return "-" if servers is None else f"{servers:,}"
 
 
 def _stress(result: Demand) -> Group | None:

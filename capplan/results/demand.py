@@ -71,6 +71,20 @@ class Agreement(Frozen):
     distance: float | None
 
 
+class Lever(Frozen):
+    """Something to do besides more servers, and the peak that it would leave.
+
+    ``how`` says how to do it. ``servers`` is the smallest count that meets the policy then: filled
+    in where a capacity is known, and never stored, for a capacity is measured anew and a demand is
+    not.
+    """
+
+    name: str
+    peak_rps: Percentiles
+    how: str
+    servers: int | None = None
+
+
 class StressCase(Frozen):
     """A named what-if that stands beside the interval, not in it."""
 
@@ -89,6 +103,7 @@ class Demand(Result):
     where the plan does not say how many visits make one. ``visits_total`` does not count those who
     only look in before the start; ``requests_total`` does.
     ``agreements`` are the ways to reconcile two estimates, the most plausible first.
+    ``levers`` begin with what happens without any.
     ``peak_quantiles_rps`` holds equally likely values of it, sorted, at probabilities (i+0.5)/n.
     """
 
@@ -110,4 +125,5 @@ class Demand(Result):
     peak_quantiles_rps: tuple[float, ...]
     sensitivity: tuple[Sensitivity, ...] = ()
     agreements: tuple[Agreement, ...] = ()
+    levers: tuple[Lever, ...] = ()
     stress: tuple[StressCase, ...] = ()

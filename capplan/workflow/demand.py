@@ -13,6 +13,7 @@ from capplan.results.store import check_writable, write_text
 from capplan.workflow import sections
 from capplan.workflow.changes import changed, listed
 from capplan.workflow.curves import curve_hashes, read_curves
+from capplan.workflow.levers import with_servers
 from capplan.workflow.provenance import provenance
 from capplan.workflow.shelf import Shelf, open_plan
 
@@ -24,7 +25,8 @@ def estimate(
 ) -> Demand:
     """Estimate the traffic of the sale in ``plan`` and keep it beside the plan.
 
-    ``draws`` is the number of Monte Carlo draws; ``csv`` is a file for λ(t) second by second.
+    ``draws`` is the number of Monte Carlo draws; ``csv`` is a file for λ(t) second by second. Where
+    the capacity of one server is known, the answer says how many servers each lever would leave.
     Raises ``UsageError`` for a plan with mistakes.
 
     A notebook needs no more than::
@@ -35,7 +37,7 @@ def estimate(
     if csv:
         check_writable(csv)
     plan_file, shelf = open_plan(plan)
-    return _estimate(plan_file, shelf, draws, seed, csv)
+    return with_servers(plan_file, shelf, _estimate(plan_file, shelf, draws, seed, csv))
 
 
 def current_demand(plan_file: PlanFile, shelf: Shelf, seed: int) -> tuple[Demand, tuple[Note, ...]]:
