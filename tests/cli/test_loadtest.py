@@ -20,6 +20,8 @@ from capplan.refserver import RefServer, RefServerConfig, theory
 from capplan.results.capacity import Capacity
 from capplan.results.store import from_json, read_result
 
+pytestmark = pytest.mark.load
+
 ROOT = Path(__file__).parents[2]
 SCRIPT = """
 from locust import FastHttpUser, task

@@ -17,6 +17,8 @@ from capplan.results.capacity import Capacity
 from capplan.results.store import from_json, read_result
 from tests.cli.test_loadtest import PLAN, SCRIPT, children, run, start, wait_for
 
+pytestmark = pytest.mark.load
+
 SMALL = RefServerConfig(slots=4, service=Exponential(0.01), lifetime_s=90)
 
 

@@ -10,6 +10,8 @@ from capplan.results.capacity import Capacity
 from capplan.results.store import from_json, read_result
 from tests.cli.test_loadtest import children, run, start, wait_for
 
+pytestmark = pytest.mark.load
+
 
 @pytest.fixture(scope="module")
 def server():
@@ -19,7 +21,7 @@ def server():
 
 def test_phases_join_the_stored_answer(tmp_path, server):
     stored = tmp_path / "sale.capplan" / "capacity.json"
-    common = ("--target", server.url, "--max-rate", "40", "--time-budget", "15s")
+    common = ("--target", server.url, "--max-rate", "40", "--time-budget", "12s")
     code, out, err = run(tmp_path, "--reuse", "--soak", "20s", *common)
     assert (code, out) == (2, "")
     assert "finds no stored capacity" in err

@@ -13,6 +13,10 @@ from pathlib import Path
 from typing import Any
 from urllib.request import urlopen
 
+import pytest
+
+pytestmark = pytest.mark.load
+
 ROOT = Path(__file__).parents[2]
 
 EAGER_BUYERS = f"""

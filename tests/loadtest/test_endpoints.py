@@ -18,6 +18,8 @@ from capplan.refserver import RefServer, RefServerConfig
 from capplan.results.capacity import Trial
 from tests.loadtest.harness import SLA, job, recording, script
 
+pytestmark = pytest.mark.load
+
 ORDERS: Mapping[str, Sla] = {"POST /order": parse_sla("p99<200ms, failures<5%")}
 NAMES = ("GET /", "POST /order")
 

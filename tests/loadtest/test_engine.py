@@ -15,6 +15,8 @@ from capplan.model.service_time import Deterministic
 from capplan.refserver import RefServer, RefServerConfig
 from tests.loadtest.harness import engine, received, run, script, spec, to_the_end, worker
 
+pytestmark = pytest.mark.load
+
 ONE_PAGE = """
 class Buyer(FastHttpUser):
     wait_time = constant(30)

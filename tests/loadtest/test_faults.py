@@ -47,6 +47,8 @@ from tests.loadtest.harness import (
     to_the_end,
 )
 
+pytestmark = pytest.mark.load
+
 NOBODY = "http://127.0.0.1:1"
 ONE_PAGE = """
 class Buyer(FastHttpUser):

@@ -20,6 +20,8 @@ from capplan.model.service_time import Deterministic
 from capplan.refserver import RefServer, RefServerConfig
 from tests.loadtest.harness import engine, received, requests, script, spec, to_the_end
 
+pytestmark = pytest.mark.load
+
 TWO_PAGES = """
 class Buyer(FastHttpUser):
     weight = 3

@@ -36,6 +36,8 @@ from tests.loadtest.harness import (
     to_the_end,
 )
 
+pytestmark = pytest.mark.load
+
 CLIENTS = ["HttpUser", "FastHttpUser"]
 
 

@@ -23,6 +23,8 @@ from capplan.refserver import RefServer, RefServerConfig
 from capplan.results.phases import Overload, Phases
 from tests.loadtest.harness import job, script
 
+pytestmark = pytest.mark.load
+
 PAGE = """
 class Buyer(FastHttpUser):
     @task

@@ -34,6 +34,8 @@ from tests.loadtest.harness import (
     to_the_end,
 )
 
+pytestmark = pytest.mark.load
+
 
 @pytest.fixture(scope="module")
 def target() -> Iterator[RefServer]:

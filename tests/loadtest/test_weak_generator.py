@@ -16,6 +16,8 @@ from capplan.model.service_time import Deterministic
 from capplan.refserver import RefServer, RefServerConfig
 from tests.loadtest.harness import job, rows, script
 
+pytestmark = pytest.mark.load
+
 NEVER = math.inf
 
 

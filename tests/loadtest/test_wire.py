@@ -10,6 +10,8 @@ import pytest
 from capplan.loadtest.protocol import ANSWERED, FAILED, SHED, SUCCESS, TIMED_OUT, Retry
 from tests.loadtest.harness import OK, run, script, server, spec
 
+pytestmark = pytest.mark.load
+
 CLIENTS = ["HttpUser", "FastHttpUser"]
 RETRY = Retry(attempts=3, timeout_s=0.3, backoff_s=0.01, jitter=0.5)
 

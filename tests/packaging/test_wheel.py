@@ -19,7 +19,7 @@ COMMANDS = ("init", "estimate", "loadtest", "recommend", "gate", "demo", "refser
 RESULTS = ("demand.json", "capacity.json", "recommendation.json", "verdict.json")
 
 # the first test waits for the build and for the installation of all dependencies
-pytestmark = pytest.mark.timeout(400)
+pytestmark = [pytest.mark.timeout(400), pytest.mark.load]
 
 
 @dataclass(frozen=True)

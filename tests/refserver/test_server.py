@@ -23,6 +23,8 @@ from capplan.model.service_time import Deterministic, Exponential
 from capplan.refserver import RefServer, RefServerConfig
 from capplan.refserver.__main__ import main
 
+pytestmark = pytest.mark.load
+
 MM4 = RefServerConfig(4, Exponential(0.02), seed=11, lifetime_s=60.0)
 QUICK = RefServerConfig(4, Deterministic(0.001), lifetime_s=60.0)
 WAIT_S = 30  # no test waits this long; it only bounds one that is broken

@@ -14,6 +14,8 @@ from capplan.plan.load import load_plan
 from capplan.results.demand import Demand
 from capplan.workflow import Overrides, demo, estimate
 
+pytestmark = pytest.mark.load
+
 MODULE = importlib.import_module("capplan.workflow.demo")
 COMMANDS: dict[str, Any] = typer.main.get_command(app).commands  # type: ignore[attr-defined]
 

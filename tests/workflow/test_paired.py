@@ -23,6 +23,8 @@ from capplan.results.store import read_result
 from capplan.workflow.loadtest import Overrides
 from capplan.workflow.paired import PARTIAL, paired
 
+pytestmark = pytest.mark.load
+
 room: Any = sys.modules["capplan.workflow.paired"]
 SCRIPT = """
 from locust import FastHttpUser, task
@@ -58,7 +60,7 @@ def test_two_real_servers_are_compared_in_turns(plan):
             plan,
             one.url,
             other.url,
-            overrides=Overrides(time_budget_s=55.0),
+            overrides=Overrides(time_budget_s=40.0),
             trial_done=lambda name, measured: done.append(name),
         )
     assert result.verdict in ("measured", "inconclusive")

@@ -20,6 +20,8 @@ from capplan.workflow.loadtest import Overrides, loadtest
 from capplan.workflow.paired import paired
 from capplan.workflow.shelf import open_plan
 
+pytestmark = pytest.mark.load
+
 SCRIPT = """
 from locust import FastHttpUser, SequentialTaskSet, constant, task
 
