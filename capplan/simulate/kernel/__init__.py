@@ -1,0 +1,1 @@
+"""The event kernel: a sale in virtual time, compiled, deterministic for a seed."""

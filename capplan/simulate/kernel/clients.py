@@ -1,0 +1,203 @@
+"""Clients: how long they wait, what they do without an answer, where shoppers go next.
+
+A visit is a walk through the request classes: after each good answer the shopper thinks for an
+exponential time and asks for something of the next class, or leaves. Since the future depends on
+the class alone, shoppers who think are counted per class and need no record (the walk is a Markov
+chain); the next of n shoppers is ready after an exponential time of rate n / (mean think time).
+
+A client that gets no answer within its patience hangs up, or learns that it was refused; either way
+it pauses and tries again, up to its number of attempts, and then the visit is lost.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import numpy as np
+
+from capplan.simulate.kernel import rng
+from capplan.simulate.kernel import tally as t
+from capplan.simulate.kernel.calls import GONE, PAUSING, WAITING, call, give_back, take
+from capplan.simulate.kernel.jit import at, jitted
+from capplan.simulate.kernel.timers import remove_timer, set_timer
+
+KIND = np.dtype(
+    [
+        ("patience_s", "f8"),  # hangs up after so long
+        ("restless_s", "f8"),  # or after an exponential time of this mean, when that is earlier
+        ("attempts", "i8"),
+        ("pause_s", "f8"),  # before the second attempt
+        ("growth", "f8"),  # of the pause from attempt to attempt
+        ("jitter", "f8"),
+        ("memoryless", "i8"),  # 1: the pause is exponential
+        ("fails", "f8"),  # the share of answers that are errors
+        ("thinks_per_s", "f8"),
+        ("paid", "i8"),  # 1: an answer of this class makes the visit a paid one
+        ("bot", "i8"),  # 1: no visit belongs to such a request
+        ("law", "i8"),
+        ("mean_s", "f8"),  # of the service time
+        ("a", "f8"),
+        ("b", "f8"),
+        ("c", "f8"),
+        ("priority", "i8"),  # 0 is served first
+        ("thinking", "i8"),  # shoppers who think before such a request
+    ],
+    align=True,
+)
+SHARE = np.dtype([("p", "f8")])
+FIELDS = [
+    ("kinds", "i8"),
+    ("follows", "i8"),  # [class, next]: P(the next is at most that one); how visits begin, last
+    ("think_s", "f8"),  # when the next shopper has thought
+    ("think_left", "f8"),
+    ("think_since_s", "f8"),
+    ("think_rate", "f8"),
+]
+
+
+@jitted
+def kind_of(w: Any, k: int) -> Any:
+    """Return request class ``k``."""
+    return at(w.kinds, k, KIND)
+
+
+@jitted
+def waits(w: Any, i: int) -> None:
+    """Start the patience of a client that has just sent call ``i``."""
+    row = call(w, i)
+    kind = kind_of(w, row.kind)
+    row.client = WAITING
+    t.add(w, row.kind, t.ATTEMPTS)
+    t.move(w, t.CLIENT_WAITS, 1)
+    patience_s = kind.patience_s
+    if kind.restless_s < math.inf:
+        patience_s = min(patience_s, kind.restless_s * rng.exponential(w, rng.CLIENTS))
+    if patience_s < math.inf:
+        set_timer(w, i, w.now_s + patience_s)
+
+
+@jitted
+def refused(w: Any, i: int, reason: int) -> None:
+    """Tell the client of call ``i``, which is over, that it was refused or failed."""
+    row = call(w, i)
+    if row.client == GONE:
+        t.add(w, row.kind, t.DROPPED)
+        give_back(w, i)
+        return
+    t.add(w, row.kind, t.FIRST_REASON + reason)
+    remove_timer(w, i)
+    t.move(w, t.CLIENT_WAITS, -1)
+    _try_again(w, i)
+
+
+@jitted
+def hangs_up(w: Any, i: int) -> None:
+    """Let the client of call ``i`` give up on it; the call itself goes on without anyone."""
+    row = call(w, i)
+    t.add(w, row.kind, t.TIMED_OUT)
+    t.move(w, t.CLIENT_WAITS, -1)
+    row.client = GONE
+    remove_timer(w, i)
+    again = take(w)
+    same = call(w, again)
+    same.kind, same.attempt, same.first_s = row.kind, row.attempt, row.first_s
+    _try_again(w, again)
+
+
+@jitted
+def answered(w: Any, i: int) -> None:
+    """Hand the answer of call ``i``, which is over, to its client, if that still waits."""
+    row = call(w, i)
+    kind = row.kind
+    t.add(w, kind, t.SERVED)
+    if row.client == WAITING:
+        if kind_of(w, kind).fails > 0 and rng.uniform(w, rng.CLIENTS) < kind_of(w, kind).fails:
+            refused(w, i, t.FAILED)
+            return
+        remove_timer(w, i)
+        t.move(w, t.CLIENT_WAITS, -1)
+        t.good(w, kind, w.now_s - row.first_s)
+        _go_on(w, kind)
+    give_back(w, i)
+
+
+@jitted
+def next_class(w: Any, kind: int) -> int:
+    """Draw the class that follows, or the number of classes for leaving."""
+    drawn = rng.uniform(w, rng.PATH)
+    following = 0
+    while (
+        following < w.kind_count
+        and drawn >= at(w.follows, kind * w.kind_count + following, SHARE).p
+    ):
+        following += 1
+    return following
+
+
+@jitted
+def thinking_changed(w: Any, kind: int, by: int) -> None:
+    """Let a shopper begin or end to think; find when the next one will be ready.
+
+    What is left of a unit exponential runs down at the rate of all who think, so that each draw is
+    used once, however often the rate changes meanwhile.
+    """
+    w.think_left -= w.think_rate * (w.now_s - w.think_since_s)
+    w.think_since_s = w.now_s
+    kind_of(w, kind).thinking += by
+    t.move(w, t.CLIENT_THINKS, by)
+    rate = 0.0
+    for k in range(w.kind_count):
+        rate += kind_of(w, k).thinking * kind_of(w, k).thinks_per_s
+    w.think_rate = rate
+    w.think_s = w.now_s + max(w.think_left, 0.0) / rate if rate > 0 else math.inf
+
+
+@jitted
+def ready(w: Any) -> int:
+    """End the thinking of the shopper who is ready, and return the class it asks for."""
+    drawn = rng.uniform(w, rng.THINKING) * w.think_rate
+    chosen = -1
+    for kind in range(w.kind_count):
+        if kind_of(w, kind).thinking > 0:
+            chosen = kind
+            drawn -= kind_of(w, kind).thinking * kind_of(w, kind).thinks_per_s
+            if drawn < 0:
+                break
+    thinking_changed(w, chosen, -1)
+    # the draw that has run down is replaced only now, when the rate is the new one
+    w.think_left = rng.exponential(w, rng.THINKING)
+    if w.think_rate > 0:
+        w.think_s = w.now_s + w.think_left / w.think_rate
+    return chosen
+
+
+@jitted
+def _go_on(w: Any, kind: int) -> None:
+    following = next_class(w, kind)
+    if following < w.kind_count:
+        thinking_changed(w, following, 1)
+        return
+    if kind_of(w, kind).bot == 0:
+        t.add_visit(w, t.PAID if kind_of(w, kind).paid == 1 else t.LEFT)
+
+
+@jitted
+def _try_again(w: Any, i: int) -> None:
+    row = call(w, i)
+    kind = kind_of(w, row.kind)
+    if row.attempt >= kind.attempts:
+        t.add(w, row.kind, t.GIVEN_UP)
+        if kind.bot == 0:
+            t.add_visit(w, t.ABANDONED)
+        give_back(w, i)
+        return
+    pause_s = kind.pause_s * kind.growth ** (row.attempt - 1)
+    if kind.memoryless == 1:
+        pause_s *= rng.exponential(w, rng.CLIENTS)
+    elif kind.jitter > 0:
+        pause_s *= 1.0 - kind.jitter * rng.uniform(w, rng.CLIENTS)
+    row.attempt += 1
+    row.client = PAUSING
+    t.move(w, t.CLIENT_PAUSES, 1)
+    set_timer(w, i, w.now_s + pause_s)

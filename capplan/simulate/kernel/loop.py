@@ -1,0 +1,134 @@
+"""The event loop: always the earliest of what can happen next, until a given virtual time."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import numpy as np
+
+from capplan.simulate.kernel import rng
+from capplan.simulate.kernel import tally as t
+from capplan.simulate.kernel.calls import NONE, PAUSING, call, room, take
+from capplan.simulate.kernel.clients import answered, hangs_up, next_class, ready, waits
+from capplan.simulate.kernel.jit import at, jitted
+from capplan.simulate.kernel.stations import choose, finish, next_end_s, offer
+from capplan.simulate.kernel.timers import due_by, remove_timer
+
+DONE, FULL = 0, 1
+
+RATE = np.dtype([("per_s", "f8")])
+BOT = np.dtype([("kind", "i8")])
+FIELDS = [
+    ("now_s", "f8"),
+    ("tick_s", "f8"),
+    ("visit_s", "f8"),  # the next arrival of a visit
+    ("bot_s", "f8"),
+    ("rates", "i8"),  # [source, second]: visits, each group of bots, all bots
+    ("bot_groups", "i8"),
+    ("bot_kinds", "i8"),
+]
+
+
+@jitted
+def run(w: Any, until_s: float) -> int:
+    """Simulate up to ``until_s``; ``FULL`` says that the table of calls has to grow first."""
+    while True:
+        if not room(w):
+            return FULL
+        end_s = next_end_s(w)
+        by_s = min(end_s, w.visit_s, w.bot_s, w.think_s, w.tick_s, until_s)
+        i = due_by(w, by_s)
+        if i != NONE:
+            t.pass_time(w, call(w, i).timer_s)
+            _ring(w, i)
+            continue
+        t.pass_time(w, by_s)
+        if by_s == end_s:
+            answered(w, finish(w))
+        elif by_s == w.visit_s:
+            _begin_visit(w)
+        elif by_s == w.think_s:
+            _ask(w, ready(w))
+        elif by_s == w.bot_s:
+            _bot(w)
+        elif by_s == w.tick_s:
+            t.end_second(w)
+            w.tick_s += 1.0
+        else:
+            return DONE
+
+
+@jitted
+def first_arrivals(w: Any) -> None:
+    """Draw the first arrival of every source; call it once before the first run."""
+    w.visit_s = _arrival_s(w, 0, rng.VISITS)
+    w.bot_s = _arrival_s(w, w.bot_groups + 1, rng.BOTS)
+    w.think_left = rng.exponential(w, rng.THINKING)
+
+
+@jitted
+def _rate(w: Any, source: int, second: int) -> float:
+    return at(w.rates, source * w.seconds + second, RATE).per_s
+
+
+@jitted
+def _arrival_s(w: Any, source: int, which: int) -> float:
+    """Return the next arrival of a Poisson process whose rate is constant within each second."""
+    left = rng.exponential(w, which)
+    at_s = w.now_s
+    second = int(at_s)
+    while second < w.seconds:
+        per_s = _rate(w, source, second)
+        in_second = (second + 1 - at_s) * per_s
+        if left < in_second:
+            return at_s + left / per_s
+        left -= in_second
+        second += 1
+        at_s = float(second)
+    return math.inf
+
+
+@jitted
+def _begin_visit(w: Any) -> None:
+    w.visit_s = _arrival_s(w, 0, rng.VISITS)
+    t.add_visit(w, t.BEGUN)
+    _ask(w, next_class(w, w.kind_count))
+
+
+@jitted
+def _bot(w: Any) -> None:
+    second = min(int(w.now_s), w.seconds - 1)
+    drawn = rng.uniform(w, rng.BOTS) * _rate(w, w.bot_groups + 1, second)
+    group = 1
+    while group < w.bot_groups and drawn >= _rate(w, group, second):
+        drawn -= _rate(w, group, second)
+        group += 1
+    w.bot_s = _arrival_s(w, w.bot_groups + 1, rng.BOTS)
+    _ask(w, at(w.bot_kinds, group - 1, BOT).kind)
+
+
+@jitted
+def _ask(w: Any, kind: int) -> None:
+    """Let a client make a request of class ``kind``: its first attempt."""
+    i = take(w)
+    row = call(w, i)
+    row.kind, row.attempt, row.first_s = kind, 1, w.now_s
+    t.add(w, kind, t.OFFERED)
+    _send(w, i)
+
+
+@jitted
+def _send(w: Any, i: int) -> None:
+    waits(w, i)
+    offer(w, choose(w), i)
+
+
+@jitted
+def _ring(w: Any, i: int) -> None:
+    if call(w, i).client == PAUSING:
+        remove_timer(w, i)
+        t.move(w, t.CLIENT_PAUSES, -1)
+        _send(w, i)
+    else:
+        hangs_up(w, i)

@@ -1,0 +1,191 @@
+"""Describe a simulation in plain data, build the kernel's world from it, and run it."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+import numpy as np
+from numpy.typing import NDArray
+
+from capplan.model.service_time import (
+    Deterministic,
+    Exponential,
+    Hyperexponential,
+    Lognormal,
+    ServiceTime,
+)
+from capplan.simulate.kernel import stations as st
+from capplan.simulate.kernel.calls import NONE, free_calls
+from capplan.simulate.kernel.clients import KIND
+from capplan.simulate.kernel.loop import FULL, first_arrivals, run
+from capplan.simulate.kernel.rng import states
+from capplan.simulate.kernel.stations import stations
+from capplan.simulate.kernel.tally import tally
+from capplan.simulate.kernel.timers import wheel_size
+from capplan.simulate.kernel.world import World
+
+_ROWS = 1 << 10
+_LONGEST_TIMER_S = 3600.0
+
+
+@dataclass(frozen=True, slots=True)
+class Kind:
+    """A request class: how long it is served, and what its clients do.
+
+    ``think_s`` is the mean time that a shopper thinks before such a request, ``restless_s`` the
+    mean of an exponential patience beside the fixed ``patience_s``, ``pause_s`` what a client waits
+    before its second attempt, ``growth`` times as long before each further one; of that the share
+    ``jitter``·U is left out, or it is exponential when ``memoryless``. ``fails`` is the share of
+    answers that are errors. A ``paid`` class is the aim of a visit; a ``bot``
+    belongs to none.
+    """
+
+    name: str
+    service: ServiceTime
+    think_s: float = 1.0
+    patience_s: float = math.inf
+    restless_s: float = math.inf
+    attempts: int = 1
+    pause_s: float = 0.0
+    growth: float = 2.0
+    jitter: float = 0.0
+    memoryless: bool = False
+    fails: float = 0.0
+    paid: bool = False
+    bot: bool = False
+    priority: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Fleet:
+    """The stations: ``count`` of them with ``slots`` slots on ``cores`` cores each."""
+
+    count: int = 1
+    slots: int = 1
+    cores: float = math.inf
+    bound: int = 2**62
+    patience_s: float = math.inf
+    refusal_cost: float = 0.0
+    drops_gone: bool = False
+    pushes_out: bool = True
+    balance: str = "random"
+
+
+@dataclass(frozen=True, slots=True)
+class Bots:
+    """Requests of one class that come without visits: ``per_s[second]``."""
+
+    kind: str
+    per_s: NDArray[np.float64]
+
+
+@dataclass(frozen=True, slots=True)
+class Setup:
+    """A whole simulation. ``walk[k, j]`` is P(class j follows class k); what is left, leaves.
+
+    Its last row says with which class a visit begins, and sums to 1. Without a walk visits are
+    single requests of the first class.
+    """
+
+    kinds: Sequence[Kind]
+    visits_per_s: NDArray[np.float64]
+    fleet: Fleet = Fleet()
+    walk: NDArray[np.float64] | None = None
+    bots: Sequence[Bots] = field(default_factory=tuple)
+    seed: int = 1
+
+
+def build(setup: Setup) -> World:
+    """Return the world of a simulation at its beginning."""
+    count, seconds = len(setup.kinds), len(setup.visits_per_s)
+    walk = setup.walk
+    if walk is None:
+        walk = np.zeros((count + 1, count))
+        walk[-1, 0] = 1.0
+    names = [kind.name for kind in setup.kinds]
+    bots = [np.asarray(group.per_s, float) for group in setup.bots]
+    priorities = 1 + max(kind.priority for kind in setup.kinds)
+    fleet, round_s = setup.fleet, _wheel_s(setup.kinds)
+    buckets = wheel_size(round_s, max(float(np.max(setup.visits_per_s)), 1.0))
+    world = World(
+        {
+            "calls": free_calls(0, _ROWS),
+            "random": states(setup.seed),
+            "buckets": np.full(buckets, NONE, np.int32),
+            "kinds": _kinds(setup.kinds),
+            "follows": np.cumsum(walk, axis=1),
+            "rates": np.array([setup.visits_per_s, *bots, sum(bots, np.zeros(seconds))], float),
+            "bot_kinds": np.array([names.index(group.kind) for group in setup.bots] or [0]),
+            **stations(fleet.count, fleet.slots, fleet.cores, fleet.bound, priorities),
+            **tally(seconds, count),
+        }
+    )
+    world.set(
+        calls_size=_ROWS, buckets_per_s=buckets / round_s, bucket_mask=buckets - 1, timer_due=NONE,
+        kind_count=count, think_s=math.inf, tick_s=1.0, seconds=seconds, bot_groups=len(bots),
+        station_count=fleet.count, width=fleet.slots, priorities=priorities, open=fleet.count,
+        balance=st.BALANCES.index(fleet.balance), queue_patience_s=fleet.patience_s,
+        refusal_cost=fleet.refusal_cost, drops_gone=fleet.drops_gone, pushes_out=fleet.pushes_out,
+    )  # fmt: skip
+    first_arrivals(world.record)
+    return world
+
+
+def advance(world: World, until_s: float) -> None:
+    """Simulate up to ``until_s``."""
+    while run(world.record, until_s) == FULL:
+        size = int(world.record["calls_size"])
+        more = free_calls(size, 2 * size)
+        more["queue_after"][-1] = world.record["calls_free"]
+        world.replace("calls", np.concatenate([world.tables["calls"], more]))
+        world.set(calls_size=2 * size, calls_free=size)
+
+
+def simulate_until(setup: Setup, until_s: float, *, warm_s: float = 0.0) -> World:
+    """Build a world and simulate it; counts, sums and areas begin after ``warm_s``."""
+    world = build(setup)
+    if warm_s > 0:
+        advance(world, warm_s)
+        for counted in ("counts", "visits", "latency", "sums"):
+            world.tables[counted][...] = np.zeros((), world.tables[counted].dtype)
+        world.tables["layers"]["area_s"] = 0
+    advance(world, until_s)
+    return world
+
+
+def _wheel_s(kinds: Sequence[Kind]) -> float:
+    longest_s = max(
+        max(k.patience_s if math.isfinite(k.patience_s) else 0.0, 2 * k.pause_s) for k in kinds
+    )
+    return min(max(longest_s, 1.0), _LONGEST_TIMER_S)
+
+
+def _kinds(kinds: Sequence[Kind]) -> NDArray[np.void]:
+    rows = np.zeros(len(kinds), KIND)
+    for row, kind in zip(rows, kinds, strict=True):
+        for name in ("patience_s", "restless_s", "attempts", "pause_s", "growth", "jitter",
+                     "memoryless", "fails", "paid", "bot", "priority"):  # fmt: skip
+            row[name] = getattr(kind, name)
+        row["thinks_per_s"] = 1.0 / kind.think_s
+        row["mean_s"] = kind.service.mean_s
+        row["law"], row["a"], row["b"], row["c"] = _law(kind.service)
+    return rows
+
+
+def _law(service: ServiceTime) -> tuple[int, float, float, float]:
+    """Return a service time's law and its parameters as the kernel draws it."""
+    if isinstance(service, Deterministic):
+        return st.DETERMINISTIC, 0.0, 0.0, 0.0
+    if isinstance(service, Exponential):
+        return st.EXPONENTIAL, 0.0, 0.0, 0.0
+    square = service.cv**2
+    if isinstance(service, Lognormal):
+        variance = math.log1p(square)
+        return st.LOGNORMAL, math.log(service.mean_s) - variance / 2, math.sqrt(variance), 0.0
+    assert isinstance(service, Hyperexponential)
+    short = (1 + math.sqrt((square - 1) / (square + 1))) / 2
+    return (
+        st.HYPEREXPONENTIAL, service.mean_s / (2 * short), service.mean_s / (2 * (1 - short)), short
+    )  # fmt: skip

@@ -1,0 +1,317 @@
+"""Stations: servers with slots, cores that the slots share, and queues in front.
+
+A station serves up to ``slots`` calls at once. While no more than ``cores`` are served each runs at
+full speed, otherwise they share the cores evenly (egalitarian processor sharing). Slots = cores is
+a queue with several servers; slots without end is processor sharing; between them lies a server
+with more workers than processors.
+
+Progress is kept in the station's virtual time, which runs at the speed of each call in service. So
+a call's end is known when it starts, and a change of speed moves only the station's own next event.
+Each station has a heap of its calls by virtual end; one more heap holds the stations by the time of
+their next end.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from capplan.simulate.kernel import rng
+from capplan.simulate.kernel import tally as t
+from capplan.simulate.kernel.calls import GONE, NONE, call, give_back
+from capplan.simulate.kernel.clients import kind_of, refused
+from capplan.simulate.kernel.jit import at, jitted
+
+STATION = np.dtype(
+    [
+        ("slots", "i8"),
+        ("cores", "f8"),
+        ("bound", "i8"),  # places in the queue
+        ("busy", "i8"),
+        ("queued", "i8"),
+        ("virtual_s", "f8"),
+        ("since_s", "f8"),
+        ("debt_s", "f8"),  # work that refusals have cost, added to the next service
+        ("due_s", "f8"),  # the next end of a service
+        ("place", "i8"),  # in the order
+    ],
+    align=True,
+)
+SERVICE = np.dtype([("end_s", "f8"), ("call", "i8")])
+LINE = np.dtype([("first", "i4"), ("last", "i4")])
+ORDER = np.dtype([("station", "i8")])
+FIELDS = [
+    ("stations", "i8"),
+    ("station_count", "i8"),
+    ("services", "i8"),  # [station, place in its heap]
+    ("width", "i8"),
+    ("lines", "i8"),  # [station, priority]
+    ("priorities", "i8"),
+    ("order", "i8"),  # a heap of the stations by due_s
+    ("open", "i8"),  # how many stations take calls
+    ("balance", "i8"),
+    ("turn", "i8"),
+    ("queue_patience_s", "f8"),  # a call that has waited longer in a queue is refused
+    ("refusal_cost", "f8"),  # of a service, for each call that finds the queue full
+    ("pushes_out", "i8"),  # 1: where a queue is full, a call of higher priority takes a place
+    ("drops_gone", "i8"),  # 1: calls without a client are dropped when their turn comes
+]
+BALANCES = ("random", "round robin", "least connections")
+_RANDOM, _ROUND_ROBIN, _LEAST = range(len(BALANCES))
+DETERMINISTIC, EXPONENTIAL, LOGNORMAL, HYPEREXPONENTIAL = range(4)
+
+
+def stations(
+    count: int, slots: int, cores: float, bound: int, priorities: int
+) -> dict[str, NDArray[np.void]]:
+    """Return idle stations that are all alike."""
+    rows = np.zeros(count, STATION)
+    rows["slots"], rows["cores"], rows["bound"] = slots, cores, bound
+    rows["due_s"], rows["place"] = np.inf, np.arange(count)
+    lines, order = np.zeros(count * priorities, LINE), np.zeros(count, ORDER)
+    lines["first"] = lines["last"] = NONE
+    order["station"] = np.arange(count)
+    return {
+        "stations": rows,
+        "services": np.zeros(count * slots, SERVICE),
+        "lines": lines,
+        "order": order,
+    }
+
+
+@jitted
+def station(w: Any, s: int) -> Any:
+    """Return station ``s``."""
+    return at(w.stations, s, STATION)
+
+
+@jitted
+def next_end_s(w: Any) -> float:
+    """Return when the next service ends."""
+    return station(w, at(w.order, 0, ORDER).station).due_s
+
+
+@jitted
+def choose(w: Any) -> int:
+    """Return the station to which the balancer sends the next call."""
+    if w.open == 1:
+        return 0
+    if w.balance == _RANDOM:
+        return int(rng.uniform(w, rng.ROUTING) * w.open)
+    if w.balance == _ROUND_ROBIN:
+        w.turn = (w.turn + 1) % w.open
+        return w.turn
+    best, fewest = 0, station(w, 0).busy + station(w, 0).queued
+    for s in range(1, w.open):
+        here = station(w, s).busy + station(w, s).queued
+        if here < fewest:
+            best, fewest = s, here
+    return best
+
+
+@jitted
+def offer(w: Any, s: int, i: int) -> None:
+    """Give call ``i`` to station ``s``: it is served, waits, or is refused."""
+    row = station(w, s)
+    kind = kind_of(w, call(w, i).kind)
+    call(w, i).queued_s = w.now_s
+    if row.busy < row.slots:
+        _start(w, s, i)
+        _reschedule(w, s)
+    elif row.queued < row.bound or _displace(w, s, kind.priority):
+        _append(w, s, i, kind.priority)
+    else:
+        row.debt_s += w.refusal_cost * kind.mean_s
+        refused(w, i, t.QUEUE_BOUND)
+
+
+@jitted
+def finish(w: Any) -> int:
+    """End the service that ends now, let the next call begin, and return the one that is done."""
+    s = at(w.order, 0, ORDER).station
+    row = station(w, s)
+    ending = at(w.services, s * w.width, SERVICE)
+    i = ending.call
+    row.virtual_s, row.since_s = ending.end_s, w.now_s
+    _pop(w, s)
+    t.move(w, t.IN_SERVICE, -1)
+    fill(w, s)
+    return i
+
+
+@jitted
+def fill(w: Any, s: int) -> None:
+    """Let calls that wait at station ``s`` begin while a slot is free."""
+    row = station(w, s)
+    while row.busy < row.slots and row.queued > 0:
+        i = _take_first(w, s)
+        if w.drops_gone == 1 and call(w, i).client == GONE:
+            t.add(w, call(w, i).kind, t.DROPPED)
+            give_back(w, i)
+        elif w.now_s - call(w, i).queued_s > w.queue_patience_s:
+            refused(w, i, t.QUEUE_TIMEOUT)
+        else:
+            _start(w, s, i)
+    _reschedule(w, s)
+
+
+@jitted
+def _start(w: Any, s: int, i: int) -> None:
+    row = station(w, s)
+    waiting = call(w, i)
+    waiting.station = s
+    t.waited(w, waiting.kind, w.now_s - waiting.queued_s)
+    t.move(w, t.IN_SERVICE, 1)
+    work_s = _draw(w, kind_of(w, waiting.kind)) + row.debt_s
+    row.debt_s = 0.0
+    row.virtual_s += (w.now_s - row.since_s) * _speed(row)
+    row.since_s = w.now_s
+    _push(w, s, row.virtual_s + work_s, i)
+
+
+@jitted
+def _draw(w: Any, kind: Any) -> float:
+    if kind.law == EXPONENTIAL:
+        return kind.mean_s * rng.exponential(w, rng.SERVICE)
+    if kind.law == LOGNORMAL:
+        return math.exp(kind.a + kind.b * rng.normal(w, rng.SERVICE))
+    if kind.law == HYPEREXPONENTIAL:
+        mean_s = kind.a if rng.uniform(w, rng.SERVICE) < kind.c else kind.b
+        return mean_s * rng.exponential(w, rng.SERVICE)
+    return kind.mean_s
+
+
+@jitted
+def _speed(row: Any) -> float:
+    return 1.0 if row.busy <= row.cores else row.cores / row.busy
+
+
+@jitted
+def _append(w: Any, s: int, i: int, priority: int) -> None:
+    line = at(w.lines, s * w.priorities + priority, LINE)
+    if line.last == NONE:
+        line.first = i
+    else:
+        call(w, line.last).queue_after = i
+    line.last = i
+    call(w, i).queue_after = NONE
+    station(w, s).queued += 1
+    t.move(w, t.IN_QUEUE, 1)
+
+
+@jitted
+def _take_first(w: Any, s: int) -> int:
+    priority = 0
+    while at(w.lines, s * w.priorities + priority, LINE).first == NONE:
+        priority += 1
+    return _take(w, s, priority)
+
+
+@jitted
+def _take(w: Any, s: int, priority: int) -> int:
+    line = at(w.lines, s * w.priorities + priority, LINE)
+    i = line.first
+    line.first = call(w, i).queue_after
+    if line.first == NONE:
+        line.last = NONE
+    station(w, s).queued -= 1
+    t.move(w, t.IN_QUEUE, -1)
+    return i
+
+
+@jitted
+def _displace(w: Any, s: int, priority: int) -> bool:
+    """Refuse the call that has waited longest in the lowest class below ``priority``."""
+    lowest = w.priorities - 1 if w.pushes_out == 1 else 0
+    while lowest > priority:
+        if at(w.lines, s * w.priorities + lowest, LINE).first != NONE:
+            refused(w, _take(w, s, lowest), t.QUEUE_BOUND)
+            return True
+        lowest -= 1
+    return False
+
+
+@jitted
+def _push(w: Any, s: int, end_s: float, i: int) -> None:
+    base, row = s * w.width, station(w, s)
+    hole = row.busy
+    row.busy += 1
+    while hole > 0:
+        above = at(w.services, base + ((hole - 1) >> 1), SERVICE)
+        if above.end_s <= end_s:
+            break
+        _put(w, base + hole, above.end_s, above.call)
+        hole = (hole - 1) >> 1
+    _put(w, base + hole, end_s, i)
+
+
+@jitted
+def _pop(w: Any, s: int) -> None:
+    base, row = s * w.width, station(w, s)
+    row.busy -= 1
+    size = row.busy
+    last = at(w.services, base + size, SERVICE)
+    end_s, i = last.end_s, last.call
+    hole = 0
+    while True:
+        below = 2 * hole + 1
+        if below >= size:
+            break
+        if (
+            below + 1 < size
+            and at(w.services, base + below + 1, SERVICE).end_s
+            < at(w.services, base + below, SERVICE).end_s
+        ):
+            below += 1
+        least = at(w.services, base + below, SERVICE)
+        if least.end_s >= end_s:
+            break
+        _put(w, base + hole, least.end_s, least.call)
+        hole = below
+    _put(w, base + hole, end_s, i)
+
+
+@jitted
+def _put(w: Any, place: int, end_s: float, i: int) -> None:
+    here = at(w.services, place, SERVICE)
+    here.end_s, here.call = end_s, i
+
+
+@jitted
+def _reschedule(w: Any, s: int) -> None:
+    """Put station ``s`` where its next end belongs among the stations."""
+    row = station(w, s)
+    due_s = math.inf
+    if row.busy > 0:
+        left_s = max(at(w.services, s * w.width, SERVICE).end_s - row.virtual_s, 0.0)
+        due_s = row.since_s + left_s / _speed(row)
+    row.due_s = due_s
+    hole = row.place
+    while hole > 0 and _due_s(w, (hole - 1) >> 1) > due_s:
+        _stand(w, hole, at(w.order, (hole - 1) >> 1, ORDER).station)
+        hole = (hole - 1) >> 1
+    while True:
+        below = 2 * hole + 1
+        if below >= w.station_count:
+            break
+        if below + 1 < w.station_count and _due_s(w, below + 1) < _due_s(w, below):
+            below += 1
+        if _due_s(w, below) >= due_s:
+            break
+        _stand(w, hole, at(w.order, below, ORDER).station)
+        hole = below
+    _stand(w, hole, s)
+
+
+@jitted
+def _due_s(w: Any, place: int) -> float:
+    return station(w, at(w.order, place, ORDER).station).due_s
+
+
+@jitted
+def _stand(w: Any, place: int, s: int) -> None:
+    at(w.order, place, ORDER).station = s
+    station(w, s).place = place

@@ -1,0 +1,129 @@
+"""What is counted: per second and request class, never a list of requests.
+
+Every count belongs to the second in which it happened. Latencies are in a histogram whose bins are
+a ninth wider than the one before; sums for exact means stand beside it.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from capplan.simulate.kernel.jit import at, jitted
+
+REASONS = ("queue-bound", "queue-timeout", "failed")
+"""Who refused an attempt; the first ones stand for protections."""
+
+COUNTS = ("offered", "attempts", "good", "served", "timed_out", "dropped", "given_up", *REASONS)
+OFFERED, ATTEMPTS, GOOD, SERVED, TIMED_OUT, DROPPED, GIVEN_UP, FIRST_REASON = range(8)
+QUEUE_BOUND, QUEUE_TIMEOUT, FAILED = range(len(REASONS))
+
+VISITS = ("begun", "paid", "left", "abandoned")
+BEGUN, PAID, LEFT, ABANDONED = range(len(VISITS))
+
+LAYERS = ("queued", "served", "waiting", "pausing", "thinking")
+"""Where calls and shoppers are: in a queue, in a slot; with a client that waits, pauses, thinks."""
+IN_QUEUE, IN_SERVICE, CLIENT_WAITS, CLIENT_PAUSES, CLIENT_THINKS = range(len(LAYERS))
+
+BINS = 128
+SMALLEST_S = 1e-4
+_PER_OCTAVE = 6.5
+_SCALE = _PER_OCTAVE / math.log(2.0)
+
+
+CELL = np.dtype([("n", "i8")])
+SMALL_CELL = np.dtype([("n", "i4")])
+LAYER = np.dtype([("inside", "i8"), ("area_s", "f8")])
+LEVEL = np.dtype([("inside", "f4")])
+SUM = np.dtype([("wait_s", "f8"), ("waits", "f8"), ("latency_s", "f8"), ("answers", "f8")])
+
+FIELDS = [
+    ("second", "i8"),
+    ("seconds", "i8"),
+    ("kind_count", "i8"),
+    ("counts", "i8"),  # [second, class, count]
+    ("visits", "i8"),  # [second, count]
+    ("latency", "i8"),  # [second, class, bin]
+    ("layers", "i8"),  # how many are inside, and the integral of that over time
+    ("levels", "i8"),  # [second, layer]: how many were inside at its end
+    ("sums", "i8"),  # [class]
+]
+
+
+def tally(seconds: int, kinds: int) -> dict[str, NDArray[Any]]:
+    """Return empty counts."""
+    return {
+        "counts": np.zeros((seconds, kinds, len(COUNTS)), np.int64),
+        "visits": np.zeros((seconds, len(VISITS)), np.int64),
+        "latency": np.zeros((seconds, kinds, BINS), np.int32),
+        "layers": np.zeros(len(LAYERS), LAYER),
+        "levels": np.zeros((seconds, len(LAYERS)), np.float32),
+        "sums": np.zeros(kinds, SUM),
+    }
+
+
+def bin_ends_s() -> NDArray[np.float64]:
+    """Return the upper end of each bin of the histogram, in seconds."""
+    return np.asarray(SMALLEST_S * np.exp(np.arange(BINS) / _SCALE))
+
+
+@jitted
+def add(w: Any, kind: int, what: int) -> None:
+    """Count something of a request class, now."""
+    place = (w.second * w.kind_count + kind) * len(COUNTS) + what
+    at(w.counts, place, CELL).n += 1
+
+
+@jitted
+def add_visit(w: Any, what: int) -> None:
+    """Count something about visits, now."""
+    at(w.visits, w.second * len(VISITS) + what, CELL).n += 1
+
+
+@jitted
+def move(w: Any, layer: int, by: int) -> None:
+    """Let calls or shoppers enter a layer, or leave it."""
+    at(w.layers, layer, LAYER).inside += by
+
+
+@jitted
+def waited(w: Any, kind: int, wait_s: float) -> None:
+    """Note how long a call stood in a queue before its service began."""
+    sums = at(w.sums, kind, SUM)
+    sums.wait_s += wait_s
+    sums.waits += 1
+
+
+@jitted
+def good(w: Any, kind: int, latency_s: float) -> None:
+    """Count an answer to a client that still waits."""
+    add(w, kind, GOOD)
+    sums = at(w.sums, kind, SUM)
+    sums.latency_s += latency_s
+    sums.answers += 1
+    place = 0
+    if latency_s > SMALLEST_S:
+        place = min(int(_SCALE * math.log(latency_s / SMALLEST_S)) + 1, BINS - 1)
+    at(w.latency, (w.second * w.kind_count + kind) * BINS + place, SMALL_CELL).n += 1
+
+
+@jitted
+def pass_time(w: Any, to_s: float) -> None:
+    """Let the clock go on."""
+    step_s = to_s - w.now_s
+    for number in range(len(LAYERS)):
+        layer = at(w.layers, number, LAYER)
+        layer.area_s += layer.inside * step_s
+    w.now_s = to_s
+
+
+@jitted
+def end_second(w: Any) -> None:
+    """Keep the levels of the second that ends, and begin the next one."""
+    for number in range(len(LAYERS)):
+        level = at(w.levels, w.second * len(LAYERS) + number, LEVEL)
+        level.inside = at(w.layers, number, LAYER).inside
+    w.second = min(w.second + 1, w.seconds - 1)

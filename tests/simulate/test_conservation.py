@@ -1,0 +1,143 @@
+"""Nothing is lost and nothing is made, whatever the layer; Little's law; determinism."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from capplan.model.service_time import Exponential, Lognormal
+from capplan.simulate.kernel.setup import (
+    Bots,
+    Fleet,
+    Kind,
+    Setup,
+    advance,
+    build,
+    simulate_until,
+)
+from capplan.simulate.kernel.tally import REASONS
+from capplan.simulate.kernel.world import World
+from tests.simulate.builders import inside, mean_inside, total, visits
+
+SECONDS = 60
+
+
+def shop(**changes: object) -> Setup:
+    """Visits through three classes, two priorities, bots, an overload and everything that fails."""
+    kinds = [
+        Kind("browse", Lognormal(0.02, 1.0), think_s=2.0, patience_s=1.0, attempts=3, pause_s=0.2,
+             jitter=0.5, priority=1),
+        Kind("cart", Exponential(0.03), think_s=1.0, patience_s=1.0, attempts=2, pause_s=0.1,
+             fails=0.05),
+        Kind("pay", Exponential(0.04), think_s=3.0, patience_s=2.0, restless_s=5.0, attempts=4,
+             pause_s=0.1, memoryless=True, paid=True),
+        Kind("flood", Exponential(0.01), priority=1, bot=True),
+    ]  # fmt: skip
+    walk = np.zeros((5, 4))
+    walk[0, :2], walk[1, 2], walk[4, 0] = (0.7, 0.1), 0.8, 1.0
+    rates = np.full(SECONDS, 30.0)
+    rates[20:30] = 150.0
+    setup = Setup(
+        kinds, rates, Fleet(count=2, slots=4, cores=2.0, bound=60, balance="least connections"),
+        walk, [Bots("flood", np.where(np.arange(SECONDS) > 25, 80.0, 0.0))],
+    )  # fmt: skip
+    return replace(setup, **changes)  # type: ignore[arg-type]
+
+
+def conserved(world: World) -> None:
+    offered, attempts = total(world, "offered"), total(world, "attempts")
+    refused = sum(total(world, reason) for reason in REASONS)
+    # an attempt ends in one way, as its client sees it
+    good, gone, waiting = total(world, "good"), total(world, "timed_out"), inside(world, "waiting")
+    assert attempts == good + refused + gone + waiting
+    # a request ends well or is given up, or its client still waits or pauses
+    pausing = inside(world, "pausing")
+    assert offered == good + total(world, "given_up") + waiting + pausing
+    # a station serves what it takes, refuses it, or drops it when its client has gone
+    before_service = refused - total(world, "failed") + total(world, "dropped")
+    kept = inside(world, "queued") + inside(world, "served")
+    assert attempts == total(world, "served") + before_service + kept
+    # a shopper is somewhere; what is not a shopper's is a bot's
+    bots = total(world, "offered", 3) - total(world, "good", 3) - total(world, "given_up", 3)
+    ended = sum(visits(world, end) for end in ("paid", "left", "abandoned"))
+    assert visits(world, "begun") == ended + waiting + pausing + inside(world, "thinking") - bots
+    # the table of calls holds those in the system and no one else
+    assert waiting + pausing <= int(world.record["calls_used"]) <= waiting + pausing + kept
+
+
+@pytest.mark.parametrize("drops_gone", [False, True])
+@pytest.mark.parametrize("queue_patience_s", [np.inf, 0.5])
+def test_every_attempt_request_and_visit_is_accounted_for(drops_gone, queue_patience_s):
+    fleet = replace(shop().fleet, drops_gone=drops_gone, patience_s=queue_patience_s, bound=120)
+    world = simulate_until(shop(fleet=fleet), float(SECONDS))
+    conserved(world)
+    # something of everything happened
+    assert total(world, "timed_out") > (100 if queue_patience_s > 1 else 0)
+    assert total(world, "failed") > 10
+    assert total(world, "queue-bound" if queue_patience_s > 1 else "queue-timeout") > 100
+    assert total(world, "dropped") > 0 or not drops_gone or queue_patience_s < 1
+    assert visits(world, "paid") > 100
+
+
+@settings(max_examples=60, deadline=None)
+@given(
+    seed=st.integers(0, 2**32),
+    count=st.integers(1, 5),
+    slots=st.integers(1, 6),
+    cores=st.floats(0.5, 6),
+    bound=st.integers(0, 200),
+    cost=st.floats(0, 0.5),
+    balance=st.sampled_from(["random", "round robin", "least connections"]),
+    until_s=st.floats(0.5, SECONDS),
+)
+def test_whatever_the_fleet_nothing_is_lost(
+    seed, count, slots, cores, bound, cost, balance, until_s
+):
+    fleet = Fleet(count, slots, cores, bound, refusal_cost=cost, balance=balance)
+    conserved(simulate_until(shop(fleet=fleet, seed=seed), until_s))
+
+
+def test_littles_law_holds_in_the_queue_in_service_and_for_the_clients():
+    """L = λW, the time average counted second by second, the sojourns call by call."""
+    kind = Kind("request", Exponential(0.01))
+    setup = Setup([kind], np.full(500, 700.0), Fleet(slots=10))
+    world = simulate_until(setup, 500.0)
+    sums, rate = world.tables["sums"][0], total(world, "good") / 500
+    # what is inside at the ends of the run is the only difference: 20 of 350,000 calls
+    assert mean_inside(world, "queued", 500) == pytest.approx(sums["wait_s"] / 500, rel=1e-3)
+    assert mean_inside(world, "waiting", 500) == pytest.approx(
+        rate * sums["latency_s"] / sums["answers"], rel=1e-3
+    )
+    assert mean_inside(world, "served", 500) == pytest.approx(rate * 0.01, rel=0.01)
+
+
+def test_the_same_seed_gives_the_same_bytes_and_another_seed_does_not():
+    first, same, other = (simulate_until(shop(seed=seed), 40.0) for seed in (1, 1, 2))
+    for name in ("counts", "visits", "latency", "sums", "levels"):
+        assert first.tables[name].tobytes() == same.tables[name].tobytes()
+    assert first.tables["counts"].tobytes() != other.tables["counts"].tobytes()
+
+
+def test_a_run_in_pieces_is_the_run_in_one():
+    whole = simulate_until(shop(), 40.0)
+    pieces = build(shop())
+    for until_s in (0.1, 7.77, 21.0, 39.999, 40.0):
+        advance(pieces, until_s)
+    assert pieces.tables["counts"].tobytes() == whole.tables["counts"].tobytes()
+
+
+def test_the_visits_of_two_variants_arrive_at_the_same_moments():
+    """Common random numbers: a smaller fleet does not change who comes."""
+    small = simulate_until(shop(fleet=Fleet(slots=1, bound=5)), float(SECONDS))
+    large = simulate_until(shop(fleet=Fleet(slots=50)), float(SECONDS))
+    assert (small.tables["visits"][:, 0] == large.tables["visits"][:, 0]).all()
+    assert visits(small, "paid") < visits(large, "paid")
+
+
+def test_memory_grows_with_those_in_the_system_and_not_with_those_who_were():
+    setup = Setup([Kind("request", Exponential(0.001))], np.full(100, 5000.0), Fleet(slots=10))
+    world = simulate_until(setup, 100.0)
+    assert total(world, "offered") > 490_000
+    assert len(world.tables["calls"]) <= 2048
