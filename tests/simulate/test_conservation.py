@@ -10,7 +10,9 @@ from hypothesis import strategies as st
 from capplan.model.service_time import Exponential, Lognormal
 from capplan.simulate.kernel.setup import (
     Bots,
+    Edge,
     Fleet,
+    Gateway,
     Kind,
     Setup,
     advance,
@@ -41,7 +43,7 @@ def shop(**changes: object) -> Setup:
     rates[20:30] = 150.0
     setup = Setup(
         kinds, rates, Fleet(count=2, slots=4, cores=2.0, bound=60, balance="least connections"),
-        walk, [Bots("flood", np.where(np.arange(SECONDS) > 25, 80.0, 0.0))],
+        walk, [Bots("flood", np.where(np.arange(SECONDS) > 25, 80.0, 0.0), sources=30)],
     )  # fmt: skip
     return replace(setup, **changes)  # type: ignore[arg-type]
 
@@ -57,7 +59,7 @@ def conserved(world: World) -> None:
     assert offered == good + total(world, "given_up") + waiting + pausing
     # a station serves what it takes, refuses it, or drops it when its client has gone
     before_service = refused - total(world, "failed") + total(world, "dropped")
-    kept = inside(world, "queued") + inside(world, "served")
+    kept = sum(inside(world, layer) for layer in ("queued", "served", "bucket"))
     assert attempts == total(world, "served") + before_service + kept
     # a shopper is somewhere; what is not a shopper's is a bot's
     bots = total(world, "offered", 3) - total(world, "good", 3) - total(world, "given_up", 3)
@@ -90,13 +92,37 @@ def test_every_attempt_request_and_visit_is_accounted_for(drops_gone, queue_pati
     bound=st.integers(0, 200),
     cost=st.floats(0, 0.5),
     balance=st.sampled_from(["random", "round robin", "least connections"]),
+    edge=st.builds(
+        Edge,
+        waf_from_s=st.floats(0, 90),
+        waf_catches=st.floats(0, 1),
+        waf_mistakes=st.floats(0, 0.1),
+        source_limit=st.integers(0, 20),
+        source_window_s=st.floats(0.1, 60),
+        source_mistakes=st.floats(0, 0.1),
+    ),
+    gateway=st.builds(
+        Gateway,
+        nodes=st.integers(1, 4),
+        most_inside=st.integers(0, 60),
+        token_rate=st.sampled_from([0.0, 5.0, 50.0]),
+        token_burst=st.floats(1, 100),
+        leak_rate=st.sampled_from([0.0, 5.0, 50.0]),
+        leak_wait_s=st.floats(0, 3),
+    ),
+    retry_budget=st.none() | st.floats(0, 1),
     until_s=st.floats(0.5, SECONDS),
 )
-def test_whatever_the_fleet_nothing_is_lost(
-    seed, count, slots, cores, bound, cost, balance, until_s
+def test_whatever_the_fleet_and_its_protections_nothing_is_lost(
+    seed, count, slots, cores, bound, cost, balance, edge, gateway, retry_budget, until_s
 ):
     fleet = Fleet(count, slots, cores, bound, refusal_cost=cost, balance=balance)
-    conserved(simulate_until(shop(fleet=fleet, seed=seed), until_s))
+    setup = shop(fleet=fleet, seed=seed, edge=edge, gateway=gateway, retry_budget=retry_budget)
+    world = simulate_until(setup, until_s)
+    conserved(world)
+    # every place at the gateway is taken by a call that is inside, and by no other
+    kept = inside(world, "queued") + inside(world, "served") + inside(world, "bucket")
+    assert int(world.tables["nodes"]["inside"].sum()) == kept
 
 
 def test_littles_law_holds_in_the_queue_in_service_and_for_the_clients():

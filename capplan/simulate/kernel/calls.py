@@ -25,7 +25,7 @@ CALL = np.dtype(
         ("timer_after", "i4"),
         ("timer_place", "i4"),
         ("queue_after", "i4"),
-        ("station", "i4"),
+        ("node", "i4"),  # of the gateway
         ("kind", "i4"),  # its request class
         ("attempt", "i4"),
         ("client", "i4"),  # one of the following

@@ -35,6 +35,8 @@ KIND = np.dtype(
         ("thinks_per_s", "f8"),
         ("paid", "i8"),  # 1: an answer of this class makes the visit a paid one
         ("bot", "i8"),  # 1: no visit belongs to such a request
+        ("first_source", "i8"),  # of a bot: which of all sources are its own
+        ("source_count", "i8"),
         ("law", "i8"),
         ("mean_s", "f8"),  # of the service time
         ("a", "f8"),
@@ -49,6 +51,8 @@ SHARE = np.dtype([("p", "f8")])
 FIELDS = [
     ("kinds", "i8"),
     ("follows", "i8"),  # [class, next]: P(the next is at most that one); how visits begin, last
+    ("retry_ratio", "f8"),  # of the requests, which may be retries; below 0: no budget
+    ("retry_tokens", "f8"),
     ("think_s", "f8"),  # when the next shopper has thought
     ("think_left", "f8"),
     ("think_since_s", "f8"),
@@ -183,10 +187,21 @@ def _go_on(w: Any, kind: int) -> None:
 
 
 @jitted
+def _affordable(w: Any) -> bool:
+    """Take a retry from the budget that all clients share."""
+    if w.retry_ratio < 0:
+        return True
+    if w.retry_tokens < 1.0:
+        return False
+    w.retry_tokens -= 1.0
+    return True
+
+
+@jitted
 def _try_again(w: Any, i: int) -> None:
     row = call(w, i)
     kind = kind_of(w, row.kind)
-    if row.attempt >= kind.attempts:
+    if row.attempt >= kind.attempts or not _affordable(w):
         t.add(w, row.kind, t.GIVEN_UP)
         if kind.bot == 0:
             t.add_visit(w, t.ABANDONED)

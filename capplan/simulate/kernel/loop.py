@@ -11,11 +11,15 @@ from capplan.simulate.kernel import rng
 from capplan.simulate.kernel import tally as t
 from capplan.simulate.kernel.calls import NONE, PAUSING, call, room, take
 from capplan.simulate.kernel.clients import answered, hangs_up, next_class, ready, waits
+from capplan.simulate.kernel.edge import passes
+from capplan.simulate.kernel.gateway import admits, leaks
 from capplan.simulate.kernel.jit import at, jitted
 from capplan.simulate.kernel.stations import choose, finish, next_end_s, offer
 from capplan.simulate.kernel.timers import due_by, remove_timer
 
 DONE, FULL = 0, 1
+_SAVED_RETRIES = 100.0
+"""A budget that was not used does not grow beyond this, or it would pay for a storm later."""
 
 RATE = np.dtype([("per_s", "f8")])
 BOT = np.dtype([("kind", "i8")])
@@ -37,7 +41,7 @@ def run(w: Any, until_s: float) -> int:
         if not room(w):
             return FULL
         end_s = next_end_s(w)
-        by_s = min(end_s, w.visit_s, w.bot_s, w.think_s, w.tick_s, until_s)
+        by_s = min(end_s, w.visit_s, w.bot_s, w.think_s, w.leak_s, w.tick_s, until_s)
         i = due_by(w, by_s)
         if i != NONE:
             t.pass_time(w, call(w, i).timer_s)
@@ -52,6 +56,10 @@ def run(w: Any, until_s: float) -> int:
             _ask(w, ready(w))
         elif by_s == w.bot_s:
             _bot(w)
+        elif by_s == w.leak_s:
+            i = leaks(w)
+            if i != NONE:
+                offer(w, choose(w), i)
         elif by_s == w.tick_s:
             t.end_second(w)
             w.tick_s += 1.0
@@ -115,13 +123,16 @@ def _ask(w: Any, kind: int) -> None:
     row = call(w, i)
     row.kind, row.attempt, row.first_s = kind, 1, w.now_s
     t.add(w, kind, t.OFFERED)
+    if w.retry_ratio >= 0:
+        w.retry_tokens = min(w.retry_tokens + w.retry_ratio, _SAVED_RETRIES)
     _send(w, i)
 
 
 @jitted
 def _send(w: Any, i: int) -> None:
     waits(w, i)
-    offer(w, choose(w), i)
+    if passes(w, i) and admits(w, i):
+        offer(w, choose(w), i)
 
 
 @jitted

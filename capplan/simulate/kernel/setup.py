@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 
 import numpy as np
 from numpy.typing import NDArray
@@ -19,6 +19,8 @@ from capplan.model.service_time import (
 from capplan.simulate.kernel import stations as st
 from capplan.simulate.kernel.calls import NONE, free_calls
 from capplan.simulate.kernel.clients import KIND
+from capplan.simulate.kernel.edge import SOURCE
+from capplan.simulate.kernel.gateway import nodes
 from capplan.simulate.kernel.loop import FULL, first_arrivals, run
 from capplan.simulate.kernel.rng import states
 from capplan.simulate.kernel.stations import stations
@@ -75,10 +77,40 @@ class Fleet:
 
 @dataclass(frozen=True, slots=True)
 class Bots:
-    """Requests of one class that come without visits: ``per_s[second]``."""
+    """Requests of one class that come without visits: ``per_s[second]``, from ``sources``."""
 
     kind: str
     per_s: NDArray[np.float64]
+    sources: int = 1
+
+
+@dataclass(frozen=True, slots=True)
+class Edge:
+    """What is refused in front: by a WAF from ``waf_from_s`` on, by a rule per source.
+
+    ``waf_catches`` is the share of bots' requests that it refuses, ``waf_mistakes`` and
+    ``source_mistakes`` the shares of people's. ``source_limit`` requests in ``source_window_s`` are
+    allowed to each source; 0 stands for no rule.
+    """
+
+    waf_from_s: float = math.inf
+    waf_catches: float = 0.0
+    waf_mistakes: float = 0.0
+    source_limit: int = 0
+    source_window_s: float = 60.0
+    source_mistakes: float = 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class Gateway:
+    """The limits of each of ``nodes`` gateway nodes; 0 stands for no limit."""
+
+    nodes: int = 1
+    most_inside: int = 0
+    token_rate: float = 0.0
+    token_burst: float = 1.0
+    leak_rate: float = 0.0
+    leak_wait_s: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,7 +118,8 @@ class Setup:
     """A whole simulation. ``walk[k, j]`` is P(class j follows class k); what is left, leaves.
 
     Its last row says with which class a visit begins, and sums to 1. Without a walk visits are
-    single requests of the first class.
+    single requests of the first class. ``retry_budget`` is the share of the requests that may be
+    retries.
     """
 
     kinds: Sequence[Kind]
@@ -94,6 +127,9 @@ class Setup:
     fleet: Fleet = Fleet()
     walk: NDArray[np.float64] | None = None
     bots: Sequence[Bots] = field(default_factory=tuple)
+    edge: Edge = Edge()
+    gateway: Gateway = Gateway()
+    retry_budget: float | None = None
     seed: int = 1
 
 
@@ -114,7 +150,9 @@ def build(setup: Setup) -> World:
             "calls": free_calls(0, _ROWS),
             "random": states(setup.seed),
             "buckets": np.full(buckets, NONE, np.int32),
-            "kinds": _kinds(setup.kinds),
+            "kinds": _kinds(setup),
+            "sources": np.zeros(max(sum(group.sources for group in setup.bots), 1), SOURCE),
+            "nodes": nodes(setup.gateway.nodes, setup.gateway.token_burst),
             "follows": np.cumsum(walk, axis=1),
             "rates": np.array([setup.visits_per_s, *bots, sum(bots, np.zeros(seconds))], float),
             "bot_kinds": np.array([names.index(group.kind) for group in setup.bots] or [0]),
@@ -128,6 +166,13 @@ def build(setup: Setup) -> World:
         station_count=fleet.count, width=fleet.slots, priorities=priorities, open=fleet.count,
         balance=st.BALANCES.index(fleet.balance), queue_patience_s=fleet.patience_s,
         refusal_cost=fleet.refusal_cost, drops_gone=fleet.drops_gone, pushes_out=fleet.pushes_out,
+    )  # fmt: skip
+    budget = setup.retry_budget
+    world.set(
+        retry_ratio=-1.0 if budget is None else budget, node_count=setup.gateway.nodes,
+        leak_s=math.inf,
+        **{name: value for name, value in asdict(setup.gateway).items() if name != "nodes"},
+        **asdict(setup.edge),
     )  # fmt: skip
     first_arrivals(world.record)
     return world
@@ -162,15 +207,20 @@ def _wheel_s(kinds: Sequence[Kind]) -> float:
     return min(max(longest_s, 1.0), _LONGEST_TIMER_S)
 
 
-def _kinds(kinds: Sequence[Kind]) -> NDArray[np.void]:
-    rows = np.zeros(len(kinds), KIND)
-    for row, kind in zip(rows, kinds, strict=True):
+def _kinds(setup: Setup) -> NDArray[np.void]:
+    rows = np.zeros(len(setup.kinds), KIND)
+    for row, kind in zip(rows, setup.kinds, strict=True):
         for name in ("patience_s", "restless_s", "attempts", "pause_s", "growth", "jitter",
                      "memoryless", "fails", "paid", "bot", "priority"):  # fmt: skip
             row[name] = getattr(kind, name)
         row["thinks_per_s"] = 1.0 / kind.think_s
         row["mean_s"] = kind.service.mean_s
         row["law"], row["a"], row["b"], row["c"] = _law(kind.service)
+    names, first = [kind.name for kind in setup.kinds], 0
+    for group in setup.bots:
+        row = rows[names.index(group.kind)]
+        row["first_source"], row["source_count"] = first, group.sources
+        first += group.sources
     return rows
 
 

@@ -23,6 +23,7 @@ from capplan.simulate.kernel import rng
 from capplan.simulate.kernel import tally as t
 from capplan.simulate.kernel.calls import GONE, NONE, call, give_back
 from capplan.simulate.kernel.clients import kind_of, refused
+from capplan.simulate.kernel.gateway import leaves
 from capplan.simulate.kernel.jit import at, jitted
 
 STATION = np.dtype(
@@ -125,6 +126,7 @@ def offer(w: Any, s: int, i: int) -> None:
         _append(w, s, i, kind.priority)
     else:
         row.debt_s += w.refusal_cost * kind.mean_s
+        leaves(w, i)
         refused(w, i, t.QUEUE_BOUND)
 
 
@@ -138,6 +140,7 @@ def finish(w: Any) -> int:
     row.virtual_s, row.since_s = ending.end_s, w.now_s
     _pop(w, s)
     t.move(w, t.IN_SERVICE, -1)
+    leaves(w, i)
     fill(w, s)
     return i
 
@@ -150,8 +153,10 @@ def fill(w: Any, s: int) -> None:
         i = _take_first(w, s)
         if w.drops_gone == 1 and call(w, i).client == GONE:
             t.add(w, call(w, i).kind, t.DROPPED)
+            leaves(w, i)
             give_back(w, i)
         elif w.now_s - call(w, i).queued_s > w.queue_patience_s:
+            leaves(w, i)
             refused(w, i, t.QUEUE_TIMEOUT)
         else:
             _start(w, s, i)
@@ -162,7 +167,6 @@ def fill(w: Any, s: int) -> None:
 def _start(w: Any, s: int, i: int) -> None:
     row = station(w, s)
     waiting = call(w, i)
-    waiting.station = s
     t.waited(w, waiting.kind, w.now_s - waiting.queued_s)
     t.move(w, t.IN_SERVICE, 1)
     work_s = _draw(w, kind_of(w, waiting.kind)) + row.debt_s
@@ -228,7 +232,9 @@ def _displace(w: Any, s: int, priority: int) -> bool:
     lowest = w.priorities - 1 if w.pushes_out == 1 else 0
     while lowest > priority:
         if at(w.lines, s * w.priorities + lowest, LINE).first != NONE:
-            refused(w, _take(w, s, lowest), t.QUEUE_BOUND)
+            pushed_out = _take(w, s, lowest)
+            leaves(w, pushed_out)
+            refused(w, pushed_out, t.QUEUE_BOUND)
             return True
         lowest -= 1
     return False

@@ -14,19 +14,29 @@ from numpy.typing import NDArray
 
 from capplan.simulate.kernel.jit import at, jitted
 
-REASONS = ("queue-bound", "queue-timeout", "failed")
-"""Who refused an attempt; the first ones stand for protections."""
+REASONS = (
+    "queue-bound",
+    "queue-timeout",
+    "failed",
+    "waf",
+    "per-source-limit",
+    "concurrency-limit",
+    "token-bucket",
+    "leaky-bucket",
+)
+"""Who refused an attempt."""
 
 COUNTS = ("offered", "attempts", "good", "served", "timed_out", "dropped", "given_up", *REASONS)
 OFFERED, ATTEMPTS, GOOD, SERVED, TIMED_OUT, DROPPED, GIVEN_UP, FIRST_REASON = range(8)
-QUEUE_BOUND, QUEUE_TIMEOUT, FAILED = range(len(REASONS))
+QUEUE_BOUND, QUEUE_TIMEOUT, FAILED, WAF, PER_SOURCE, CONCURRENCY, TOKENS, LEAK = range(len(REASONS))
 
 VISITS = ("begun", "paid", "left", "abandoned")
 BEGUN, PAID, LEFT, ABANDONED = range(len(VISITS))
 
-LAYERS = ("queued", "served", "waiting", "pausing", "thinking")
-"""Where calls and shoppers are: in a queue, in a slot; with a client that waits, pauses, thinks."""
-IN_QUEUE, IN_SERVICE, CLIENT_WAITS, CLIENT_PAUSES, CLIENT_THINKS = range(len(LAYERS))
+LAYERS = ("queued", "served", "waiting", "pausing", "thinking", "bucket")
+"""Where calls and shoppers are: in a queue, in a slot; with a client that waits, pauses,
+thinks; in a leaky bucket."""
+IN_QUEUE, IN_SERVICE, CLIENT_WAITS, CLIENT_PAUSES, CLIENT_THINKS, IN_BUCKET = range(len(LAYERS))
 
 BINS = 128
 SMALLEST_S = 1e-4

@@ -11,12 +11,22 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from capplan.simulate.kernel import calls, clients, loop, rng, stations, tally, timers
+from capplan.simulate.kernel import (
+    calls,
+    clients,
+    edge,
+    gateway,
+    loop,
+    rng,
+    stations,
+    tally,
+    timers,
+)
 
 WORLD = np.dtype(
     [
         field
-        for part in (calls, clients, loop, rng, stations, tally, timers)
+        for part in (calls, clients, edge, gateway, loop, rng, stations, tally, timers)
         for field in part.FIELDS
     ],
     align=True,

@@ -1,0 +1,133 @@
+"""The gateway: rate limiters of three kinds, on each of its nodes or shared by all.
+
+- *concurrency limit*: at most so many calls inside at once; a place is free again when a call is
+  over;
+- *token bucket*: ``rate`` tokens per second are filled in, up to ``burst``; each call takes one;
+- *leaky bucket*: calls leave at a constant rate and wait for their turn; one that would wait for
+  longer than the bound is refused.
+
+A balancer in front picks a node at random. Limits shared through a cache are those of one node.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import numpy as np
+
+from capplan.simulate.kernel import rng
+from capplan.simulate.kernel import tally as t
+from capplan.simulate.kernel.calls import GONE, NONE, call, give_back
+from capplan.simulate.kernel.clients import refused
+from capplan.simulate.kernel.jit import at, jitted
+
+NODE = np.dtype(
+    [
+        ("inside", "i8"),
+        ("tokens", "f8"),
+        ("filled_s", "f8"),
+        ("turn_s", "f8"),  # when the next call may leave the leaky bucket
+        ("first", "i4"),  # of those that wait in it
+        ("last", "i4"),
+    ],
+    align=True,
+)
+FIELDS = [
+    ("nodes", "i8"),
+    ("node_count", "i8"),
+    ("most_inside", "i8"),  # per node; 0: no limit
+    ("token_rate", "f8"),  # per node; 0: no limit
+    ("token_burst", "f8"),
+    ("leak_rate", "f8"),  # per node; 0: no limit
+    ("leak_wait_s", "f8"),
+    ("leak_s", "f8"),  # when the next call leaves a leaky bucket
+    ("leak_node", "i8"),
+]
+
+
+def nodes(count: int, burst: float) -> Any:
+    """Return the nodes of a gateway on which nothing has happened yet."""
+    rows = np.zeros(count, NODE)
+    rows["tokens"], rows["first"], rows["last"] = burst, NONE, NONE
+    return rows
+
+
+@jitted
+def admits(w: Any, i: int) -> bool:
+    """Let call ``i`` on to the servers now; else it is refused, or waits in a leaky bucket."""
+    number = 0
+    if w.node_count > 1:
+        number = int(rng.uniform(w, rng.ROUTING) * w.node_count)
+    node = at(w.nodes, number, NODE)
+    if w.most_inside > 0 and node.inside >= w.most_inside:
+        refused(w, i, t.CONCURRENCY)
+        return False
+    if w.token_rate > 0:
+        filled = node.tokens + (w.now_s - node.filled_s) * w.token_rate
+        node.tokens = min(filled, w.token_burst)
+        node.filled_s = w.now_s
+        if node.tokens < 1.0:
+            refused(w, i, t.TOKENS)
+            return False
+    if w.leak_rate > 0 and node.turn_s > w.now_s + w.leak_wait_s:
+        refused(w, i, t.LEAK)
+        return False
+    if w.token_rate > 0:
+        node.tokens -= 1.0
+    node.inside += 1
+    call(w, i).node = number
+    return w.leak_rate <= 0 or _at_once(w, i, number)
+
+
+@jitted
+def leaves(w: Any, i: int) -> None:
+    """Free the place of call ``i``, which the gateway had admitted."""
+    at(w.nodes, call(w, i).node, NODE).inside -= 1
+
+
+@jitted
+def leaks(w: Any) -> int:
+    """Return the call whose turn has come, or ``NONE`` when its client has gone meanwhile."""
+    node = at(w.nodes, w.leak_node, NODE)
+    i = node.first
+    node.first = call(w, i).queue_after
+    if node.first == NONE:
+        node.last = NONE
+    t.move(w, t.IN_BUCKET, -1)
+    _find_next(w)
+    if call(w, i).client == GONE:
+        t.add(w, call(w, i).kind, t.DROPPED)
+        leaves(w, i)
+        give_back(w, i)
+        return NONE
+    return i
+
+
+@jitted
+def _at_once(w: Any, i: int, number: int) -> bool:
+    node = at(w.nodes, number, NODE)
+    turn_s = max(node.turn_s, w.now_s)
+    node.turn_s = turn_s + 1.0 / w.leak_rate
+    if turn_s <= w.now_s:
+        return True
+    call(w, i).queued_s = turn_s
+    call(w, i).queue_after = NONE
+    if node.last == NONE:
+        node.first = i
+    else:
+        call(w, node.last).queue_after = i
+    node.last = i
+    t.move(w, t.IN_BUCKET, 1)
+    if turn_s < w.leak_s:
+        w.leak_s, w.leak_node = turn_s, number
+    return False
+
+
+@jitted
+def _find_next(w: Any) -> None:
+    w.leak_s = math.inf
+    for number in range(w.node_count):
+        first = at(w.nodes, number, NODE).first
+        if first != NONE and call(w, first).queued_s < w.leak_s:
+            w.leak_s, w.leak_node = call(w, first).queued_s, number
