@@ -14,7 +14,7 @@ from typing import Annotated, TextIO
 import typer
 
 from capplan import __version__
-from capplan.cli import demo, estimate, gate, init, loadtest, recommend, refserver
+from capplan.cli import demo, estimate, gate, init, loadtest, recommend, refserver, simulate
 from capplan.cli.options import examples
 from capplan.errors import CapplanError, ExitCode
 
@@ -57,6 +57,7 @@ for panel, command, epilog in (
     ("Plan the sale", estimate.estimate, estimate.EPILOG),
     ("Measure", loadtest.loadtest, loadtest.EPILOG),
     ("Decide", recommend.recommend, recommend.EPILOG),
+    ("Decide", simulate.simulate, simulate.EPILOG),
     ("Decide", gate.gate, gate.EPILOG),
     ("Try it out", demo.demo, demo.EPILOG),
     ("Try it out", refserver.refserver, refserver.EPILOG),

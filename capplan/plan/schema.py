@@ -10,9 +10,7 @@ import re
 from typing import Annotated, Any, Literal
 
 from pydantic import (
-    BaseModel,
     BeforeValidator,
-    ConfigDict,
     Field,
     ValidationInfo,
     WithJsonSchema,
@@ -21,10 +19,11 @@ from pydantic import (
 )
 
 from capplan.plan.arrive import Arrive
+from capplan.plan.saleday import Saleday as Saleday
+from capplan.plan.section import Section
 from capplan.plan.sla import Sla
 from capplan.plan.types import (
     Address,
-    Attempts,
     CountRange,
     Files,
     Integer,
@@ -45,12 +44,6 @@ from capplan.plan.types import (
     Words,
 )
 from capplan.units import Range
-
-
-class Section(BaseModel):
-    """A part of the plan: frozen, and without room for a key that nobody reads."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid", hide_input_in_errors=True)
 
 
 class Sale(Section):
@@ -155,7 +148,7 @@ class Metrics(Section):
     """Where the target's own measurements are."""
 
     prometheus: Address
-    queries: dict[str, str] = {}
+    queries: dict[str, str] = Field(default={})
 
 
 class ResourceLimits(Section):
@@ -194,7 +187,7 @@ class Service(Section):
     sla: Sla = Sla(latency_p95=0.3, failures=0.01)
     max: ResourceLimits = ResourceLimits()
     metrics: Metrics | None = None
-    endpoints: dict[str, Endpoint] = {}
+    endpoints: dict[str, Endpoint] = Field(default={})
 
 
 class Ceiling(Section):
@@ -246,23 +239,6 @@ class Policy(Section):
     window: Seconds = Field(default=10.0, description="A shorter peak is a queue.")
     value_per_visit: Usd | None = None
     budget: Usd | None = None
-
-
-class Saleday(Section):
-    """How clients behave on the day of the sale."""
-
-    attempts: Attempts = Field(
-        default=2, description="How often a client asks in all, when it gets no answer."
-    )
-    timeout: Seconds | None = Field(
-        default=None, description="How long a client waits for an answer; else service.timeout."
-    )
-    backoff: SecondsOrZero = Field(
-        default=0.2, description="Before the second attempt; doubled before each further one."
-    )
-    jitter: Share = Field(
-        default=0.5, description="The part of the back-off that is left out at random, at most."
-    )
 
 
 class Gate(Section):

@@ -7,6 +7,7 @@ the JSON Schema. The alias names the unit of the value that the program sees.
 from __future__ import annotations
 
 import math
+import re
 import shlex
 from collections.abc import Callable
 from datetime import datetime
@@ -117,6 +118,13 @@ def _read_integer(value: Any) -> int:
         raise ValueError(f"{text[:40]!r} is not a whole number")
     if not 1 <= int(text) <= _MOST_THINGS:
         raise ValueError(f"{text!r} must be from 1 to {_MOST_THINGS:,}")
+    return int(text)
+
+
+def _read_level(value: Any) -> int:
+    text = str(value) if isinstance(value, int) else _text(value).strip()
+    if not re.fullmatch("[0-9]", text):
+        raise ValueError(f"{text[:40]!r} is not a whole number from 0 to 9")
     return int(text)
 
 
@@ -271,6 +279,14 @@ Attempts = Annotated[
     int,
     BeforeValidator(_read_attempts),
     _schema("A whole number from 1 to 10; 1 is a client that gives up at once.", "2", unit="whole"),
+]
+Level = Annotated[
+    int, BeforeValidator(_read_level), _schema("A whole number from 0 to 9.", "0", unit="whole")
+]
+Multiple = Annotated[
+    float,
+    BeforeValidator(_scalar(parse_multiple, _positive)),
+    _schema("A factor.", "10x", "0.03", unit="multiple"),
 ]
 Moment = Annotated[
     datetime,

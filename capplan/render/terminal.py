@@ -17,6 +17,7 @@ from capplan.render.outcome import outcome
 from capplan.render.paired import paired
 from capplan.render.parts import answer, bullets, next_step
 from capplan.render.recommendation import recommendation
+from capplan.render.simulation import simulation
 from capplan.render.verdict import verdict
 from capplan.results.base import Result
 from capplan.results.capacity import Capacity
@@ -25,6 +26,7 @@ from capplan.results.demand import Demand
 from capplan.results.outcome import Outcome
 from capplan.results.paired import Paired
 from capplan.results.recommendation import Recommendation
+from capplan.results.simulation import Simulation
 from capplan.results.verdict import Verdict
 
 __all__ = [
@@ -36,6 +38,7 @@ __all__ = [
     "recommendation",
     "run_of",
     "show",
+    "simulation",
     "verdict",
     "written",
 ]
@@ -55,6 +58,8 @@ def show(result: Result, plan: str) -> RenderableType:
         return paired(result, plan)
     if isinstance(result, Recommendation):
         return recommendation(result, plan)
+    if isinstance(result, Simulation):
+        return simulation(result, plan)
     if isinstance(result, Verdict):
         return verdict(result, plan)
     raise TypeError(f"no rendering of {type(result).__name__}")

@@ -33,6 +33,7 @@ _COMMANDS = {
     "paired": "loadtest --paired",
     "comparison": "loadtest --compare",
     "recommendation": "recommend",
+    "simulation": "simulate",
     "verdict": "gate",
 }
 

@@ -2,11 +2,12 @@
 
 A notebook does what the command line does::
 
-    from capplan.workflow import Overrides, estimate, gate, loadtest, recommend
+    from capplan.workflow import Overrides, estimate, gate, loadtest, recommend, simulate
 
     estimate("sale.yaml").peak_rps.p95
     loadtest("sale.yaml", overrides=Overrides(time_budget_s=60)).sustained_rps
     recommend("sale.yaml", servers=18).options
+    simulate("sale.yaml").acts
     gate("sale.yaml").verdict
 
 Each function reads the plan and the results of earlier commands, checks that they still belong to
@@ -21,6 +22,7 @@ from capplan.workflow.init import init
 from capplan.workflow.loadtest import Overrides, loadtest
 from capplan.workflow.outcome import record_outcome
 from capplan.workflow.recommend import recommend
+from capplan.workflow.simulate import simulate
 
 __all__ = [
     "Overrides",
@@ -31,4 +33,5 @@ __all__ = [
     "loadtest",
     "recommend",
     "record_outcome",
+    "simulate",
 ]

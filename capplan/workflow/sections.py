@@ -25,6 +25,7 @@ CAPACITY = (
     "service.endpoints",
 )
 RECOMMENDATION = (*DEMAND, *CAPACITY, "servers", "policy")
+SIMULATION = (*RECOMMENDATION, "saleday")
 VERDICT = (*RECOMMENDATION, "gate")
 
 

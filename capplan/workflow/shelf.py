@@ -13,6 +13,7 @@ from capplan.results.capacity import Capacity
 from capplan.results.demand import Demand
 from capplan.results.paired import Paired
 from capplan.results.recommendation import Recommendation
+from capplan.results.simulation import Simulation
 from capplan.results.store import read_result, write_result
 from capplan.results.verdict import Verdict
 
@@ -23,6 +24,7 @@ _FILES: dict[type[Result], str] = {
     Capacity: "capacity.json",
     Paired: "paired.json",
     Recommendation: "recommendation.json",
+    Simulation: "simulation.json",
     Verdict: "verdict.json",
 }
 

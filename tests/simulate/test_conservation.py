@@ -14,6 +14,7 @@ from capplan.simulate.kernel.setup import (
     Fleet,
     Gateway,
     Kind,
+    Room,
     Setup,
     advance,
     build,
@@ -63,8 +64,9 @@ def conserved(world: World) -> None:
     assert attempts == total(world, "served") + before_service + kept
     # a shopper is somewhere; what is not a shopper's is a bot's
     bots = total(world, "offered", 3) - total(world, "good", 3) - total(world, "given_up", 3)
-    ended = sum(visits(world, end) for end in ("paid", "left", "abandoned"))
-    assert visits(world, "begun") == ended + waiting + pausing + inside(world, "thinking") - bots
+    ended = sum(visits(world, end) for end in ("paid", "left", "abandoned", "tired"))
+    elsewhere = inside(world, "thinking") + inside(world, "room")
+    assert visits(world, "begun") == ended + waiting + pausing + elsewhere - bots
     # the table of calls holds those in the system and no one else
     assert waiting + pausing <= int(world.record["calls_used"]) <= waiting + pausing + kept
 
@@ -110,14 +112,17 @@ def test_every_attempt_request_and_visit_is_accounted_for(drops_gone, queue_pati
         leak_rate=st.sampled_from([0.0, 5.0, 50.0]),
         leak_wait_s=st.floats(0, 3),
     ),
+    room=st.none() | st.builds(Room, st.floats(1, 100), st.floats(1, 100)),
     retry_budget=st.none() | st.floats(0, 1),
     until_s=st.floats(0.5, SECONDS),
 )
 def test_whatever_the_fleet_and_its_protections_nothing_is_lost(
-    seed, count, slots, cores, bound, cost, balance, edge, gateway, retry_budget, until_s
+    seed, count, slots, cores, bound, cost, balance, edge, gateway, room, retry_budget, until_s
 ):
     fleet = Fleet(count, slots, cores, bound, refusal_cost=cost, balance=balance)
-    setup = shop(fleet=fleet, seed=seed, edge=edge, gateway=gateway, retry_budget=retry_budget)
+    setup = shop(
+        fleet=fleet, seed=seed, edge=edge, gateway=gateway, room=room, retry_budget=retry_budget
+    )
     world = simulate_until(setup, until_s)
     conserved(world)
     # every place at the gateway is taken by a call that is inside, and by no other

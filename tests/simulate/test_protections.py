@@ -13,12 +13,22 @@ from capplan.simulate.kernel.setup import (
     Fleet,
     Gateway,
     Kind,
+    Room,
     Setup,
     simulate_until,
 )
 from capplan.simulate.kernel.tally import COUNTS, bin_ends_s
 from capplan.simulate.kernel.world import World
-from tests.simulate.builders import latency_s, measure, one_class, per_second, total
+from tests.simulate.builders import (
+    inside,
+    latency_s,
+    mean_inside,
+    measure,
+    one_class,
+    per_second,
+    total,
+    visits,
+)
 
 QUICK = Deterministic(0.001)
 WIDE = Fleet(slots=2000)
@@ -128,3 +138,42 @@ def test_a_retry_budget_bounds_the_load_at_its_share_above_the_requests():
     assert total(storm, "attempts") == pytest.approx(3.36 * total(storm, "offered"), rel=0.02)
     assert total(tamed, "attempts") <= 1.1 * total(tamed, "offered")
     assert total(tamed, "attempts") == pytest.approx(1.1 * total(tamed, "offered"), rel=0.01)
+
+
+def test_a_waiting_room_lets_in_its_rate_and_loses_the_rest_to_their_patience():
+    """In balance as many tire as come too much: n/patience = v - r, whatever the order."""
+    rate, coming, patience_s = 20.0, 50.0, 30.0
+    setup = replace(one_class(coming, 600, QUICK, WIDE), room=Room(rate, patience_s))
+    waiting = measure(setup, lambda w: mean_inside(w, "room", 400), warm_s=200.0, runs=10)
+    assert waiting.agrees((coming - rate) * patience_s, sharp=0.02)
+    world = simulate_until(setup, 600.0, warm_s=200.0)
+    assert total(world, "offered") == pytest.approx(rate * 400, rel=0.002)
+    tired = measure(setup, lambda w: visits(w, "tired") / 400, warm_s=200.0, runs=10)
+    assert tired.agrees(coming - rate, sharp=0.02)
+
+
+def test_a_waiting_room_that_nobody_needs_keeps_nobody():
+    setup = replace(one_class(5.0, 300, QUICK, WIDE), room=Room(100.0))
+    world = simulate_until(setup, 300.0)
+    assert visits(world, "begun") == total(world, "offered") + inside(world, "room")
+    assert mean_inside(world, "room", 300) < 0.01
+
+
+@pytest.mark.parametrize(
+    "gateway",
+    [
+        Gateway(most_inside=20),
+        Gateway(token_rate=40.0, token_burst=40.0),
+        Gateway(leak_rate=40.0, leak_wait_s=1.0),
+    ],
+    ids=["concurrency", "tokens", "leak"],
+)
+def test_what_a_limit_reserves_for_a_class_it_gives_to_no_other(gateway):
+    """The higher class asks for less than is reserved, so it is hardly ever refused."""
+    kinds = [Kind("pay", Exponential(0.5)), Kind("browse", Exponential(0.5), reserve=0.4)]
+    walk = np.zeros((3, 2))
+    walk[-1] = 0.05, 0.95
+    setup = Setup(kinds, np.full(300, 100.0), WIDE, walk, gateway=gateway)
+    world = simulate_until(setup, 300.0, warm_s=20.0)
+    assert total(world, "good", 0) > 0.99 * total(world, "offered", 0)
+    assert total(world, "good", 1) < 0.5 * total(world, "offered", 1)

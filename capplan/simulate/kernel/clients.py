@@ -43,13 +43,14 @@ KIND = np.dtype(
         ("b", "f8"),
         ("c", "f8"),
         ("priority", "i8"),  # 0 is served first
+        ("reserve", "f8"),  # the part of every limit that is kept for higher classes
         ("thinking", "i8"),  # shoppers who think before such a request
     ],
     align=True,
 )
 SHARE = np.dtype([("p", "f8")])
 FIELDS = [
-    ("kinds", "i8"),
+    ("kinds", "i8"),  # one more than there are: those who wait to be let in
     ("follows", "i8"),  # [class, next]: P(the next is at most that one); how visits begin, last
     ("retry_ratio", "f8"),  # of the requests, which may be retries; below 0: no budget
     ("retry_tokens", "f8"),
@@ -121,7 +122,7 @@ def answered(w: Any, i: int) -> None:
             return
         remove_timer(w, i)
         t.move(w, t.CLIENT_WAITS, -1)
-        t.good(w, kind, w.now_s - row.first_s)
+        t.good(w, kind, row.first_s)
         _go_on(w, kind)
     give_back(w, i)
 
@@ -151,7 +152,7 @@ def thinking_changed(w: Any, kind: int, by: int) -> None:
     kind_of(w, kind).thinking += by
     t.move(w, t.CLIENT_THINKS, by)
     rate = 0.0
-    for k in range(w.kind_count):
+    for k in range(w.kind_count + 1):
         rate += kind_of(w, k).thinking * kind_of(w, k).thinks_per_s
     w.think_rate = rate
     w.think_s = w.now_s + max(w.think_left, 0.0) / rate if rate > 0 else math.inf
@@ -162,7 +163,7 @@ def ready(w: Any) -> int:
     """End the thinking of the shopper who is ready, and return the class it asks for."""
     drawn = rng.uniform(w, rng.THINKING) * w.think_rate
     chosen = -1
-    for kind in range(w.kind_count):
+    for kind in range(w.kind_count + 1):
         if kind_of(w, kind).thinking > 0:
             chosen = kind
             drawn -= kind_of(w, kind).thinking * kind_of(w, kind).thinks_per_s

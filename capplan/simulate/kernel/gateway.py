@@ -6,6 +6,7 @@
 - *leaky bucket*: calls leave at a constant rate and wait for their turn; one that would wait for
   longer than the bound is refused.
 
+A class of requests may leave a part of each limit, its reserve, to the classes above it.
 A balancer in front picks a node at random. Limits shared through a cache are those of one node.
 """
 
@@ -19,7 +20,7 @@ import numpy as np
 from capplan.simulate.kernel import rng
 from capplan.simulate.kernel import tally as t
 from capplan.simulate.kernel.calls import GONE, NONE, call, give_back
-from capplan.simulate.kernel.clients import refused
+from capplan.simulate.kernel.clients import kind_of, refused
 from capplan.simulate.kernel.jit import at, jitted
 
 NODE = np.dtype(
@@ -60,17 +61,18 @@ def admits(w: Any, i: int) -> bool:
     if w.node_count > 1:
         number = int(rng.uniform(w, rng.ROUTING) * w.node_count)
     node = at(w.nodes, number, NODE)
-    if w.most_inside > 0 and node.inside >= w.most_inside:
+    reserve = kind_of(w, call(w, i).kind).reserve
+    if w.most_inside > 0 and node.inside >= w.most_inside * (1.0 - reserve):
         refused(w, i, t.CONCURRENCY)
         return False
     if w.token_rate > 0:
         filled = node.tokens + (w.now_s - node.filled_s) * w.token_rate
         node.tokens = min(filled, w.token_burst)
         node.filled_s = w.now_s
-        if node.tokens < 1.0:
+        if node.tokens < 1.0 + w.token_burst * reserve:
             refused(w, i, t.TOKENS)
             return False
-    if w.leak_rate > 0 and node.turn_s > w.now_s + w.leak_wait_s:
+    if w.leak_rate > 0 and node.turn_s > w.now_s + w.leak_wait_s * (1.0 - reserve):
         refused(w, i, t.LEAK)
         return False
     if w.token_rate > 0:

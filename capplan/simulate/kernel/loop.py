@@ -14,6 +14,7 @@ from capplan.simulate.kernel.clients import answered, hangs_up, next_class, read
 from capplan.simulate.kernel.edge import passes
 from capplan.simulate.kernel.gateway import admits, leaks
 from capplan.simulate.kernel.jit import at, jitted
+from capplan.simulate.kernel.room import lets_in, next_in, tires
 from capplan.simulate.kernel.stations import choose, finish, next_end_s, offer
 from capplan.simulate.kernel.timers import due_by, remove_timer
 
@@ -41,7 +42,7 @@ def run(w: Any, until_s: float) -> int:
         if not room(w):
             return FULL
         end_s = next_end_s(w)
-        by_s = min(end_s, w.visit_s, w.bot_s, w.think_s, w.leak_s, w.tick_s, until_s)
+        by_s = min(end_s, w.visit_s, w.bot_s, w.think_s, w.room_s, w.leak_s, w.tick_s, until_s)
         i = due_by(w, by_s)
         if i != NONE:
             t.pass_time(w, call(w, i).timer_s)
@@ -53,9 +54,16 @@ def run(w: Any, until_s: float) -> int:
         elif by_s == w.visit_s:
             _begin_visit(w)
         elif by_s == w.think_s:
-            _ask(w, ready(w))
+            kind = ready(w)
+            if kind < w.kind_count:
+                _ask(w, kind)
+            else:
+                tires(w)
         elif by_s == w.bot_s:
             _bot(w)
+        elif by_s == w.room_s:
+            next_in(w)
+            _ask(w, next_class(w, w.kind_count))
         elif by_s == w.leak_s:
             i = leaks(w)
             if i != NONE:
@@ -101,7 +109,8 @@ def _arrival_s(w: Any, source: int, which: int) -> float:
 def _begin_visit(w: Any) -> None:
     w.visit_s = _arrival_s(w, 0, rng.VISITS)
     t.add_visit(w, t.BEGUN)
-    _ask(w, next_class(w, w.kind_count))
+    if lets_in(w):
+        _ask(w, next_class(w, w.kind_count))
 
 
 @jitted

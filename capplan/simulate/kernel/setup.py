@@ -41,7 +41,7 @@ class Kind:
     before its second attempt, ``growth`` times as long before each further one; of that the share
     ``jitter``·U is left out, or it is exponential when ``memoryless``. ``fails`` is the share of
     answers that are errors. A ``paid`` class is the aim of a visit; a ``bot``
-    belongs to none.
+    belongs to none. ``reserve`` is the part of each limit that is kept for higher classes.
     """
 
     name: str
@@ -57,6 +57,7 @@ class Kind:
     fails: float = 0.0
     paid: bool = False
     bot: bool = False
+    reserve: float = 0.0
     priority: int = 0
 
 
@@ -114,6 +115,14 @@ class Gateway:
 
 
 @dataclass(frozen=True, slots=True)
+class Room:
+    """A waiting room that lets in ``per_s`` visits; who waits leaves after about ``patience_s``."""
+
+    per_s: float
+    patience_s: float = math.inf
+
+
+@dataclass(frozen=True, slots=True)
 class Setup:
     """A whole simulation. ``walk[k, j]`` is P(class j follows class k); what is left, leaves.
 
@@ -129,6 +138,7 @@ class Setup:
     bots: Sequence[Bots] = field(default_factory=tuple)
     edge: Edge = Edge()
     gateway: Gateway = Gateway()
+    room: Room | None = None
     retry_budget: float | None = None
     seed: int = 1
 
@@ -170,7 +180,7 @@ def build(setup: Setup) -> World:
     budget = setup.retry_budget
     world.set(
         retry_ratio=-1.0 if budget is None else budget, node_count=setup.gateway.nodes,
-        leak_s=math.inf,
+        leak_s=math.inf, room_s=math.inf, room_rate=setup.room.per_s if setup.room else 0.0,
         **{name: value for name, value in asdict(setup.gateway).items() if name != "nodes"},
         **asdict(setup.edge),
     )  # fmt: skip
@@ -208,10 +218,11 @@ def _wheel_s(kinds: Sequence[Kind]) -> float:
 
 
 def _kinds(setup: Setup) -> NDArray[np.void]:
-    rows = np.zeros(len(setup.kinds), KIND)
-    for row, kind in zip(rows, setup.kinds, strict=True):
+    rows = np.zeros(len(setup.kinds) + 1, KIND)
+    rows[-1]["thinks_per_s"] = 1.0 / setup.room.patience_s if setup.room else 0.0
+    for row, kind in zip(rows[:-1], setup.kinds, strict=True):
         for name in ("patience_s", "restless_s", "attempts", "pause_s", "growth", "jitter",
-                     "memoryless", "fails", "paid", "bot", "priority"):  # fmt: skip
+                     "memoryless", "fails", "paid", "bot", "reserve", "priority"):  # fmt: skip
             row[name] = getattr(kind, name)
         row["thinks_per_s"] = 1.0 / kind.think_s
         row["mean_s"] = kind.service.mean_s

@@ -1,6 +1,7 @@
 """What is counted: per second and request class, never a list of requests.
 
-Every count belongs to the second in which it happened. Latencies are in a histogram whose bins are
+Every count belongs to the second in which it happened; only good answers belong to that in which
+their request was first sent. Latencies are in a histogram whose bins are
 a ninth wider than the one before; sums for exact means stand beside it.
 """
 
@@ -30,13 +31,15 @@ COUNTS = ("offered", "attempts", "good", "served", "timed_out", "dropped", "give
 OFFERED, ATTEMPTS, GOOD, SERVED, TIMED_OUT, DROPPED, GIVEN_UP, FIRST_REASON = range(8)
 QUEUE_BOUND, QUEUE_TIMEOUT, FAILED, WAF, PER_SOURCE, CONCURRENCY, TOKENS, LEAK = range(len(REASONS))
 
-VISITS = ("begun", "paid", "left", "abandoned")
-BEGUN, PAID, LEFT, ABANDONED = range(len(VISITS))
+VISITS = ("begun", "paid", "left", "abandoned", "tired")
+BEGUN, PAID, LEFT, ABANDONED, TIRED = range(len(VISITS))
 
-LAYERS = ("queued", "served", "waiting", "pausing", "thinking", "bucket")
+LAYERS = ("queued", "served", "waiting", "pausing", "thinking", "bucket", "room")
 """Where calls and shoppers are: in a queue, in a slot; with a client that waits, pauses,
-thinks; in a leaky bucket."""
-IN_QUEUE, IN_SERVICE, CLIENT_WAITS, CLIENT_PAUSES, CLIENT_THINKS, IN_BUCKET = range(len(LAYERS))
+thinks; in a leaky bucket, in the waiting room."""
+IN_QUEUE, IN_SERVICE, CLIENT_WAITS, CLIENT_PAUSES, CLIENT_THINKS, IN_BUCKET, IN_ROOM = range(
+    len(LAYERS)
+)
 
 BINS = 128
 SMALLEST_S = 1e-4
@@ -108,16 +111,21 @@ def waited(w: Any, kind: int, wait_s: float) -> None:
 
 
 @jitted
-def good(w: Any, kind: int, latency_s: float) -> None:
-    """Count an answer to a client that still waits."""
-    add(w, kind, GOOD)
+def good(w: Any, kind: int, first_s: float) -> None:
+    """Count an answer to a client that still waits, in the second of its first attempt.
+
+    So it is compared with the requests that were offered in that same second.
+    """
+    latency_s = w.now_s - first_s
+    second = min(int(first_s), w.seconds - 1)
+    at(w.counts, (second * w.kind_count + kind) * len(COUNTS) + GOOD, CELL).n += 1
     sums = at(w.sums, kind, SUM)
     sums.latency_s += latency_s
     sums.answers += 1
     place = 0
     if latency_s > SMALLEST_S:
         place = min(int(_SCALE * math.log(latency_s / SMALLEST_S)) + 1, BINS - 1)
-    at(w.latency, (w.second * w.kind_count + kind) * BINS + place, SMALL_CELL).n += 1
+    at(w.latency, (second * w.kind_count + kind) * BINS + place, SMALL_CELL).n += 1
 
 
 @jitted

@@ -18,6 +18,7 @@ from capplan.simulate.kernel import (
     gateway,
     loop,
     rng,
+    room,
     stations,
     tally,
     timers,
@@ -26,7 +27,7 @@ from capplan.simulate.kernel import (
 WORLD = np.dtype(
     [
         field
-        for part in (calls, clients, edge, gateway, loop, rng, stations, tally, timers)
+        for part in (calls, clients, edge, gateway, loop, rng, room, stations, tally, timers)
         for field in part.FIELDS
     ],
     align=True,

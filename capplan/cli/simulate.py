@@ -1,0 +1,71 @@
+"""``capplan simulate``."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from capplan.cli.options import JsonOption, OutputOption, PlanArgument, SeedOption, examples, read
+from capplan.errors import ExitCode
+
+EPILOG = examples(
+    "capplan simulate sale.yaml",
+    "capplan simulate sale.yaml --without waiting-room",
+    "capplan simulate sale.yaml --only queue-bound,priorities --json",
+    "capplan simulate sale.yaml --visits 1M",
+)
+
+
+def simulate(
+    plan: PlanArgument,
+    with_: Annotated[
+        str, typer.Option("--with", metavar="NAMES", help="Protections on top of the plan's.")
+    ] = "",
+    without: Annotated[
+        str, typer.Option(metavar="NAMES", help="Protections of the plan to leave out.")
+    ] = "",
+    only: Annotated[
+        str | None, typer.Option(metavar="NAMES", help="These protections and no others.")
+    ] = None,
+    visits: Annotated[
+        str | None,
+        typer.Option(metavar="COUNT", help="Expected visits in all, such as 1M; else estimated."),
+    ] = None,
+    seed: SeedOption = 1,
+    as_json: JsonOption = False,
+    output: OutputOption = None,
+) -> ExitCode:
+    """Simulate the sale day that goes wrong, and what saves it.
+
+    Plays the sale as planned, with many times the demand, and under attack, each without and with
+    the plan's protections, and then the second sale. Every request is simulated, with clients that
+    give up and ask again. The protections: waiting-room, waf, per-source-limit, concurrency-limit,
+    token-bucket, leaky-bucket, priorities, queue-bound, retry-budget.
+    """
+    from capplan import workflow
+    from capplan.cli.acts import ActsDisplay
+    from capplan.cli.interrupt import sigterm_as_interrupt
+    from capplan.cli.output import check, deliver, named
+    from capplan.render import terminal
+    from capplan.units import parse_count
+
+    check(output, plan)
+    count = None if visits is None else read("--visits", visits, parse_count)
+    with sigterm_as_interrupt(), ActsDisplay() as display:
+        answer = workflow.simulate(
+            plan,
+            with_=_names(with_),
+            without=_names(without),
+            only=None if only is None else _names(only),
+            visits=count,
+            seed=seed,
+            show=display.show,
+            act_done=display.act_done,
+        )
+    deliver(answer, terminal.simulation(answer, named(plan)), as_json=as_json, output=output)
+    return ExitCode.INTERRUPTED if answer.interrupted else ExitCode.OK
+
+
+def _names(text: str) -> tuple[str, ...]:
+    return tuple(name for part in text.split(",") if (name := part.strip()))

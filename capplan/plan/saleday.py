@@ -1,0 +1,166 @@
+"""The day of the sale: how clients behave, who attacks, and what protects the servers."""
+
+from __future__ import annotations
+
+from pydantic import Field, ValidationInfo, field_validator
+
+from capplan.plan.section import Section
+from capplan.plan.types import (
+    Attempts,
+    Integer,
+    Level,
+    Multiple,
+    Name,
+    Rps,
+    Seconds,
+    SecondsOrZero,
+    Share,
+)
+
+PROTECTIONS = (
+    "waiting-room",
+    "waf",
+    "per-source-limit",
+    "concurrency-limit",
+    "token-bucket",
+    "leaky-bucket",
+    "priorities",
+    "queue-bound",
+    "retry-budget",
+)
+"""In the order in which a request meets them; the last one is the client's own."""
+
+USUAL = (
+    "waiting-room",
+    "waf",
+    "per-source-limit",
+    "concurrency-limit",
+    "priorities",
+    "queue-bound",
+    "retry-budget",
+)
+"""Those of a plan that names none: a concurrency limit makes the two buckets superfluous."""
+
+
+class RequestClass(Section):
+    """A step of a visit."""
+
+    name: Name
+    per_visit: Multiple = Field(description="How many such requests a visit makes on average.")
+    cost: Multiple = Field(default=1.0, description="Of one, against the mean of the load test.")
+    priority: Level = Field(default=1, description="0 is served first, 9 last.")
+
+
+class BotGroup(Section):
+    """Requests of an attack: many, and from few sources."""
+
+    name: Name
+    rate: Rps
+    target: Name | None = Field(default=None, description="A request class; else the first one.")
+    sources: Integer = Field(default=200, description="Addresses or user ids they come under.")
+    start: SecondsOrZero = Field(default=0.0, description="After the start of the sale.")
+    ramp: SecondsOrZero = Field(default=0.0, description="Until the rate is reached.")
+    duration: Seconds | None = Field(default=None, description="Else until the end.")
+
+
+class Waf(Section):
+    """A web application firewall in front."""
+
+    lag: SecondsOrZero = Field(default=120.0, description="Until it recognises an attack.")
+    catches: Share = Field(default=0.95, description="Of the bots' requests, from then on.")
+    mistakes: Share = Field(default=0.002, description="Of people's requests, taken for a bot's.")
+
+
+class SourceLimit(Section):
+    """So many requests from one source, and no more."""
+
+    requests: Integer | None = Field(default=None, description="In the window; else computed.")
+    window: Seconds = 60.0
+    mistakes: Share = Field(
+        default=0.001, description="Of people's requests: those who share an address."
+    )
+
+
+class Limits(Section):
+    """Settings of the protections; what is left out follows from the measured capacity."""
+
+    waf: Waf = Waf()
+    per_source: SourceLimit = SourceLimit()
+    room_rate: Rps | None = Field(default=None, description="Visits let in per second.")
+    room_patience: Seconds = Field(
+        default=600.0, description="After which a visitor leaves the waiting room, on average."
+    )
+    gateway_nodes: Integer = Field(
+        default=1, description="Each holds its part of the limits; 1 also where they are shared."
+    )
+    in_flight: Integer | None = Field(default=None, description="Of the concurrency limit.")
+    token_rate: Rps | None = None
+    token_burst: Integer | None = None
+    leak_rate: Rps | None = None
+    leak_wait: Seconds | None = None
+    queue: Integer | None = Field(default=None, description="Places in the queue of the fleet.")
+    queue_timeout: Seconds | None = Field(
+        default=None, description="A request that has waited longer is refused."
+    )
+    retry_budget: Share = Field(default=0.1, description="Retries, as a share of the requests.")
+
+
+class Saleday(Section):
+    """The day of the sale."""
+
+    attempts: Attempts = Field(
+        default=2, description="How often a client asks in all, when it gets no answer."
+    )
+    timeout: Seconds | None = Field(
+        default=None, description="How long a client waits for an answer; else service.timeout."
+    )
+    backoff: SecondsOrZero = Field(
+        default=0.2, description="Before the second attempt; doubled before each further one."
+    )
+    jitter: Share = Field(
+        default=0.5, description="The part of the back-off that is left out at random, at most."
+    )
+    surprise: Multiple = Field(
+        default=10.0, description="How many times the expected demand the surprise is."
+    )
+    classes: tuple[RequestClass, ...] = Field(
+        default=(), description="The steps of a visit, in order; the last one is to pay."
+    )
+    bots: tuple[BotGroup, ...] = ()
+    refusal_cost: Share = Field(
+        default=0.0, description="Of a request that finds the queue full, of one that is served."
+    )
+    protections: tuple[Name, ...] = Field(
+        default=USUAL, description="Those that the plan has; else all but the two buckets."
+    )
+    limits: Limits = Limits()
+
+    @field_validator("protections")
+    @classmethod
+    def _are_known(cls, protections: tuple[str, ...]) -> tuple[str, ...]:
+        for name in protections:
+            if name not in PROTECTIONS:
+                raise ValueError(f"{name!r} is not one of {', '.join(PROTECTIONS)}")
+        return protections
+
+    @field_validator("classes")
+    @classmethod
+    def _no_class_twice(cls, classes: tuple[RequestClass, ...]) -> tuple[RequestClass, ...]:
+        names = [one.name for one in classes]
+        if twice := next((name for name in names if names.count(name) > 1), None):
+            raise ValueError(f"the class {twice!r} stands twice")
+        return classes
+
+    @field_validator("bots")
+    @classmethod
+    def _aim_at_known_classes(
+        cls, bots: tuple[BotGroup, ...], info: ValidationInfo
+    ) -> tuple[BotGroup, ...]:
+        known = [one.name for one in info.data.get("classes", ())]
+        for group in bots:
+            if known and group.target is not None and group.target not in known:
+                raise ValueError(
+                    f"the bots {group.name!r} aim at {group.target!r}, which is not one of the "
+                    f"classes {', '.join(known)}"
+                )
+        return bots

@@ -1,0 +1,224 @@
+"""The sale day that goes wrong, for the terminal."""
+
+from __future__ import annotations
+
+from rich.console import Console, ConsoleOptions, Group, RenderableType, RenderResult
+from rich.text import Text
+
+from capplan.render.chart import Band, Canvas, plot, rate_axis
+from capplan.render.parts import answer, next_step, notes, table, titled
+from capplan.results.simulation import Act, Law, Setting, Simulation
+from capplan.units import (
+    format_count,
+    format_duration,
+    format_money,
+    format_number,
+    format_rate,
+    format_share,
+)
+
+_HEIGHT, _WIDTH = 6, 64
+_STAGED = ("surprise + bots", "surprise", "as planned")
+
+
+def simulation(result: Simulation, plan: str) -> RenderableType:
+    """Show the acts side by side, what was known in advance, and the settings."""
+    return answer(
+        _headline(result),
+        _acts(result),
+        _charts(result),
+        _refusals(result),
+        _laws(result.laws),
+        _settings(result.settings),
+        _model(result),
+        notes(result.notes),
+        next_step("capplan recommend", plan),
+    )
+
+
+def act_line(act: Act) -> str:
+    """Say in one line what became of an act."""
+    behind = "protected" if act.protections else "unprotected"
+    paid = f"{format_count(act.paid)} of {format_count(round(act.could_pay))} paid"
+    return f"{act.name}, {behind}: {paid}, {_outcome(act)}"
+
+
+def clock(at_s: float) -> str:
+    """Show a time from the start of the sale.
+
+    >>> clock(3725.0), clock(-30.0)
+    ('1:02:05', '-0:00:30')
+    """
+    whole = abs(round(at_s))
+    sign = "-" if at_s <= -0.5 else ""
+    return f"{sign}{whole // 3600}:{whole % 3600 // 60:02}:{whole % 60:02}"
+
+
+def _headline(result: Simulation) -> str:
+    staged = [a for name in _STAGED for a in result.acts if a.name == name]
+    name = staged[0].name if staged else result.acts[0].name
+    told = [_told(a, result.model.surprise) for a in result.acts if a.name == name]
+    return " ".join(told)
+
+
+def _told(act: Act, surprise: float) -> str:
+    what = {
+        "as planned": "As planned",
+        "surprise": f"With {surprise:g}x the demand",
+        "surprise + bots": f"With {surprise:g}x the demand and bots",
+    }.get(act.name, act.name)
+    subject = f"{what}, unprotected" if not act.protections else "With the protections"
+    value = "" if not act.lost_value else f", {format_money(act.lost_value)} lost"
+    return (
+        f"{subject}: {format_count(act.paid)} of the {format_count(round(act.could_pay))} visits "
+        f"paid that could ({format_share(act.paid_ratio)}), {_outcome(act)}{value}."
+    )
+
+
+def _outcome(act: Act) -> str:
+    if act.outcome == "held" or act.lost_at_s is None:
+        return "it holds"
+    lost = f"lost at {clock(act.lost_at_s)}"
+    if act.recovered_at_s is None:
+        return f"{lost} and never recovers{_stuck(act)}"
+    return f"{lost}, recovered at {clock(act.recovered_at_s)}{_stuck(act)}"
+
+
+def _stuck(act: Act) -> str:
+    return " (metastable)" if act.metastable else ""
+
+
+def _acts(result: Simulation) -> RenderableType:
+    return titled(
+        "The acts: visits, those that paid, of those that could; times from the start",
+        table(
+            ("", "servers", "visits", "paid", "could", "share", "<"),
+            [
+                (
+                    "… protected" if act.name in _STAGED and act.protections else act.name,
+                    str(act.servers),
+                    format_count(act.visits),
+                    format_count(act.paid),
+                    format_count(round(act.could_pay)),
+                    format_share(act.paid_ratio),
+                    _briefly(act),
+                )
+                for act in result.acts
+            ],
+        ),
+    )
+
+
+def _briefly(act: Act) -> str:
+    if act.outcome == "held" or act.lost_at_s is None:
+        return "holds"
+    back = "never" if act.recovered_at_s is None else clock(act.recovered_at_s)
+    return f"lost {clock(act.lost_at_s)}, back {back}{_stuck(act)}"
+
+
+def _charts(result: Simulation) -> RenderableType | None:
+    blocks: list[RenderableType] = []
+    for name in _STAGED[:1]:
+        for act in result.acts:
+            if act.name == name:
+                behind = "protected" if act.protections else "unprotected"
+                title = f"{act.name}, {behind}: shoppers' requests/s offered (dots), good (line)"
+                blocks += [Text(""), titled(title, _ActChart(act))]
+    return Group(*blocks[1:]) if blocks else None
+
+
+def _refusals(result: Simulation) -> RenderableType | None:
+    rows = []
+    for act in result.acts:
+        by: dict[str, int] = {}
+        for outcome in act.classes.values():
+            for reason, count in outcome.rejected_by.items():
+                by[reason] = by.get(reason, 0) + count
+        if by:
+            most = sorted(by.items(), key=lambda item: -item[1])
+            said = ", ".join(f"{reason} {format_count(count)}" for reason, count in most)
+            rows.append((f"{act.name}{', protected' * bool(act.protections)}", said))
+    if not rows:
+        return None
+    return titled("Who refused attempts", table(("", "<refused by"), rows))
+
+
+def _laws(laws: tuple[Law, ...]) -> RenderableType | None:
+    if not laws:
+        return None
+    return titled(
+        "Known in advance, and what the unprotected surprise did",
+        table(
+            ("", "<", "value", "simulated", "<"),
+            [
+                (
+                    law.name,
+                    law.formula,
+                    _quantity(law.value, law.unit),
+                    "-" if law.simulated is None else _quantity(law.simulated, law.unit),
+                    {True: "agrees", False: "disagrees", None: ""}[law.agrees],
+                )
+                for law in laws
+            ],
+        ),
+    )
+
+
+def _quantity(value: float, unit: str) -> str:
+    if unit == "s after the start":
+        return clock(value)
+    return f"{format_number(value)} {unit}"
+
+
+def _settings(settings: tuple[Setting, ...]) -> RenderableType | None:
+    if not settings:
+        return None
+    return titled(
+        "Settings of the protections",
+        table(
+            ("", "<", "", "<from"),
+            [(one.protection, one.name, _setting(one), one.why) for one in settings],
+        ),
+    )
+
+
+def _setting(one: Setting) -> str:
+    if one.unit == "s":
+        return format_duration(one.value)
+    if one.unit == "rps":
+        return format_rate(one.value)
+    if one.unit.startswith("of "):
+        return f"{format_share(one.value)} {one.unit}"
+    return f"{format_number(one.value)} {one.unit}"
+
+
+def _model(result: Simulation) -> RenderableType:
+    model = result.model
+    steps = ", ".join(f"{name} {format_number(n)}" for name, n in model.per_visit.items())
+    return Text(
+        f"A server has {model.slots} slots of {format_duration(model.service_s)} each, which "
+        f"finish {format_rate(model.server_capacity_rps)}; a visit makes {steps} requests, "
+        f"{format_duration(model.think_s)} apart; clients wait "
+        f"{format_duration(model.patience_s)} and ask {model.attempts} times."
+    )
+
+
+class _ActChart:
+    """Offered and good requests of shoppers over the act."""
+
+    def __init__(self, act: Act) -> None:
+        self._act = act
+
+    def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
+        """Draw it for the width and the characters of this console."""
+        series = self._act.series
+        canvas = Canvas(max(20, min(options.max_width - 10, _WIDTH)), _HEIGHT, options.ascii_only)
+        band = Band(series.t_s, (0.0,) * len(series.t_s), series.good, series.offered)
+        rates = rate_axis(max(band.high), canvas.height)
+        margin = max(map(len, rates.values()), default=0)
+        side = "|" if options.ascii_only else "│"
+        for row, drawn in enumerate(plot(band, canvas)):
+            line = f"{rates.get(row, ''):>{margin}} {side}{drawn}".rstrip()
+            yield Text(line, no_wrap=True, overflow="crop")
+        ends = f"{clock(series.t_s[0])} to {clock(series.t_s[-1])}"
+        yield Text(f"{' ' * margin} {ends}", no_wrap=True)

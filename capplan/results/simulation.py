@@ -1,0 +1,130 @@
+"""The sale day that goes wrong, and what saves it: the result of ``capplan simulate``."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Literal
+
+from pydantic import Field
+
+from capplan.results.base import Frozen, Result
+
+
+class ClassOutcome(Frozen):
+    """What became of the requests of one class.
+
+    ``served_ratio`` is the share of the offered requests that was answered in time; latencies are
+    of these, from the first attempt on, to within a ninth; null where there are none.
+    """
+
+    offered: int
+    attempts: int
+    served: int
+    served_ratio: float
+    timed_out: int
+    given_up: int
+    rejected_by: dict[str, int]
+    latency_s_p50: float | None
+    latency_s_p95: float | None
+    latency_s_p99: float | None
+
+
+class ActSeries(Frozen):
+    """What happened, in steps of ``step_s`` seconds; ``t_s`` counts from the start of the sale.
+
+    ``offered``, ``attempts``, ``good``, ``rejected`` and ``timed_out`` are per second;
+    ``good`` and ``offered`` are of shoppers, the others of everybody. ``queue``, ``in_service``
+    and ``thinking`` are levels at the end of a step.
+    """
+
+    step_s: float
+    t_s: tuple[float, ...]
+    offered: tuple[float, ...]
+    bots: tuple[float, ...]
+    attempts: tuple[float, ...]
+    good: tuple[float, ...]
+    rejected: tuple[float, ...]
+    timed_out: tuple[float, ...]
+    queue: tuple[float, ...]
+    in_service: tuple[float, ...]
+    thinking: tuple[float, ...]
+    latency_s_p95: tuple[float | None, ...]
+
+
+class Act(Frozen):
+    """One run: a scenario on a fleet, with some protections.
+
+    ``could_pay`` is the most visits that could have paid: all who want to, or as many as the
+    servers carry. ``outcome`` is ``held`` when goodput never fell behind. Times count from the
+    start of the sale. ``lost_value`` is in US dollars, null where a visit has no value.
+    """
+
+    name: str
+    protections: tuple[str, ...]
+    servers: int
+    capacity_rps: float
+    visits: int
+    paid: int
+    could_pay: float
+    paid_ratio: float
+    abandoned: int
+    classes: dict[str, ClassOutcome]
+    peak_queue: int
+    outcome: Literal["held", "recovered", "never"]
+    lost_at_s: float | None
+    recovered_at_s: float | None
+    metastable: bool
+    lost_value: float | None
+    series: ActSeries
+
+
+class Law(Frozen):
+    """Something known in advance, and what the simulation found; null where it does not apply.
+
+    ``agrees`` is null where the simulation says nothing about it.
+    """
+
+    name: str
+    formula: str
+    source: str
+    value: float
+    unit: str
+    simulated: float | None
+    agrees: bool | None
+
+
+class Setting(Frozen):
+    """The setting of a protection in these acts; ``why`` is the formula with its numbers."""
+
+    protection: str
+    name: str
+    value: float
+    unit: str
+    why: str
+
+
+class Model(Frozen):
+    """The server and the shoppers that were simulated."""
+
+    slots: int
+    service_s: float
+    server_capacity_rps: float
+    fleet_efficiency: float
+    think_s: float
+    requests_per_visit: float
+    per_visit: dict[str, float]
+    patience_s: float
+    attempts: int
+    surprise: float
+
+
+class Simulation(Result):
+    """The acts side by side."""
+
+    schema_: Literal["capplan.simulation/1"] = Field(default="capplan.simulation/1", alias="schema")
+    sale_start: datetime
+    model: Model
+    acts: tuple[Act, ...]
+    settings: tuple[Setting, ...]
+    laws: tuple[Law, ...]
+    interrupted: bool = False

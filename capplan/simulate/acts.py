@@ -1,0 +1,120 @@
+"""The acts: what comes, onto which fleet, behind which protections."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from capplan.errors import UsageError
+from capplan.model.service_time import Exponential
+from capplan.plan.saleday import BotGroup
+from capplan.simulate.kernel.setup import Bots, Fleet, Kind, Setup
+from capplan.simulate.protections import protect
+from capplan.simulate.scene import Scene
+
+AS_PLANNED, SURPRISE, ATTACK, SECOND = (
+    "as planned",
+    "surprise",
+    "surprise + bots",
+    "the second sale",
+)
+
+
+@dataclass(frozen=True)
+class Script:
+    """One act before it is simulated: ``factor`` times the demand, with bots or without."""
+
+    name: str
+    factor: float
+    attacked: bool
+    servers: int
+    protections: tuple[str, ...]
+
+
+def scripts(scene: Scene, protections: Sequence[str], second_servers: int) -> Iterator[Script]:
+    """List the acts: each unprotected and protected, and at last the sale that follows."""
+    surprise, chosen = scene.plan.saleday.surprise, tuple(protections)
+    for name, factor, attacked in (
+        (AS_PLANNED, 1.0, False),
+        (SURPRISE, surprise, False),
+        (ATTACK, surprise, True),
+    ):
+        yield Script(name, factor, attacked, scene.planned, ())
+        if chosen:
+            yield Script(name, factor, attacked, scene.planned, chosen)
+    yield Script(SECOND, surprise, True, second_servers, chosen)
+
+
+def stage(scene: Scene, script: Script, seed: int) -> Setup:
+    """Return the simulation of one act."""
+    saleday = scene.plan.saleday
+    service_s = scene.server.service_s / scene.efficiency(script.servers)
+    # the measured service time is that of the whole mix
+    mean_cost = sum(s.cost * s.per_visit for s in scene.steps) / sum(
+        s.per_visit for s in scene.steps
+    )
+    kinds = [
+        Kind(
+            name=step.name,
+            service=Exponential(service_s * step.cost / mean_cost),
+            think_s=scene.think_s,
+            patience_s=scene.patience_s,
+            attempts=saleday.attempts,
+            pause_s=saleday.backoff,
+            jitter=saleday.jitter,
+            paid=number == len(scene.steps) - 1,
+        )
+        for number, step in enumerate(scene.steps)
+    ]
+    groups = scene.bots() if script.attacked else ()
+    kinds += [_bot_kind(scene, group, kinds) for group in groups]
+    setup = Setup(
+        kinds=kinds,
+        visits_per_s=scene.visits_per_s * script.factor,
+        fleet=Fleet(slots=script.servers * scene.server.slots, refusal_cost=saleday.refusal_cost),
+        walk=_walk(scene, len(kinds)),
+        bots=[Bots(g.name, _bot_rate(scene, g), g.sources) for g in groups],
+        seed=seed,
+    )
+    begins_s = [group.start - scene.begins_s for group in groups]
+    return protect(
+        setup, scene, script.servers, script.protections, min(begins_s, default=math.inf)
+    )
+
+
+def _walk(scene: Scene, kinds: int) -> np.ndarray:
+    from capplan.simulate.shoppers import walk
+
+    chances = np.zeros((kinds + 1, kinds))
+    people = walk(scene.steps)
+    count = len(scene.steps)
+    chances[:count, :count] = people[:-1]
+    chances[-1, :count] = people[-1]
+    return chances
+
+
+def _bot_kind(scene: Scene, group: BotGroup, kinds: Sequence[Kind]) -> Kind:
+    target = group.target or kinds[0].name
+    same = next((kind for kind in kinds if kind.name == target), None)
+    if same is None:
+        known = ", ".join(kind.name for kind in kinds)
+        raise UsageError(
+            f"saleday.bots: {group.name!r} aim at {target!r}, which is not a class of requests",
+            f"use one of {known}",
+        )
+    if any(kind.name == group.name for kind in kinds):
+        raise UsageError(f"saleday.bots: {group.name!r} is the name of a class of requests, too")
+    return Kind(group.name, same.service, patience_s=scene.patience_s, bot=True)
+
+
+def _bot_rate(scene: Scene, group: BotGroup) -> np.ndarray:
+    t_s = scene.begins_s + np.arange(scene.seconds) + 0.5
+    if group.start >= scene.begins_s + scene.seconds:
+        raise UsageError(f"saleday.bots: {group.name!r} start after the end of the sale")
+    since_s = t_s - group.start
+    risen = np.clip(since_s / group.ramp, 0.0, 1.0) if group.ramp > 0 else since_s >= 0
+    lasting = since_s < (group.duration or math.inf)
+    return np.asarray(group.rate * risen * (since_s >= 0) * lasting, float)

@@ -1,0 +1,121 @@
+"""Play the acts one after the other, and put them together."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterator, Sequence
+
+from capplan.errors import UsageError
+from capplan.results.base import Note, Provenance
+from capplan.results.demand import Demand
+from capplan.results.simulation import Act, Model, Simulation
+from capplan.simulate.acts import Script, scripts, stage
+from capplan.simulate.kernel.setup import advance, build
+from capplan.simulate.laws import disagreements, laws
+from capplan.simulate.outcome import act
+from capplan.simulate.progress import Progress
+from capplan.simulate.protections import settings
+from capplan.simulate.scene import Scene
+from capplan.units import format_share
+
+_SLICE_S = 20.0
+_MANY_PAY = 385
+_MOST_REQUESTS = 2e9
+"""Above this an exact run takes longer than a person waits."""
+
+
+Show = Callable[[Progress], None]
+
+
+def play(
+    scene: Scene,
+    protections: Sequence[str],
+    second_servers: int,
+    seed: int,
+    show: Show = lambda progress: None,
+) -> Iterator[Act]:
+    """Simulate the acts and yield each when it is over.
+
+    Raises ``UsageError`` for more requests than can be simulated one by one.
+    """
+    todo = list(scripts(scene, protections, second_servers))
+    sizes = [_requests(scene, script) for script in todo]
+    if sum(sizes) > _MOST_REQUESTS:
+        raise UsageError(
+            f"the acts have about {sum(sizes):.2g} attempts: too many to simulate one by one",
+            "lower saleday.surprise, the demand or the bots",
+        )
+    before = 0.0
+    for script, size in zip(todo, sizes, strict=True):
+        world = build(stage(scene, script, seed))
+        until_s = 0.0
+        while until_s < scene.seconds:
+            until_s = min(until_s + _SLICE_S, float(scene.seconds))
+            advance(world, until_s)
+            done = (before + size * until_s / scene.seconds) / sum(sizes)
+            clock_s = scene.begins_s + until_s
+            show(Progress(script.name, bool(script.protections), clock_s, done))
+        before += size
+        yield act(scene, script, world)
+
+
+def _requests(scene: Scene, script: Script) -> float:
+    """Estimate how many attempts an act has, before it is simulated."""
+    people = float(scene.visits_per_s.sum()) * script.factor * scene.per_visit
+    bots = sum(group.rate * (group.duration or scene.seconds) for group in scene.bots())
+    return people * scene.plan.saleday.attempts + bots * script.attacked
+
+
+def simulation(
+    scene: Scene,
+    acts: Sequence[Act],
+    demand: Demand,
+    origin: Provenance,
+    *,
+    notes: tuple[Note, ...] = (),
+    interrupted: bool = False,
+) -> Simulation:
+    """Put the acts that are over together with what was known in advance."""
+    found = laws(scene, tuple(acts))
+    saleday, servers = scene.plan.saleday, scene.planned
+    return Simulation(
+        **dict(origin),
+        sale_start=demand.sale_start,
+        model=Model(
+            slots=scene.server.slots,
+            service_s=scene.server.service_s,
+            server_capacity_rps=scene.server.capacity_rps,
+            fleet_efficiency=scene.efficiency(servers),
+            think_s=scene.think_s,
+            requests_per_visit=scene.per_visit,
+            per_visit={step.name: step.per_visit for step in scene.steps},
+            patience_s=scene.patience_s,
+            attempts=saleday.attempts,
+            surprise=saleday.surprise,
+        ),
+        acts=tuple(acts),
+        settings=tuple(
+            one
+            for one in settings(scene, servers)
+            if any(one.protection in act.protections for act in acts)
+        ),
+        laws=found,
+        notes=(*notes, *scene.notes, *_few_pay(acts), *disagreements(found)),
+        interrupted=interrupted,
+    )
+
+
+def _few_pay(acts: Sequence[Act]) -> tuple[Note, ...]:
+    """Note where chance moves the number that paid by more than a tenth (Poisson, 1.96 sd)."""
+    least = min((act.could_pay for act in acts), default=math.inf)
+    if least >= _MANY_PAY:
+        return ()
+    share = format_share(1.96 / math.sqrt(max(least, 1.0)))
+    return (
+        Note(
+            code="few_pay",
+            message=f"only about {least:.0f} visits of an act want to pay: chance alone moves that "
+            f"by {share}",
+            advice="compare acts by the visits that were abandoned, or use several seeds",
+        ),
+    )

@@ -1,0 +1,132 @@
+"""What all acts of a plan have in common: the shoppers, the server, the time."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from capplan.model.fitted import Fitted, fit
+from capplan.plan.saleday import BotGroup
+from capplan.plan.schema import Plan
+from capplan.results.base import Note
+from capplan.results.basis import Basis, basis
+from capplan.results.capacity import Capacity
+from capplan.results.demand import Demand
+from capplan.simulate.shoppers import (
+    Step,
+    paying_share,
+    requests_per_visit,
+    steps,
+    think_s,
+    visits_per_s,
+)
+
+Floats = NDArray[np.float64]
+
+_BOTS = "bots"
+
+
+@dataclass(frozen=True)
+class Scene:
+    """The sale as it is simulated; ``begins_s`` is its first second, from the sale's start on."""
+
+    plan: Plan
+    basis: Basis
+    steps: tuple[Step, ...]
+    think_s: float
+    server: Fitted
+    begins_s: int
+    visits_per_s: Floats
+    notes: tuple[Note, ...]
+
+    @property
+    def seconds(self) -> int:
+        """How long an act is."""
+        return len(self.visits_per_s)
+
+    @property
+    def patience_s(self) -> float:
+        """How long a client waits for an answer."""
+        return self.plan.saleday.timeout or self.plan.service.timeout
+
+    @property
+    def per_visit(self) -> float:
+        """Requests in a visit."""
+        return requests_per_visit(self.steps)
+
+    @property
+    def paying(self) -> float:
+        """The share of the visits that wants to pay."""
+        return paying_share(self.steps)
+
+    @property
+    def planned(self) -> int:
+        """The fleet of the sale."""
+        return self.plan.servers.planned or self.plan.servers.today
+
+    def sustained_rps(self, servers: int) -> float:
+        """Return what a fleet sustains within the SLA: the median."""
+        return float(np.median(self.basis.fleet.rates(servers)))
+
+    def efficiency(self, servers: int) -> float:
+        """Return what a fleet sustains, as a share of what its servers would sustain alone."""
+        return self.sustained_rps(servers) / (servers * self.basis.fleet.server.mid)
+
+    def capacity_rps(self, servers: int) -> float:
+        """Return what a fleet finishes when it is always busy."""
+        return servers * self.server.capacity_rps * self.efficiency(servers)
+
+    def bots(self) -> tuple[BotGroup, ...]:
+        """Return the plan's bots; where it has none, as many requests as the fleet sustains."""
+        if self.plan.saleday.bots:
+            return self.plan.saleday.bots
+        return (BotGroup(name=_BOTS, rate=self.sustained_rps(self.planned)),)
+
+
+def scene(
+    plan: Plan, demand: Demand, capacity: Capacity | None, visits: float | None = None
+) -> Scene:
+    """Join plan, demand and capacity; ``visits`` in all take the place of the demand's median.
+
+    Raises what :func:`capplan.results.basis.basis` raises.
+    """
+    known = basis(plan, demand, capacity)
+    per_visit = demand.requests_per_visit.p50
+    classes = steps(plan, capacity, per_visit)
+    per_visit = requests_per_visit(classes)
+    thinking_s = think_s(plan, per_visit)
+    begun = visits_per_s(demand.profile, demand.profile.rps_p50, per_visit, thinking_s)
+    if visits is not None:
+        begun = begun * (visits / begun.sum())
+    server, notes = _server(plan, known, capacity)
+    return Scene(
+        plan=plan,
+        basis=known,
+        steps=classes,
+        think_s=thinking_s,
+        server=server,
+        begins_s=int(np.floor(demand.profile.t_s[0])),
+        visits_per_s=begun,
+        notes=(*known.notes, *notes),
+    )
+
+
+def _server(plan: Plan, known: Basis, capacity: Capacity | None) -> tuple[Fitted, tuple[Note, ...]]:
+    limits = [(limit.quantile, limit.limit_s) for limit in plan.service.sla.latency]
+    tightest_s = min((limit_s for _, limit_s in limits), default=1.0)
+    idle = [trial for trial in capacity.trials if trial.outcome == "pass"] if capacity else []
+    alone_s = min(idle, key=lambda trial: trial.rate_rps).latency_s.mean if idle else None
+    notes: tuple[Note, ...] = ()
+    if alone_s is None:
+        alone_s = tightest_s / 10
+        notes = (
+            Note(
+                code="assumed_service_time",
+                message="how long a request takes on an idle server was not measured: a tenth of "
+                "the latency limit is assumed",
+                advice="measure it with: capplan loadtest",
+            ),
+        )
+    return fit(known.fleet.server.mid, alone_s, limits), notes

@@ -1,0 +1,119 @@
+"""``capplan simulate``: what happens when the forecast is wrong, and what saves the sale."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+from capplan.errors import UsageError
+from capplan.plan.load import PlanFile
+from capplan.plan.saleday import PROTECTIONS
+from capplan.plan.schema import Plan
+from capplan.results.capacity import Capacity
+from capplan.results.demand import Demand
+from capplan.results.simulation import Act, Simulation
+from capplan.simulate.progress import Progress
+from capplan.workflow import sections
+from capplan.workflow.capacity import current_capacity
+from capplan.workflow.compiled import keep_compiled
+from capplan.workflow.demand import current_demand
+from capplan.workflow.provenance import provenance
+from capplan.workflow.shelf import open_plan
+
+Show = Callable[[Progress], None]
+
+
+def simulate(
+    plan: Path | str,
+    *,
+    with_: Sequence[str] = (),
+    without: Sequence[str] = (),
+    only: Sequence[str] | None = None,
+    visits: float | None = None,
+    seed: int = 1,
+    show: Show = lambda progress: None,
+    act_done: Callable[[Act], None] = lambda act: None,
+) -> Simulation:
+    """Simulate the sale in ``plan`` and keep the acts beside the plan.
+
+    The protections are those of the plan, and ``with_``, less ``without``; or ``only`` some.
+    ``visits`` in all take the place of the estimate. Ctrl-C keeps the acts that are over. Raises
+    ``UsageError`` as ``recommend`` does, and for settings that contradict each other.
+    """
+    plan_file, shelf = open_plan(plan)
+    chosen = protections(plan_file.plan, with_, without, only)
+    measured = current_capacity(plan_file, shelf)
+    traffic, notes = current_demand(plan_file, shelf, seed)
+    origin = provenance(plan_file, sections.SIMULATION, seed)
+
+    from capplan.simulate.play import play, simulation  # loads scipy and numba
+    from capplan.simulate.scene import scene as set_scene
+
+    scene = set_scene(plan_file.plan, traffic, measured, visits)
+    keep_compiled()
+    acts: list[Act] = []
+    interrupted = False
+    try:
+        second = _second_servers(plan_file, traffic, measured, visits, seed)
+        for act in play(scene, chosen, second, seed, show):
+            acts.append(act)
+            act_done(act)
+    except KeyboardInterrupt:
+        if not acts:
+            raise
+        interrupted = True
+    result = simulation(scene, acts, traffic, origin, notes=notes, interrupted=interrupted)
+    shelf.keep(result)
+    return result
+
+
+def protections(
+    plan: Plan, with_: Sequence[str], without: Sequence[str], only: Sequence[str] | None
+) -> tuple[str, ...]:
+    """Return the protections to simulate, in the order in which a request meets them.
+
+    Raises ``UsageError`` for one that is not known.
+    """
+    for option, names in (("--with", with_), ("--without", without), ("--only", only or ())):
+        for name in names:
+            if name not in PROTECTIONS:
+                raise UsageError(
+                    f"{option}: {name!r} is not a protection",
+                    f"use one of {', '.join(PROTECTIONS)}",
+                )
+    if only is not None and with_:
+        raise UsageError(
+            "--only and --with exclude each other", "name all that you want with --only"
+        )
+    base = set(plan.saleday.protections if only is None else only)
+    chosen = (base | set(with_)) - set(without)
+    return tuple(name for name in PROTECTIONS if name in chosen)
+
+
+def _second_servers(
+    plan_file: PlanFile, demand: Demand, capacity: Capacity | None, visits: float | None, seed: int
+) -> int:
+    """Return the fleet that would be recommended, had the surprise been expected."""
+    from capplan.recommend import recommend
+
+    factor = plan_file.plan.saleday.surprise
+    if visits is not None:
+        factor *= visits / demand.visits_total.p50
+    expected = _scaled(demand, factor)
+    origin = provenance(plan_file, sections.RECOMMENDATION, seed)
+    return recommend(plan_file.plan, expected, capacity, origin, None).servers
+
+
+def _scaled(demand: Demand, factor: float) -> Demand:
+    """Return the demand that had been estimated, had the surprise been known for certain."""
+    profile = demand.profile
+    median = tuple(rate * factor for rate in profile.rps_p50)
+    peak_rps = demand.peak_rps.p50 * factor
+    return demand.model_copy(
+        update={
+            "profile": profile.model_copy(
+                update={"rps_p5": median, "rps_p50": median, "rps_p95": median}
+            ),
+            "peak_quantiles_rps": (peak_rps,) * len(demand.peak_quantiles_rps),
+        }
+    )

@@ -1,0 +1,152 @@
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from capplan.errors import UsageError
+from capplan.results.simulation import Act, Simulation
+from capplan.results.store import read_result
+from capplan.simulate.progress import Progress
+from capplan.workflow import estimate, simulate
+from capplan.workflow.compiled import keep_compiled
+
+PLAN = """
+sale: {start: 2026-11-27T12:00:00+01:00, duration: 5 min}
+audience: [{channel: push, reach: 10k, visits: 2% to 5%, arrive: within 2 min}]
+visit: {requests: 8, duration: 40 s}
+servers: {planned: 2, capacity: 50 rps, price: $0.17/h}
+saleday: {attempts: 3, timeout: 2 s, surprise: 5x}
+"""
+
+
+@pytest.fixture(autouse=True)
+def _own_cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+
+
+def written_plan(folder: Path, text: str = PLAN) -> Path:
+    plan = folder / "sale.yaml"
+    plan.write_text(text)
+    estimate(plan, draws=1000)
+    return plan
+
+
+def test_a_simulation_is_kept_beside_the_plan(tmp_path: Path) -> None:
+    result = simulate(written_plan(tmp_path))
+    assert read_result(tmp_path / "sale.capplan" / "simulation.json", Simulation) == result
+    assert [act.name for act in result.acts][-1] == "the second sale"
+    assert {"saleday", "servers", "audience"} <= set(result.plan.sections)
+
+
+def test_the_second_sale_has_the_fleet_that_is_recommended_for_the_surprise(tmp_path: Path) -> None:
+    result = simulate(written_plan(tmp_path))
+    first, second = result.acts[0], result.acts[-1]
+    assert second.servers > first.servers
+    assert second.abandoned < 0.03 * second.visits
+    # so few want to pay that their number says little, which is noted
+    assert "few_pay" in [note.code for note in result.notes]
+
+
+def test_protections_can_be_added_left_out_and_chosen(tmp_path: Path) -> None:
+    plan = written_plan(tmp_path)
+    assert "token-bucket" in simulate(plan, with_=["token-bucket"]).acts[-1].protections
+    assert "waf" not in simulate(plan, without=["waf"]).acts[-1].protections
+    only = simulate(plan, only=["queue-bound", "waf"])
+    assert only.acts[-1].protections == ("waf", "queue-bound")  # as a request meets them
+
+
+def test_without_any_protection_there_is_nothing_to_compare(tmp_path: Path) -> None:
+    result = simulate(written_plan(tmp_path), only=[])
+    assert [act.name for act in result.acts] == [
+        "as planned", "surprise", "surprise + bots", "the second sale",
+    ]  # fmt: skip
+    assert result.settings == ()
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"with_": ["moat"]}, "--with: 'moat' is not a protection"),
+        ({"without": ["moat"]}, "--without: 'moat'"),
+        ({"only": ["waf"], "with_": ["waf"]}, "exclude each other"),
+    ],
+)
+def test_a_wrong_choice_is_named(
+    tmp_path: Path, options: dict[str, list[str]], message: str
+) -> None:
+    with pytest.raises(UsageError, match=message):
+        simulate(written_plan(tmp_path), **options)  # type: ignore[arg-type]
+
+
+def test_an_interrupt_keeps_the_acts_that_are_over(tmp_path: Path) -> None:
+    over: list[Act] = []
+
+    def impatient(progress: Progress) -> None:
+        if len(over) == 2 and progress.clock_s > 60:
+            raise KeyboardInterrupt
+
+    result = simulate(written_plan(tmp_path), show=impatient, act_done=over.append)
+    assert result.interrupted
+    assert list(result.acts) == over
+    assert len(over) == 2
+    kept = read_result(tmp_path / "sale.capplan" / "simulation.json", Simulation)
+    assert kept.interrupted
+
+
+def test_an_interrupt_before_the_first_act_is_over_leaves_nothing(tmp_path: Path) -> None:
+    def impatient(progress: Progress) -> None:
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        simulate(written_plan(tmp_path), show=impatient)
+    assert not (tmp_path / "sale.capplan" / "simulation.json").exists()
+
+
+def test_progress_rises_to_the_end(tmp_path: Path) -> None:
+    shown: list[Progress] = []
+    simulate(written_plan(tmp_path), show=shown.append)
+    done = [progress.done for progress in shown]
+    assert done == sorted(done)
+    assert done[-1] == pytest.approx(1.0)
+
+
+def test_more_visits_can_be_asked_for_than_are_expected(tmp_path: Path) -> None:
+    plan = written_plan(tmp_path)
+    # a Poisson count of 1,000: four standard deviations
+    assert simulate(plan, visits=1000, only=[]).acts[0].visits == pytest.approx(1000, abs=130)
+
+
+def test_where_nothing_can_be_stored_the_kernel_is_compiled_each_time(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    assert keep_compiled(tmp_path / "file") is None
+
+
+def test_the_compiled_kernel_is_used_again_by_the_next_process(tmp_path: Path) -> None:
+    program = """
+import json
+from capplan.simulate.kernel import loop
+from capplan.workflow import simulate
+simulate("sale.yaml", only=[])
+print(json.dumps([sum(loop.run.stats.cache_hits.values()),
+                  sum(loop.run.stats.cache_misses.values())]))
+"""
+    written_plan(tmp_path)
+
+    def hits_and_misses() -> list[int]:
+        done = subprocess.run(
+            [sys.executable, "-c", program],
+            cwd=tmp_path,
+            env=os.environ | {"PYTHONPATH": str(Path(__file__).parents[2])},
+            capture_output=True,
+            text=True,
+            timeout=100,
+            check=True,
+        )
+        found: list[int] = json.loads(done.stdout)
+        return found
+
+    assert hits_and_misses() == [0, 1]
+    assert hits_and_misses() == [1, 0]
