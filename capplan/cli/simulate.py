@@ -13,7 +13,7 @@ EPILOG = examples(
     "capplan simulate sale.yaml",
     "capplan simulate sale.yaml --without waiting-room",
     "capplan simulate sale.yaml --only queue-bound,priorities --json",
-    "capplan simulate sale.yaml --visits 1M",
+    "capplan simulate sale.yaml --visitors 1M",
 )
 
 
@@ -28,9 +28,9 @@ def simulate(
     only: Annotated[
         str | None, typer.Option(metavar="NAMES", help="These protections and no others.")
     ] = None,
-    visits: Annotated[
+    visitors: Annotated[
         str | None,
-        typer.Option(metavar="COUNT", help="Expected visits in all, such as 1M; else estimated."),
+        typer.Option(metavar="COUNT", help="Expected people in all, such as 1M; else estimated."),
     ] = None,
     seed: SeedOption = 1,
     as_json: JsonOption = False,
@@ -51,14 +51,14 @@ def simulate(
     from capplan.units import parse_count
 
     check(output, plan)
-    count = None if visits is None else read("--visits", visits, parse_count)
+    count = None if visitors is None else read("--visitors", visitors, parse_count)
     with sigterm_as_interrupt(), ActsDisplay() as display:
         answer = workflow.simulate(
             plan,
             with_=_names(with_),
             without=_names(without),
             only=None if only is None else _names(only),
-            visits=count,
+            visitors=count,
             seed=seed,
             show=display.show,
             act_done=display.act_done,

@@ -29,7 +29,7 @@ def simulate(
     with_: Sequence[str] = (),
     without: Sequence[str] = (),
     only: Sequence[str] | None = None,
-    visits: float | None = None,
+    visitors: float | None = None,
     seed: int = 1,
     show: Show = lambda progress: None,
     act_done: Callable[[Act], None] = lambda act: None,
@@ -37,7 +37,7 @@ def simulate(
     """Simulate the sale in ``plan`` and keep the acts beside the plan.
 
     The protections are those of the plan, and ``with_``, less ``without``; or ``only`` some.
-    ``visits`` in all take the place of the estimate. Ctrl-C keeps the acts that are over. Raises
+    ``visitors`` in all take the place of the estimate. Ctrl-C keeps the acts that are over. Raises
     ``UsageError`` as ``recommend`` does, and for settings that contradict each other.
     """
     plan_file, shelf = open_plan(plan)
@@ -49,12 +49,12 @@ def simulate(
     from capplan.simulate.play import play, simulation  # loads scipy and numba
     from capplan.simulate.scene import scene as set_scene
 
-    scene = set_scene(plan_file.plan, traffic, measured, visits)
+    scene = set_scene(plan_file.plan, traffic, measured, visitors)
     keep_compiled()
     acts: list[Act] = []
     interrupted = False
     try:
-        second = _second_servers(plan_file, traffic, measured, visits, seed)
+        second = _second_servers(plan_file, traffic, measured, visitors, seed)
         for act in play(scene, chosen, second, seed, show):
             acts.append(act)
             act_done(act)
@@ -91,14 +91,18 @@ def protections(
 
 
 def _second_servers(
-    plan_file: PlanFile, demand: Demand, capacity: Capacity | None, visits: float | None, seed: int
+    plan_file: PlanFile,
+    demand: Demand,
+    capacity: Capacity | None,
+    visitors: float | None,
+    seed: int,
 ) -> int:
     """Return the fleet that would be recommended, had the surprise been expected."""
     from capplan.recommend import recommend
 
     factor = plan_file.plan.saleday.surprise
-    if visits is not None:
-        factor *= visits / demand.visits_total.p50
+    if visitors is not None:
+        factor *= visitors / demand.visits_total.p50
     expected = _scaled(demand, factor)
     origin = provenance(plan_file, sections.RECOMMENDATION, seed)
     return recommend(plan_file.plan, expected, capacity, origin, None).servers

@@ -47,7 +47,7 @@ def test_the_help_lists_the_commands_in_the_order_of_the_work() -> None:
     assert shown.returncode == 0
     places = [shown.stdout.index(f"│ {name} ") for name in COMMANDS]
     assert places == sorted(places)
-    order = ["init", "estimate", "loadtest", "recommend", "gate", "demo", "refserver"]
+    order = ["init", "estimate", "loadtest", "recommend", "simulate", "gate", "demo", "refserver"]
     assert list(COMMANDS) == [name for name in order if name in COMMANDS]
 
 
@@ -98,7 +98,7 @@ def test_the_version_is_printed() -> None:
 @pytest.mark.parametrize(
     ("arguments", "message", "hint"),
     [
-        (["estimat"], "No such command 'estimat'. Did you mean 'estimate'?", "see: capplan --help"),
+        (["estimat"], "No such command 'estimat'. Did you mean 'estimate'", "see: capplan --help"),
         (["estimate"], "Missing argument 'PLAN'", "see: capplan estimate --help"),
         (["gate", "p", "--jnit", "x"], "No such option: --jnit", "see: capplan gate --help"),
         (["recommend", "p", "--servers", "0"], "Invalid value for '--servers'", "recommend --help"),
@@ -114,7 +114,7 @@ def test_a_wrong_call_exits_with_2_and_a_hint(
     assert said.err.endswith(f"{hint}\n")
 
 
-@pytest.mark.parametrize("command", ["estimate", "recommend", "gate"])
+@pytest.mark.parametrize("command", ["estimate", "recommend", "simulate", "gate"])
 def test_a_missing_plan_is_an_error_with_a_way_out(
     command: str, capsys: pytest.CaptureFixture[str]
 ) -> None:

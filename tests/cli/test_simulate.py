@@ -55,7 +55,7 @@ def test_json_is_the_result_and_nothing_else(capsys):
     [
         (["--only", "moat"], "'moat' is not a protection"),
         (["--only", "waf", "--with", "waf"], "exclude each other"),
-        (["--visits", "many"], "--visits: 'many'"),
+        (["--visitors", "many"], "--visitors: 'many'"),
         (["-o", "sale.yaml"], "is the plan"),
     ],
 )

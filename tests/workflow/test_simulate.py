@@ -113,10 +113,10 @@ def test_progress_rises_to_the_end(tmp_path: Path) -> None:
     assert done[-1] == pytest.approx(1.0)
 
 
-def test_more_visits_can_be_asked_for_than_are_expected(tmp_path: Path) -> None:
+def test_more_visitors_can_be_asked_for_than_are_expected(tmp_path: Path) -> None:
     plan = written_plan(tmp_path)
     # a Poisson count of 1,000: four standard deviations
-    assert simulate(plan, visits=1000, only=[]).acts[0].visits == pytest.approx(1000, abs=130)
+    assert simulate(plan, visitors=1000, only=[]).acts[0].visits == pytest.approx(1000, abs=130)
 
 
 def test_where_nothing_can_be_stored_the_kernel_is_compiled_each_time(tmp_path: Path) -> None:
