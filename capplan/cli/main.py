@@ -14,7 +14,7 @@ from typing import Annotated, TextIO
 import typer
 
 from capplan import __version__
-from capplan.cli import demo, estimate, gate, init, loadtest, recommend, refserver, simulate
+from capplan.cli import demo, estimate, gate, init, loadtest, recommend, refserver, report, simulate
 from capplan.cli.options import examples
 from capplan.errors import CapplanError, ExitCode
 
@@ -59,6 +59,7 @@ for panel, command, epilog in (
     ("Decide", recommend.recommend, recommend.EPILOG),
     ("Decide", simulate.simulate, simulate.EPILOG),
     ("Decide", gate.gate, gate.EPILOG),
+    ("Decide", report.report, report.EPILOG),
     ("Try it out", demo.demo, demo.EPILOG),
     ("Try it out", refserver.refserver, refserver.EPILOG),
 ):

@@ -37,11 +37,11 @@ class Forecast:
     inputs: Inputs
     outcome: Outcome
     learned: Learned | None
-    _noise: Floats = field(repr=False)
+    noise: Floats = field(repr=False)
 
     def corrected(self, values: Floats) -> Floats:
         """Return one value per draw, of all or of the first ones, as history corrects it."""
-        return correct(values, self.learned, self._noise[: len(values)])
+        return correct(values, self.learned, self.noise[: len(values)])
 
     @property
     def peak(self) -> Floats:

@@ -7,14 +7,14 @@ channels move together through one common factor, because a sale that goes viral
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
 
 from capplan.errors import UsageError
 from capplan.model import messages
-from capplan.model.arrivals import Curve, Decay, Even, Rising, opening, within
+from capplan.model.arrivals import Curve, Decay, Even, Rising, Some, opening, within
 from capplan.model.streams import stream
 from capplan.model.tabulated import Table, Tabulated
 from capplan.model.uncertainty import Kind, common_factor, quantile, uniforms
@@ -74,6 +74,28 @@ class Inputs:
     luck: Floats
     uncertain: Mapping[str, Floats]
     behind: Mapping[str, tuple[str, ...]]
+
+    def only(self, some: Some) -> Inputs:
+        """Return the inputs of some draws alone, without ``uncertain``, which is of all."""
+
+        def of(values: Floats | None) -> Floats | None:
+            return None if values is None else values[some]
+
+        return replace(
+            self,
+            visits={name: values[some] for name, values in self.visits.items()},
+            curves={name: curve.part(some) for name, curve in self.curves.items()},
+            first_requests=self.first_requests[some],
+            later_requests=self.later_requests[some],
+            visit_s=self.visit_s[some],
+            conversion=of(self.conversion),
+            hot_share=of(self.hot_share),
+            multiple_visits=of(self.multiple_visits),
+            take_multiple=self.take_multiple[some],
+            gusts=self.gusts[some],
+            luck=self.luck[some],
+            uncertain={},
+        )
 
 
 def draw(plan: Plan, seed: int, draws: int, tables: Mapping[str, Table] | None = None) -> Inputs:

@@ -39,7 +39,7 @@ def levers(
     ``mixture`` turns the funnel's traffic of each draw into that of both estimates, ``scale`` into
     that which history corrects; ``peak`` is the estimate without any lever.
     """
-    few = _first(inputs, _DRAWS)
+    few = inputs.only(slice(0, _DRAWS))
     before = combined_peak(plan, few)
     return (
         Lever(name="as planned", peak_rps=peak, how=""),
@@ -109,20 +109,3 @@ def _ratios(before: Floats, after: Floats) -> dict[str, float]:
 
 def _times(peak: Percentiles, ratios: Mapping[str, float]) -> Percentiles:
     return Percentiles(**{name: getattr(peak, name) * ratio for name, ratio in ratios.items()})
-
-
-def _first(inputs: Inputs, draws: int) -> Inputs:
-    """Return the first draws alone."""
-    part = slice(0, draws)
-    return replace(
-        inputs,
-        visits={name: values[part] for name, values in inputs.visits.items()},
-        curves={name: curve.part(part) for name, curve in inputs.curves.items()},
-        first_requests=inputs.first_requests[part],
-        later_requests=inputs.later_requests[part],
-        visit_s=inputs.visit_s[part],
-        multiple_visits=None if inputs.multiple_visits is None else inputs.multiple_visits[part],
-        take_multiple=inputs.take_multiple[part],
-        gusts=inputs.gusts[part],
-        luck=inputs.luck[part],
-    )

@@ -13,6 +13,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 Floats = NDArray[np.float64]
+Some = slice | NDArray[np.int_]
+"""Which draws: a stretch of them, or their numbers."""
 
 WITHIN_SHARE = 0.9
 """The share of the visits that ``arrive: within W`` means to come in W."""
@@ -53,7 +55,7 @@ class Curve(Protocol):
         """Return the integral of F from minus infinity to ``t_s``, in seconds."""
         ...
 
-    def part(self, draws: slice) -> Curve:
+    def part(self, draws: Some) -> Curve:
         """Return the curve of these draws alone."""
         ...
 
@@ -114,7 +116,7 @@ class Decay(FromTheStart):
         small = x**3 * (1 / 6 - x * (1 / 24 - x * (1 / 120 - x / 720)))
         return self.mean_s**2 * np.where(x < 1e-2, small, x * (x / 2 - 1) - np.expm1(-x))
 
-    def part(self, draws: slice) -> Decay:
+    def part(self, draws: Some) -> Decay:
         """Return the curve of these draws alone."""
         return Decay(self.mean_s[draws]) if self.mean_s.ndim else self
 
@@ -146,7 +148,7 @@ class Rising(FromTheStart):
         """Return the integral: mean·F(t) before the start, mean + t after it."""
         return self.mean_s * self.begun(t_s) + np.maximum(t_s, 0.0)
 
-    def part(self, draws: slice) -> Rising:
+    def part(self, draws: Some) -> Rising:
         """Return the curve of these draws alone."""
         return Rising(self.mean_s[draws]) if self.mean_s.ndim else self
 
@@ -172,7 +174,7 @@ class Even(FromTheStart):
         after = np.maximum(t_s - self.duration_s, 0.0)
         return during**2 / (2 * self.duration_s) + after
 
-    def part(self, draws: slice) -> Even:
+    def part(self, draws: Some) -> Even:
         """Return the same curve: it is one for all draws."""
         return self
 
@@ -217,7 +219,7 @@ class Mixed:
         first, rest = self.first.begun_integral(t_s), self.rest.begun_integral(t_s)
         return self.share * first + (1 - self.share) * rest
 
-    def part(self, draws: slice) -> Mixed:
+    def part(self, draws: Some) -> Mixed:
         """Return the curve of these draws alone."""
         share = self.share[draws] if self.share.ndim else self.share
         return Mixed(share, self.first.part(draws), self.rest.part(draws))

@@ -18,7 +18,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from capplan.model.arrivals import Decay
+from capplan.model.arrivals import Decay, Some
 from capplan.units import Range
 
 Floats = NDArray[np.float64]
@@ -77,7 +77,7 @@ class Message:
             return self._once(t_s)
         return (self._twice(t_s) - self._twice(t_s - self.over_s)) / self.over_s
 
-    def part(self, draws: slice) -> Message:
+    def part(self, draws: Some) -> Message:
         """Return the curve of these draws alone."""
         quick = self.quick[draws] if self.quick.ndim else self.quick
         return Message(quick, self.first, self.rest, self.over_s)

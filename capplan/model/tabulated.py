@@ -8,6 +8,8 @@ from dataclasses import dataclass, field
 import numpy as np
 from numpy.typing import NDArray
 
+from capplan.model.arrivals import Some
+
 Floats = NDArray[np.float64]
 
 _MOST_CELLS = 2**15
@@ -103,7 +105,7 @@ class Tabulated:
         within = part * (low + part / 2 * (self._begun[i + 1] - low)) * self._cell_s
         return np.asarray(self._integral[i] + within + np.maximum(t_s - self._end_s, 0.0))
 
-    def part(self, draws: slice) -> Tabulated:
+    def part(self, draws: Some) -> Tabulated:
         """Return the same curve: it is one for all draws."""
         return self
 

@@ -23,7 +23,7 @@ def capacity(result: Capacity, plan: str, servers: int | None = None) -> Rendera
     """Show what one server sustains, or so many ``servers`` of those that were measured."""
     shown = run_of(result, servers or result.identity.servers)
     return answer(
-        _capacity_headline(shown, result.identity.sla),
+        headline(shown, result.identity.sla),
         _in_visits(result) if shown is result else None,
         _binding(shown.binding) if shown.binding else None,
         headlines(shown.phases),
@@ -57,7 +57,8 @@ def _phase_notes(phases: Phases) -> list[Note]:
     ]
 
 
-def _capacity_headline(result: Capacity | ScalePoint, sla: str) -> str:
+def headline(result: Capacity | ScalePoint, sla: str) -> str:
+    """Return the answer in one sentence."""
     known = result.sustained_rps
     count = result.servers if isinstance(result, ScalePoint) else 1
     who, sustain, miss = f"{count} servers", "sustain", "miss"

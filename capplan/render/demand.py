@@ -23,10 +23,8 @@ _MOST_INPUTS = 5  # the first ones say where to look; all are in the JSON
 
 def demand(result: Demand, plan: str) -> RenderableType:
     """Show how much traffic will come."""
-    peak = result.peak_rps
     return answer(
-        f"Expect a peak of {format_rate(peak.p50)} ({span(peak.p5, peak.p95)} with 90% "
-        f"confidence), {_when(result.peak_at_s)}.",
+        headline(result),
         _percentiles(result),
         _estimates(result),
         _chart(result),
@@ -35,6 +33,15 @@ def demand(result: Demand, plan: str) -> RenderableType:
         _stress(result),
         notes(result.notes),
         next_step("capplan loadtest", plan),
+    )
+
+
+def headline(result: Demand) -> str:
+    """Return the answer in one sentence."""
+    peak = result.peak_rps
+    return (
+        f"Expect a peak of {format_rate(peak.p50)} ({span(peak.p5, peak.p95)} with 90% "
+        f"confidence), {_when(result.peak_at_s)}."
     )
 
 

@@ -1,11 +1,18 @@
-"""A verdict as Markdown, for the summary of a CI job."""
+"""Markdown: a verdict for the summary of a CI job, a report for a pull request."""
 
 from __future__ import annotations
 
 import re
 
+from capplan.render import capacity as capacity_text
+from capplan.render import demand as demand_text
+from capplan.render import recommendation as advice_text
+from capplan.render import simulation as simulation_text
+from capplan.render.contents import Contents
 from capplan.results.base import Note
+from capplan.results.recommendation import Option
 from capplan.results.verdict import Verdict
+from capplan.units import format_money, format_share
 
 _SIGN = {"pass": "✅", "fail": "❌", "inconclusive": "❔"}
 _MARKUP = re.compile(r"([\\|`*_<>\[\]$~&#])")
@@ -28,6 +35,38 @@ def summary(verdict: Verdict) -> str:
     if verdict.notes:
         lines += ["", *(f"- {_note(note)}" for note in verdict.notes)]
     return "\n".join(lines) + "\n\n"
+
+
+def report(found: Contents) -> str:
+    """Return the results of a plan as a comment: the answer, the options and what is missing."""
+    advice = found.advice
+    answers = [advice_text.headline(advice)] if advice else []
+    answers.append(demand_text.headline(found.demand))
+    if found.capacity:
+        answers.append(capacity_text.headline(found.capacity, found.capacity.identity.sla))
+    if found.simulation:
+        answers.append(simulation_text.headline(found.simulation))
+    lines = [f"### {_plain(answers[0])}", "", *(f"- {_plain(text)}" for text in answers[1:])]
+    if advice:
+        lines += ["", "| servers | cost | overload | why not |", "|---:|---:|---:|---|"]
+        lines += [_row(option) for option in advice.options]
+    if found.verdict:
+        sign = _SIGN[found.verdict.verdict]
+        lines += ["", f"{sign} planned fleet: {found.verdict.verdict}"]
+    if found.missing:
+        lines += ["", "Missing:", *(f"- {_plain(text)}" for text in found.missing)]
+    return "\n".join(lines) + "\n"
+
+
+def _row(option: Option) -> str:
+    mark = "**" if option.chosen else ""
+    cells = (
+        f"{mark}{option.servers}{mark}",
+        _plain(format_money(option.cost)),
+        _plain(format_share(option.overload_probability)),
+        _plain(option.excuse) or "chosen",
+    )
+    return f"| {' | '.join(cells)} |"
 
 
 def _note(note: Note) -> str:

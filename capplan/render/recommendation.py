@@ -16,7 +16,7 @@ def recommendation(result: Recommendation, plan: str) -> RenderableType:
     """Show how many servers to start, and what every other choice costs and risks."""
     assumed = result.capacity_source == "assumed"
     return answer(
-        _recommendation_headline(result),
+        headline(result),
         _options(result.options, result.resolution),
         _ceilings(result),
         _schedule(result),
@@ -27,7 +27,8 @@ def recommendation(result: Recommendation, plan: str) -> RenderableType:
     )
 
 
-def _recommendation_headline(result: Recommendation) -> str:
+def headline(result: Recommendation) -> str:
+    """Return the answer in one sentence."""
     by_count = {option.servers: option for option in result.options}
     floor = result.resolution
     best = f"{result.servers}: {_stakes(by_count[result.servers], floor)}."

@@ -24,7 +24,7 @@ _STAGED = ("surprise + bots", "surprise", "as planned")
 def simulation(result: Simulation, plan: str) -> RenderableType:
     """Show the acts side by side, what was known in advance, and the settings."""
     return answer(
-        _headline(result),
+        headline(result),
         _acts(result),
         _charts(result),
         _refusals(result),
@@ -54,7 +54,8 @@ def clock(at_s: float) -> str:
     return f"{sign}{whole // 3600}:{whole % 3600 // 60:02}:{whole % 60:02}"
 
 
-def _headline(result: Simulation) -> str:
+def headline(result: Simulation) -> str:
+    """Return the answer in words."""
     staged = [a for name in _STAGED for a in result.acts if a.name == name]
     name = staged[0].name if staged else result.acts[0].name
     told = [_told(a, result.model.surprise) for a in result.acts if a.name == name]

@@ -2,13 +2,14 @@
 
 A notebook does what the command line does::
 
-    from capplan.workflow import Overrides, estimate, gate, loadtest, recommend, simulate
+    from capplan.workflow import Overrides, estimate, gate, loadtest, recommend, report, simulate
 
     estimate("sale.yaml").peak_rps.p95
     loadtest("sale.yaml", overrides=Overrides(time_budget_s=60)).sustained_rps
     recommend("sale.yaml", servers=18).options
     simulate("sale.yaml").acts
     gate("sale.yaml").verdict
+    report("sale.yaml")
 
 Each function reads the plan and the results of earlier commands, checks that they still belong to
 the plan, writes its own result beside the plan, and returns it. What a user can cause is raised as
@@ -22,6 +23,7 @@ from capplan.workflow.init import init
 from capplan.workflow.loadtest import Overrides, loadtest
 from capplan.workflow.outcome import record_outcome
 from capplan.workflow.recommend import recommend
+from capplan.workflow.report import report
 from capplan.workflow.simulate import simulate
 
 __all__ = [
@@ -33,5 +35,6 @@ __all__ = [
     "loadtest",
     "recommend",
     "record_outcome",
+    "report",
     "simulate",
 ]

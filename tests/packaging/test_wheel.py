@@ -15,7 +15,8 @@ import pytest
 import capplan
 
 ROOT = Path(capplan.__file__).parents[1]
-COMMANDS = ("init", "estimate", "loadtest", "recommend", "simulate", "gate", "demo", "refserver")
+COMMANDS = ("init", "estimate", "loadtest", "recommend", "simulate", "gate", "report",
+            "demo", "refserver")  # fmt: skip
 RESULTS = ("demand.json", "capacity.json", "recommendation.json", "verdict.json")
 
 # the first test waits for the build and for the installation of all dependencies

@@ -1,0 +1,154 @@
+"""What each result looks like: one picture per function, from results to SVG."""
+
+from __future__ import annotations
+
+import math
+from datetime import datetime, timedelta
+
+from markupsafe import Markup
+
+from capplan.render.chart import time_axis
+from capplan.render.html.svg import Axis, Picture, linear
+from capplan.results.capacity import Capacity, Trial
+from capplan.results.demand import Demand
+from capplan.results.recommendation import Recommendation
+from capplan.results.simulation import Act
+from capplan.units import format_duration, format_money, format_rate, format_share
+
+_COLUMNS = 66  # of the labels of a time axis
+_LEAST_RISK = 1e-4
+
+
+def traffic(demand: Demand, advice: Recommendation | None) -> Markup:
+    """Draw λ(t) with its band, and what the scheduled fleet carries."""
+    profile, start = demand.profile, demand.sale_start
+    fleets = {option.servers: option.fleet_rps for option in advice.options} if advice else {}
+    top = max([*profile.rps_p95, demand.peak_rps.p95, *_carried(advice, fleets)])
+    first, last = profile.t_s[0], profile.t_s[-1]
+    picture = Picture(
+        "Requests per second over time, with the range, and what the fleet carries",
+        _clock(start, first, last),
+        linear(0.0, top * 1.08, "requests/s"),
+    )
+    picture.band(profile.t_s, profile.rps_p5, profile.rps_p95, "demand")
+    picture.line(zip(profile.t_s, profile.rps_p50, strict=True), "demand")
+    if advice and advice.schedule:
+        steps = _steps(advice, start, fleets)
+        if steps:
+            points = [(first, steps[0][1])]
+            for at_s, rate in steps:
+                points += [(max(at_s, first), points[-1][1]), (max(at_s, first), rate)]
+            picture.line([*points, (last, points[-1][1])], "fleet")
+            chosen = fleets[advice.servers]
+            picture.text(last, chosen, f"{advice.servers} servers carry", end=True)
+    elif advice and advice.servers in fleets:
+        picture.line([(first, fleets[advice.servers]), (last, fleets[advice.servers])], "fleet")
+    return picture.svg()
+
+
+def cost_and_risk(advice: Recommendation, accepted: float) -> Markup:
+    """Draw the overload probability of each option against its cost."""
+    options = sorted(advice.options, key=lambda option: option.cost)
+    risks = [max(option.overload_probability, _LEAST_RISK) for option in options]
+    powers = range(math.floor(math.log10(min(risks))), 1)
+    y = Axis(
+        10.0 ** powers[0],
+        1.0,
+        tuple((10.0**power, format_share(10.0**power)) for power in powers),
+        "P(overload)",
+        logarithmic=True,
+    )
+    x = linear(0.0, options[-1].cost * 1.08 or 1.0, "cost, US dollars")
+    picture = Picture("Risk of an overload against cost, per server count", x, y)
+    picture.line([(x.low, accepted), (x.high, accepted)], "limit")
+    picture.text(x.high, accepted, f"accepted: {format_share(accepted)}", end=True)
+    picture.line([(o.cost, r) for o, r in zip(options, risks, strict=True)], "demand")
+    for option, risk in zip(options, risks, strict=True):
+        said = (
+            f"{option.servers} servers: {format_money(option.cost)}, overload "
+            f"{format_share(option.overload_probability)}"
+        )
+        kind = "chosen" if option.chosen else "other"
+        picture.dot(option.cost, risk, kind, said, 7 if option.chosen else 4)
+        if option.chosen:
+            picture.text(option.cost, risk, f"{option.servers} servers")
+    return picture.svg()
+
+
+def measured(capacity: Capacity) -> Markup:
+    """Draw the latency of every trial against its load, with the limit and the interval found."""
+    shown = [(trial, *_worst(trial)) for trial in capacity.trials if trial.outcome != "invalid"]
+    shown = [entry for entry in shown if entry[1] is not None]
+    if not shown:
+        return Markup()
+    name, limit = shown[0][2], shown[0][3]
+    highest = max(trial.rate_rps for trial, *_ in shown)
+    top = min(max(entry[1] or 0.0 for entry in shown), 4 * limit)
+    x = linear(0.0, highest * 1.05, "requests/s asked")
+    picture = Picture(
+        f"{name} of each trial against its load", x, _milliseconds(max(top, limit) * 1.1, name)
+    )
+    found = capacity.sustained_rps
+    if found.low is not None and found.high is not None:
+        y = picture.y
+        picture.band([found.low, found.high], [y.low] * 2, [y.high] * 2, "interval")
+    picture.line([(x.low, limit), (x.high, limit)], "limit")
+    picture.text(x.low, limit, f"limit {format_duration(limit)}")
+    for trial, value, *_ in shown:
+        said = (
+            f"{format_rate(trial.rate_rps)} for {format_duration(trial.duration_s)}: {name} "
+            f"{format_duration(value or 0.0)}, {trial.outcome}"
+        )
+        picture.dot(trial.rate_rps, value or 0.0, trial.outcome, said)
+    return picture.svg()
+
+
+def act(shown: Act, start: datetime, top: float, first: float, last: float) -> Markup:
+    """Draw what shoppers asked for in one act, and what they got in time."""
+    series = shown.series
+    picture = Picture(
+        f"{shown.name}: requests offered and answered in time",
+        _clock(start, first, last, columns=36),
+        linear(0.0, top * 1.05 or 1.0, "shoppers' requests/s"),
+        height=230.0,
+        width=480.0,
+    )
+    picture.band(series.t_s, [0.0] * len(series.t_s), series.good, "good")
+    picture.line(zip(series.t_s, series.offered, strict=True), "offered")
+    picture.line(zip(series.t_s, series.good, strict=True), "good")
+    return picture.svg()
+
+
+def _carried(advice: Recommendation | None, fleets: dict[int, float]) -> list[float]:
+    return [fleets[advice.servers]] if advice and advice.servers in fleets else []
+
+
+def _steps(
+    advice: Recommendation, start: datetime, fleets: dict[int, float]
+) -> list[tuple[float, float]]:
+    return [
+        ((step.at - start).total_seconds(), fleets[step.servers])
+        for step in advice.schedule
+        if step.servers in fleets
+    ]
+
+
+def _clock(start: datetime, first_s: float, last_s: float, columns: int = _COLUMNS) -> Axis:
+    span = last_s - first_s
+    labels = time_axis(start, first_s, last_s, columns)
+    ticks = [(first_s + column / columns * span, text) for column, text in labels.items()]
+    day = (start + timedelta(seconds=first_s)).strftime("%Y-%m-%d, UTC%z")
+    return Axis(first_s, last_s, tuple(ticks), day)
+
+
+def _milliseconds(top_s: float, name: str) -> Axis:
+    in_ms = linear(0.0, top_s * 1000, f"{name}, ms")
+    return Axis(0.0, top_s, tuple((v / 1000, text) for v, text in in_ms.ticks), in_ms.title)
+
+
+def _worst(trial: Trial) -> tuple[float | None, str, float]:
+    """Return the latency that the first limit of the mix speaks of: measured, name and limit."""
+    for criterion in trial.criteria:
+        if criterion.endpoint is None and criterion.name.startswith(("latency", "p")):
+            return criterion.measured, criterion.name, criterion.limit
+    return None, "", 0.0

@@ -1,0 +1,226 @@
+"""Put the page together: the answer first, then every result that exists.
+
+The page asks nobody for anything: its content security policy forbids all but its own style and
+script, which it names by their hashes.
+"""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import json
+import math
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import jinja2
+from markupsafe import Markup
+
+from capplan.plan.schema import Plan
+from capplan.render import capacity as capacity_text
+from capplan.render import demand as demand_text
+from capplan.render import recommendation as advice_text
+from capplan.render import simulation as simulation_text
+from capplan.render.contents import Contents
+from capplan.render.html import figures
+from capplan.render.html.whatif import panel_data
+from capplan.results.base import Note, Result
+from capplan.results.recommendation import Option
+from capplan.results.simulation import Act, Simulation
+from capplan.units import format_count, format_money, format_number, format_rate, format_share
+
+_ENVIRONMENT = jinja2.Environment(
+    loader=jinja2.PackageLoader("capplan.render", "html"), autoescape=True, trim_blocks=False
+)
+_STYLE = _ENVIRONMENT.loader.get_source(_ENVIRONMENT, "report.css")[0]  # type: ignore[union-attr] # set above
+_SCRIPT = _ENVIRONMENT.loader.get_source(_ENVIRONMENT, "report.js")[0]  # type: ignore[union-attr] # set above
+_MOST_BARS = 8
+
+
+@dataclass(frozen=True)
+class _Slider:
+    name: str
+    label: str
+    detail: str
+    low: float
+    high: float
+    step: float
+    value: float
+    kind: str
+
+
+def page(found: Contents) -> str:
+    """Return the report as one HTML document."""
+    advice, demand, simulation = found.advice, found.demand, found.simulation
+    template = _ENVIRONMENT.get_template("report.html.j2")
+    data = panel_data(found.draws, found.fleets, found.plan, advice)
+    return template.render(
+        policy=_policy(),
+        style=Markup(_STYLE),
+        script=Markup(_SCRIPT),
+        data=_json(data),
+        name=demand.plan.name if found.plan.sale.name is None else found.plan.sale.name,
+        when=f"{demand.sale_start:%A, %d %B %Y, %H:%M (UTC%z)}",
+        answer=advice_text.headline(advice) if advice else demand_text.headline(demand),
+        demand_answer=demand_text.headline(demand),
+        facts=list(_facts(found)),
+        traffic=figures.traffic(demand, advice),
+        advice=advice,
+        zones=bool(advice and advice.options[0].zone_loss_probability is not None),
+        options=[_option(o) for o in advice.options] if advice else [],
+        cost_and_risk=advice and figures.cost_and_risk(advice, found.plan.policy.overload_risk),
+        draws=format_number(len(found.draws.gusts)),
+        sliders=list(_sliders(found)),
+        capacity=found.capacity,
+        measured=found.capacity and figures.measured(found.capacity),
+        capacity_answer=found.capacity
+        and capacity_text.headline(found.capacity, found.capacity.identity.sla),
+        sensitivity=[
+            {"input": s.input, "share": s.share, "text": format_share(s.share), "advice": s.advice}
+            for s in sorted(demand.sensitivity, key=lambda s: -s.share)[:_MOST_BARS]
+        ],
+        acts=_acts(simulation) if simulation else [],
+        simulation_answer=simulation and simulation_text.headline(simulation),
+        checks=found.verdict.checks if found.verdict else (),
+        verdict=found.verdict.verdict if found.verdict else "",
+        missing=found.missing,
+        all_notes=_notes(demand, advice, simulation),
+        origins=[_origin(result) for result in _results(found)],
+        version=demand.capplan_version,
+        hashes=", ".join(f"{key} {value[:8]}" for key, value in demand.plan.sections.items()),
+    )
+
+
+def _policy() -> str:
+    def of(text: str) -> str:
+        digest = hashlib.sha256(text.encode()).digest()
+        return f"'sha256-{base64.b64encode(digest).decode('ascii')}'"
+
+    return (
+        f"default-src 'none'; style-src {of(_STYLE)}; script-src {of(_SCRIPT)}; "
+        "base-uri 'none'; form-action 'none'"
+    )
+
+
+def _json(data: dict[str, Any]) -> Markup:
+    # inside a script element only the end of it, or of a comment, could end the text
+    text = json.dumps(data, separators=(",", ":")).replace("<", "\\u003c")
+    return Markup(text)
+
+
+def _facts(found: Contents) -> Iterator[dict[str, str]]:
+    peak, visits, advice = found.demand.peak_rps, found.demand.visits_total, found.advice
+    yield _fact(
+        "peak, median",
+        format_rate(peak.p50),
+        f"{format_number(peak.p5)} to {format_rate(peak.p95)}",
+    )
+    yield _fact(
+        "visits in all", format_count(visits.p50),
+        f"{format_count(visits.p5)} to {format_count(visits.p95)}",
+    )  # fmt: skip
+    if advice is None:
+        return
+    chosen = next(o for o in advice.options if o.chosen)
+    low, high = format_number(advice.server_rps_low), format_rate(advice.server_rps_high)
+    yield _fact("one server sustains", f"{low} to {high}", advice.capacity_source)
+    yield _fact(
+        "servers", str(advice.servers), f"{format_number(chosen.multiple)}x of today's fleet"
+    )
+    yield _fact("overload risk", format_share(chosen.overload_probability), _accepted(found.plan))
+    yield _fact("cost", format_money(chosen.cost), "the fleet over its window")
+
+
+def _accepted(plan: Plan) -> str:
+    return f"accepted is {format_share(plan.policy.overload_risk)}"
+
+
+def _fact(name: str, value: str, detail: str) -> dict[str, str]:
+    return {"name": name, "value": value, "detail": detail}
+
+
+def _option(option: Option) -> dict[str, Any]:
+    zone = option.zone_loss_probability
+    lost = format_count(round(option.expected_lost_visits))
+    if option.expected_lost_value is not None:
+        lost += f" ({format_money(option.expected_lost_value)})"
+    return {
+        "servers": option.servers,
+        "cost": format_money(option.cost),
+        "risk": format_share(option.overload_probability),
+        "zone": "" if zone is None else format_share(zone),
+        "lost": lost,
+        "excuse": "chosen" if option.chosen and not option.excuse else option.excuse,
+        "chosen": option.chosen,
+    }
+
+
+def _sliders(found: Contents) -> Iterator[_Slider]:
+    reach = {c.channel: c for c in found.plan.audience}
+    for index, channel in enumerate(found.draws.channels):
+        known = reach.get(channel)
+        said = ""
+        if known:
+            said = f"{format_count(known.reach.low)} to {format_count(known.reach.high)} reached"
+            if known.reach.certain:
+                said = f"{format_count(known.reach.low)} reached"
+        yield _factor(f"channel{index}", f"visits from {channel}", said)
+    if found.draws.multiple is not None:
+        yield _factor("usual", "usual orders × multiple", "the second estimate")
+    yield _factor("requests", "requests per visit", "the first page included")
+    if found.advice is None or found.fleets is None:
+        return
+    servers, price = found.advice.servers, found.plan.servers.price
+    yield _Slider("servers", "servers", "", 1, len(found.fleets.rates_rps), 1, servers, "count")
+    if price:
+        yield _Slider("price", "price", "per server and hour", 0, 4 * price, price / 100, price,
+                      "money")  # fmt: skip
+    risk = round(math.log10(max(found.plan.policy.overload_risk, 1e-4)), 4)
+    yield _Slider("risk", "accepted risk", "of an overload", -4, -0.3, 0.0001, risk, "risk")
+
+
+def _factor(name: str, label: str, detail: str) -> _Slider:
+    return _Slider(name, label, detail, -0.6, 0.6, 0.01, 0, "factor")
+
+
+def _acts(simulation: Simulation) -> list[dict[str, Any]]:
+    acts = simulation.acts
+    top = max(max(act.series.good, default=0.0) for act in acts)
+    top = max(top, *(act.capacity_rps for act in acts[:2]))
+    times = [t for act in acts for t in (act.series.t_s[0], act.series.t_s[-1])]
+    first, last = min(times), max(times)
+    return [
+        {
+            "name": f"{act.name}, {'protected' if act.protections else 'unprotected'}",
+            "picture": figures.act(act, simulation.sale_start, top, first, last),
+            "line": simulation_text.act_line(act),
+            "protections": ", ".join(act.protections),
+            "shown": _told(act),
+        }
+        for act in acts
+    ]
+
+
+def _told(act: Act) -> bool:
+    return act.name != "as planned"
+
+
+def _notes(*results: Result | None) -> list[Note]:
+    found = [note for result in results if result for note in result.notes]
+    return list({note.message: note for note in found}.values())
+
+
+def _results(found: Contents) -> list[Result]:
+    every = (found.demand, found.capacity, found.advice, found.simulation, found.verdict)
+    return [result for result in every if result is not None]
+
+
+def _origin(result: Result) -> dict[str, Any]:
+    facts = ", ".join(f"{name} {value}" for name, value in result.environment.items())
+    return {
+        "name": type(result).__name__.lower(),
+        "made": f"{result.made_at:%Y-%m-%d %H:%M %Z}",
+        "seed": result.seed,
+        "by": f"capplan {result.capplan_version}; {facts}",
+    }

@@ -1,0 +1,180 @@
+"use strict";
+/* The what-if panel: the same sums as capplan/estimate/whatif.py describes, at other inputs.
+   Settings live in the address (#servers=24&email=1.5), so that a link keeps them. */
+(function () {
+  const source = document.getElementById("what-if-data");
+  const form = document.getElementById("what-if");
+  toggles();
+  if (!source || !form) return;
+  const data = JSON.parse(source.textContent);
+  const rates = unpack(data.rates), gusts = unpack(data.gusts);
+  const begun = data.begun && unpack(data.begun), multiple = data.multiple && unpack(data.multiple);
+  const fleets = data.fleets && unpack(data.fleets);
+  const [draws, times, channels] = data.rates.shape;
+  const inputs = Array.from(form.querySelectorAll("input[type=range]"));
+  const initial = new Map(inputs.map((input) => [input.name, input.value]));
+
+  function unpack(packed) {
+    const bytes = Uint8Array.from(atob(packed.codes), (letter) => letter.charCodeAt(0));
+    const values = new Float64Array(bytes.length / 2);
+    for (let i = 0; i < values.length; i++) {
+      const code = bytes[2 * i] + 256 * bytes[2 * i + 1];
+      values[i] = code ? Math.exp(packed.low + (code - 1) * packed.step) : 0;
+    }
+    return values;
+  }
+
+  function quantile(sorted, share) {
+    const at = Math.min(Math.max(share * sorted.length - 0.5, 0), sorted.length - 1);
+    const below = Math.floor(at), above = Math.min(below + 1, sorted.length - 1);
+    return sorted[below] + (at - below) * (sorted[above] - sorted[below]);
+  }
+
+  function peaks(strength, requests, usual) {
+    const found = new Float64Array(draws);
+    for (let k = 0; k < draws; k++) {
+      let highest = 0;
+      for (let j = 0; j < times; j++) {
+        let sum = 0;
+        for (let c = 0; c < channels; c++) sum += strength[c] * rates[(k * times + j) * channels + c];
+        if (sum > highest) highest = sum;
+      }
+      let peak = highest * gusts[k] * requests;
+      if (multiple && multiple[k] > 0) {
+        let came = 0;
+        for (let c = 0; c < channels; c++) came += strength[c] * begun[k * channels + c];
+        peak *= (usual * multiple[k]) / Math.max(came, 1e-12);
+      }
+      found[k] = peak;
+    }
+    return corrected(found).sort();
+  }
+
+  function corrected(found) {
+    if (!data.history) return found;
+    const sorted = Float64Array.from(found).sort();
+    const spread = Math.log(quantile(sorted, 0.95) / quantile(sorted, 0.05)) / 3.2897072539029444;
+    const median = quantile(sorted, 0.5), { shift, sd } = history(spread);
+    return found.map((peak, k) => sd < spread
+      ? peak * Math.pow(peak / median, sd / spread - 1) * Math.exp(shift)
+      : peak * Math.exp(Math.sqrt(sd * sd - spread * spread) * data.noise[k] + shift));
+  }
+
+  function history(spread) {
+    const { sales, prior, squares, shift } = data.history, total = sales + prior;
+    const before = (spread * spread) / (1 + 1 / prior);
+    return { shift, sd: Math.sqrt(((prior * before + squares) / total) * (1 + 1 / total)) };
+  }
+
+  /* P(peak > fleet): the mean over equally likely fleets, peaks even between two of their quantiles */
+  function overload(sorted, servers) {
+    const [counts, levels] = data.fleets.shape;
+    if (servers < 1) return 1;
+    const row = (Math.min(servers, counts) - 1) * levels;
+    let below = 0, at = 0;
+    for (let i = 0; i < levels; i++) {
+      const fleet = fleets[row + i];
+      while (at < draws && sorted[at] <= fleet) at++;
+      if (at === 0) continue;
+      if (at === draws) { below += 1; continue; }
+      below += (at - 0.5 + (fleet - sorted[at - 1]) / (sorted[at] - sorted[at - 1])) / draws;
+    }
+    return Math.max(1 - below / levels, 0.5 / draws);
+  }
+
+  function afterZone(servers) { return servers - Math.ceil(servers / data.zones); }
+
+  function enough(sorted, servers, risk) {
+    return overload(sorted, servers) <= Math.max(risk, 0.5 / draws) &&
+      (data.zones === 1 ||
+        overload(sorted, afterZone(servers)) <= Math.max(data.zoneRisk, 0.5 / draws));
+  }
+
+  function smallest(sorted, risk) {
+    let low = 0, high = data.fleets.shape[0];
+    if (!enough(sorted, high, risk)) return null;
+    while (high - low > 1) {
+      const middle = (low + high) >> 1;
+      if (enough(sorted, middle, risk)) high = middle; else low = middle;
+    }
+    return high;
+  }
+
+  function number(value) {
+    return value >= 100 ? Math.round(Number(value.toPrecision(3))).toLocaleString("en")
+      : String(Number(value.toPrecision(3)));
+  }
+  function percent(value) { return value < 1e-4 ? "<0.01%" : number(value * 100) + "%"; }
+
+  function settings() {
+    const value = (name) => Number(inputs.find((input) => input.name === name)?.value ?? 0);
+    return {
+      strength: data.channels.map((_, c) => Math.pow(10, value("channel" + c))),
+      requests: Math.pow(10, value("requests")), usual: Math.pow(10, value("usual")),
+      servers: value("servers"), price: value("price"), risk: Math.pow(10, value("risk")),
+    };
+  }
+
+  function say(name, text, value) {
+    const place = document.getElementById("out-" + name);
+    if (place) { place.textContent = text; place.value = text; place.dataset.value = value; }
+  }
+
+  function show() {
+    const now = settings(), sorted = peaks(now.strength, now.requests, now.usual);
+    for (const [name, share] of [["p5", 0.05], ["p50", 0.5], ["p95", 0.95]]) {
+      const value = quantile(sorted, share);
+      say(name, number(value) + " rps", value);
+    }
+    for (const input of inputs) label(input);
+    if (!fleets) return;
+    const risk = overload(sorted, now.servers), need = smallest(sorted, now.risk);
+    say("overload", percent(risk), risk);
+    say("needed", need === null ? "more than " + data.fleets.shape[0] : String(need), need ?? "");
+    if (data.hours !== null) {
+      const cost = now.servers * now.price * data.hours;
+      say("cost", "$" + cost.toFixed(2), cost);
+    }
+    const met = enough(sorted, now.servers, now.risk);
+    say("verdict", met ? "within the policy" : "not within the policy", met);
+    form.dataset.met = met;
+  }
+
+  function label(input) {
+    const value = Number(input.value), place = document.getElementById("value-" + input.name);
+    const texts = {
+      factor: () => "×" + number(Math.pow(10, value)), count: () => String(value),
+      money: () => "$" + value.toFixed(2), risk: () => percent(Math.pow(10, value)),
+    };
+    place.textContent = texts[input.dataset.kind]();
+    input.setAttribute("aria-valuetext", place.textContent);
+  }
+
+  function read() {
+    const asked = new URLSearchParams(location.hash.slice(1));
+    for (const input of inputs) input.value = asked.get(input.name) ?? initial.get(input.name);
+    show();
+  }
+
+  function keep() {
+    const moved = inputs.filter((input) => input.value !== initial.get(input.name));
+    const text = moved.map((input) => input.name + "=" + input.value).join("&");
+    history_replace(text);
+    show();
+  }
+  function history_replace(text) { window.history.replaceState(null, "", "#" + text); }
+
+  form.addEventListener("input", keep);
+  form.addEventListener("reset", (event) => { event.preventDefault(); history_replace(""); read(); });
+  window.addEventListener("hashchange", read);
+  read();
+
+  function toggles() {
+    for (const box of document.querySelectorAll("input[data-act]")) {
+      const act = document.getElementById(box.dataset.act);
+      const follow = () => { act.hidden = !box.checked; };
+      box.addEventListener("change", follow);
+      follow();
+    }
+  }
+})();

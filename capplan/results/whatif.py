@@ -1,0 +1,65 @@
+"""What a report needs to recompute the peak and the risk by itself, at other inputs."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from capplan.results.basis import Basis
+
+Floats = NDArray[np.float64]
+
+_LEVELS = 256
+_MOST = 400
+
+
+@dataclass(frozen=True)
+class Correction:
+    """What ``sales`` earlier ones do to the peaks: see ``capplan/estimate/history.py``.
+
+    ``squares`` is what their outcomes add to the variance's numerator, ``prior`` how many sales the
+    range of the plan counts as.
+    """
+
+    shift: float
+    sales: int
+    prior: int
+    squares: float
+
+
+@dataclass(frozen=True)
+class WhatIf:
+    """Equally likely draws of the peak, in parts that other inputs only rescale.
+
+    ``rates_rps`` has the shape (draws, times, channels): what each channel sends at those times of
+    a draw at which the sum may be highest. ``begun`` (draws, channels) are the visits that the
+    second estimate is compared with, ``multiple`` (draws,) those that it expects; 0 in draws that
+    the first decides, and None without a second one. ``gusts`` (draws,) is what gusts make of the
+    peak, ``noise`` (draws,) a standard normal for ``correction``.
+    """
+
+    channels: tuple[str, ...]
+    rates_rps: Floats
+    begun: Floats | None
+    multiple: Floats | None
+    gusts: Floats
+    noise: Floats
+    correction: Correction | None
+
+
+@dataclass(frozen=True)
+class FleetTable:
+    """What fleets of 1, 2, 3 … servers sustain: equally likely values, (counts, values)."""
+
+    rates_rps: Floats
+
+
+def fleet_table(found: Basis, chosen: int) -> FleetTable:
+    """Tabulate the fleets around the chosen one, as far as their scaling is known."""
+    today = found.plan.servers.today
+    most = min(max(4 * chosen, 4 * today, 20), found.most or _MOST, _MOST)
+    u = (np.arange(_LEVELS) + 0.5) / _LEVELS
+    rows = [np.quantile(found.fleet.rates(n), u, method="hazen") for n in range(1, most + 1)]
+    return FleetTable(np.array(rows))

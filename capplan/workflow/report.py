@@ -1,0 +1,87 @@
+"""``capplan report``: every result of a plan in one page, or in a comment."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Literal, TypeVar
+
+from capplan.errors import CapplanError
+from capplan.plan.load import PlanFile
+from capplan.results.simulation import Simulation
+from capplan.results.verdict import Verdict
+from capplan.workflow import sections
+from capplan.workflow.capacity import current_capacity
+from capplan.workflow.changes import changed, listed
+from capplan.workflow.curves import read_curves
+from capplan.workflow.demand import current_demand
+from capplan.workflow.provenance import provenance
+from capplan.workflow.shelf import Shelf, open_plan
+
+if TYPE_CHECKING:
+    from capplan.render.contents import Contents
+
+Format = Literal["html", "md"]
+S = TypeVar("S", Simulation, Verdict)
+
+
+def report(plan: Path | str, *, style: Format = "html", seed: int = 1) -> str:
+    """Return the report on ``plan``: an HTML page, or Markdown for a comment.
+
+    Shows whichever results exist and still belong to the plan, and says what is missing. The
+    traffic and the recommendation are computed anew where they can be; nothing is stored. Raises
+    ``UsageError`` for a plan with mistakes.
+    """
+    contents = gather(*open_plan(plan), seed)
+    if style == "md":
+        from capplan.render.markdown import report as as_markdown
+
+        return as_markdown(contents)
+    from capplan.render.html import page
+
+    return page(contents)
+
+
+def gather(plan_file: PlanFile, shelf: Shelf, seed: int) -> Contents:
+    """Collect everything that a report shows."""
+    from capplan.estimate import forecast, what_if
+    from capplan.recommend import recommend
+    from capplan.render.contents import Contents
+    from capplan.results.basis import basis
+    from capplan.results.whatif import fleet_table
+
+    plan = plan_file.plan
+    demand, _ = current_demand(plan_file, shelf, seed)
+    draws = what_if(forecast(plan, demand.seed, demand.draws, read_curves(plan_file)))
+    capacity, advice, fleets, missing = None, None, None, []
+    try:
+        capacity = current_capacity(plan_file, shelf)
+        origin = provenance(plan_file, sections.RECOMMENDATION, seed)
+        advice = recommend(plan, demand, capacity, origin)
+        fleets = fleet_table(basis(plan, demand, capacity), advice.servers)
+    except CapplanError as error:
+        missing.append(f"a recommendation: {error.message}; {error.hint}")
+    if capacity is None and advice is not None:
+        missing.append("a measurement of one server: capplan loadtest")
+    simulation = _stored(plan_file, shelf, Simulation, sections.SIMULATION, "simulate", missing)
+    verdict = _stored(plan_file, shelf, Verdict, sections.VERDICT, "gate", missing)
+    return Contents(
+        plan, demand, capacity, advice, simulation, verdict, draws, fleets, tuple(missing)
+    )
+
+
+def _stored(
+    plan_file: PlanFile,
+    shelf: Shelf,
+    kind: type[S],
+    read: tuple[str, ...],
+    command: str,
+    missing: list[str],
+) -> S | None:
+    found = shelf.find(kind)
+    if found is None:
+        missing.append(f"the answer of: capplan {command}")
+        return None
+    if changes := changed(found.plan.sections, plan_file.sections(*read)):
+        missing.append(f"the answer of capplan {command}: {listed(changes)} changed since")
+        return None
+    return found

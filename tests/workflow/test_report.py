@@ -1,0 +1,190 @@
+"""``capplan report``: the page in a real browser, and what it computes against Python."""
+
+import shutil
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from capplan.estimate import forecast
+from capplan.plan.load import load_plan
+from capplan.plan.schema import Plan
+from capplan.results.basis import Peaks, basis
+from capplan.results.capacity import Capacity
+from capplan.results.demand import Demand
+from capplan.results.recommendation import Recommendation
+from capplan.results.store import read_result
+from capplan.units import Range
+from capplan.workflow import estimate, gate, recommend, report, simulate
+from tests.render.browser import Browser
+
+EXAMPLES = Path(__file__).parents[2] / "examples"
+DRAWS = 20_000
+CERTAIN = """
+sale: {name: "</script><b>Drop</b>", start: 2026-12-05T18:00:00+01:00, duration: 1 h}
+audience: [{channel: "<i>mail", reach: 40k, visits: 1% to 3%, arrive: within 10 min}]
+visit: {requests: 20 to 60}
+history: [{name: Spring, forecast: 900 rps, actual: 1450 rps}, {name: May, forecast: 70 rps, actual: 90 rps}]
+"""
+
+
+@pytest.fixture(scope="module")
+def sale(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The example with its measured capacity, and all that can be computed from it."""
+    folder = tmp_path_factory.mktemp("sale")
+    for name in ("sale.yaml", "sale.capplan"):
+        source = EXAMPLES / name
+        (shutil.copytree if source.is_dir() else shutil.copy)(source, folder / name)
+    plan = folder / "sale.yaml"
+    plan.write_text(plan.read_text().replace("../locustfiles/shop.py", "shop.py"))
+    capacity = read_result(folder / "sale.capplan" / "capacity.json", Capacity)
+    again = load_plan(plan).sections(*capacity.plan.sections)
+    kept = capacity.model_copy(
+        update={"plan": capacity.plan.model_copy(update={"sections": again})}
+    )
+    (folder / "sale.capplan" / "capacity.json").write_text(kept.model_dump_json())
+    estimate(plan, draws=DRAWS)
+    recommend(plan)
+    gate(plan)
+    (folder / "sale.html").write_text(report(plan))
+    return plan
+
+
+@pytest.fixture(scope="module")
+def browser(tmp_path_factory: pytest.TempPathFactory):
+    with Browser(tmp_path_factory.mktemp("profile")) as running:
+        yield running
+
+
+def out(browser: Browser, name: str) -> float:
+    return float(browser.run(f"document.getElementById('out-{name}').dataset.value"))
+
+
+def wait_for(browser: Browser, slider: str, shown: str) -> None:
+    browser.until(
+        lambda: browser.run(f"document.getElementById('value-{slider}').textContent") == shown
+    )
+
+
+def peaks_of(plan: Plan, demand: Demand) -> np.ndarray:
+    return np.sort(forecast(plan, demand.seed, DRAWS).peak)
+
+
+def times(interval: Range, factor: float) -> Range:
+    return Range(interval.low * factor, interval.high * factor)
+
+
+def at(plan: Plan, logs: np.ndarray) -> Plan:
+    """The plan with channels, multiple and requests per visit so many times as large."""
+    *channels, multiple, requests = 10.0**logs
+    audience = tuple(
+        channel.model_copy(update={"reach": times(channel.reach, factor)})
+        for channel, factor in zip(plan.audience, channels, strict=True)
+    )
+    first = plan.visit.first_page and times(plan.visit.first_page, requests)
+    visit = {"requests": times(plan.visit.requests, requests), "first_page": first}
+    changes = {"audience": audience, "visit": plan.visit.model_copy(update=visit)}
+    if plan.usual:
+        many = {"multiple": times(plan.usual.multiple, multiple)}
+        changes["usual"] = plan.usual.model_copy(update=many)
+    return plan.model_copy(update=changes)
+
+
+def asked(plan: Plan, logs: np.ndarray) -> str:
+    names = [f"channel{i}" for i in range(len(plan.audience))]
+    names += ["usual", "requests"]
+    return "&".join(f"{name}={log:.2f}" for name, log in zip(names, logs, strict=True))
+
+
+def test_the_page_asks_nobody_for_anything_and_agrees_with_python_at_the_plans_values(
+    sale, browser
+):
+    page = sale.parent / "sale.html"
+    assert page.stat().st_size < 2_000_000
+    browser.open(page)
+    assert [url for url in browser.requested if url.startswith("http")] == []
+    assert browser.complaints == []
+    demand = read_result(sale.parent / "sale.capplan" / "demand.json", Demand)
+    advice = read_result(sale.parent / "sale.capplan" / "recommendation.json", Recommendation)
+    for name in ("p5", "p50", "p95"):
+        assert out(browser, name) == pytest.approx(getattr(demand.peak_rps, name), rel=0.01)
+    chosen = next(option for option in advice.options if option.chosen)
+    assert out(browser, "needed") == advice.servers
+    assert out(browser, "cost") == pytest.approx(chosen.cost, rel=0.01)
+    # of 10,000 draws 1 % are 100, and the place of the last one is unknown by one
+    assert out(browser, "overload") == pytest.approx(chosen.overload_probability, rel=0.02)
+    assert browser.run("document.querySelector('h1').textContent").startswith("Start ")
+
+
+def test_twenty_other_settings_agree_with_python_within_three_percent(sale, browser):
+    plan = load_plan(sale).plan
+    demand = read_result(sale.parent / "sale.capplan" / "demand.json", Demand)
+    capacity = read_result(sale.parent / "sale.capplan" / "capacity.json", Capacity)
+    fleet = basis(plan, demand, capacity)
+    browser.open(sale.parent / "sale.html")
+    rng = np.random.default_rng(5)
+    for _ in range(20):
+        logs = rng.uniform(-0.5, 0.5, len(plan.audience) + 2).round(2)
+        servers = int(rng.integers(5, 50))
+        wanted = peaks_of(at(plan, logs), demand)
+        browser.run(f"location.hash = '{asked(plan, logs)}&servers={servers}'")
+        wait_for(browser, "servers", str(servers))
+        for name, share in (("p50", 0.5), ("p95", 0.95)):
+            assert out(browser, name) == pytest.approx(np.quantile(wanted, share), rel=0.03)
+        expected = Peaks(wanted, 0.5 / DRAWS).exceed(fleet.fleet.rates(servers))
+        # 3 % of the peak move a probability by at most 3 % / 0.3 of a lognormal's density, 0.04
+        assert out(browser, "overload") == pytest.approx(expected, rel=0.03, abs=0.015)
+
+
+def test_what_history_says_is_part_of_what_the_page_computes(tmp_path, browser):
+    plan = tmp_path / "sale.yaml"
+    plan.write_text(CERTAIN)
+    demand = estimate(plan, draws=DRAWS)
+    page = tmp_path / "sale.html"
+    page.write_text(report(plan))
+    browser.open(page)
+    assert browser.complaints == []
+    assert out(browser, "p95") == pytest.approx(demand.peak_rps.p95, rel=0.01)
+    logs = np.array([0.4, 0.0, -0.3])
+    wanted = peaks_of(at(load_plan(plan).plan, logs), demand)
+    browser.run("location.hash = 'channel0=0.4&requests=-0.3'")
+    wait_for(browser, "requests", "×0.501")
+    for name, share in (("p5", 0.05), ("p50", 0.5), ("p95", 0.95)):
+        assert out(browser, name) == pytest.approx(np.quantile(wanted, share), rel=0.03)
+
+
+def test_what_does_not_exist_is_named_and_names_cannot_break_the_page(tmp_path, browser):
+    plan = tmp_path / "sale.yaml"
+    plan.write_text(CERTAIN)
+    text = report(plan)
+    assert "it is not known what one server sustains" in text
+    assert "capplan simulate" in text
+    assert "<b>Drop</b>" not in text
+    assert "<i>mail" not in text
+    markdown = report(plan, style="md")
+    assert markdown.startswith("### Expect a peak of ")
+    assert "it is not known what one server sustains" in markdown
+
+
+def test_the_acts_stand_side_by_side_and_can_be_hidden(tmp_path, browser):
+    plan = tmp_path / "drop.yaml"
+    shutil.copy(EXAMPLES / "drop.yaml", plan)
+    simulate(plan)
+    page = tmp_path / "drop.html"
+    page.write_text(report(plan))
+    browser.open(page)
+    assert browser.complaints == []
+    shown = "document.querySelectorAll('.acts figure:not([hidden])').length"
+    before = browser.run(shown)
+    assert before >= 4
+    browser.run("document.querySelector('input[data-act]:checked').click()")
+    assert browser.run(shown) == before - 1
+
+
+def test_a_phone_scrolls_in_one_direction_and_every_slider_has_a_name(sale, tmp_path):
+    with Browser(tmp_path, width=390, height=800) as phone:
+        phone.open(sale.parent / "sale.html")
+        assert phone.run("document.documentElement.scrollWidth") <= 390
+        unnamed = "[...document.querySelectorAll('input')].filter(i => !i.labels.length).length"
+        assert phone.run(unnamed) == 0
+        assert phone.run("document.querySelectorAll('input[type=range]').length") >= 6
