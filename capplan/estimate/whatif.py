@@ -77,7 +77,7 @@ def _even_in_rank(peak: Floats, kinds: NDArray[np.bool_], count: int) -> NDArray
     """
     step = max(len(peak) / count, 1.0)
     order = np.lexsort((peak, kinds))
-    return order[np.arange(step / 2, len(peak), step).astype(int)]
+    return np.asarray(order[np.arange(step / 2, len(peak), step).astype(int)])
 
 
 def _groups(inputs: Inputs) -> dict[str, list[str]]:

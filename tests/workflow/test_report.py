@@ -24,7 +24,9 @@ CERTAIN = """
 sale: {name: "</script><b>Drop</b>", start: 2026-12-05T18:00:00+01:00, duration: 1 h}
 audience: [{channel: "<i>mail", reach: 40k, visits: 1% to 3%, arrive: within 10 min}]
 visit: {requests: 20 to 60}
-history: [{name: Spring, forecast: 900 rps, actual: 1450 rps}, {name: May, forecast: 70 rps, actual: 90 rps}]
+history:
+  - {name: Spring, forecast: 900 rps, actual: 1450 rps}
+  - {name: May, forecast: 70 rps, actual: 90 rps}
 """
 
 
