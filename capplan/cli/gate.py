@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import sys
 from pathlib import Path
 from typing import Annotated
 
@@ -13,6 +15,7 @@ from capplan.errors import ExitCode
 EPILOG = examples(
     "capplan gate sale.yaml",
     "capplan gate sale.yaml --junit gate.xml",
+    "capplan gate sale.yaml --baseline main/capacity.json",
     "capplan gate sale.yaml --json -o verdict.json",
 )
 
@@ -22,23 +25,35 @@ def gate(
     junit: Annotated[
         Path | None, typer.Option(metavar="FILE", help="Also write a JUnit report here.")
     ] = None,
+    baseline: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="FILE", help="An earlier capacity.json: judge what was lost since, too."
+        ),
+    ] = None,
     seed: SeedOption = 1,
     as_json: JsonOption = False,
     output: OutputOption = None,
 ) -> ExitCode:
     """Judge in CI whether the planned servers are enough.
 
+    Also judges, by gate.capacity_drop of the plan, whether a commit made the service slower: by a
+    paired measurement of both versions (capplan loadtest --paired), or against --baseline.
+
     Exits with 0 when servers.planned is within the policy, with 3 when it is not, and with 5 when
-    the measurement is too poor to tell. Where GITHUB_STEP_SUMMARY is set, a summary is appended
-    to that file.
+    the measurement is too poor to tell. In a job of GitHub, what did not pass is marked on the run,
+    and a summary is added to its page.
     """
     from capplan import workflow
     from capplan.cli.output import check, deliver, named
     from capplan.render import terminal
+    from capplan.render.annotations import workflow_commands
 
     check(output, plan)
     check(junit, plan)
-    verdict = workflow.gate(plan, junit=junit, seed=seed)
+    verdict = workflow.gate(plan, junit=junit, baseline=baseline, seed=seed)
+    if os.environ.get("GITHUB_ACTIONS") == "true":
+        sys.stderr.write(workflow_commands(verdict))
     deliver(verdict, terminal.verdict(verdict, named(plan)), as_json=as_json, output=output)
     return {
         "pass": ExitCode.OK,

@@ -1,5 +1,6 @@
-"""From results to a verdict: whether the planned fleet is good enough."""
+"""From demand, capacity and policy to a verdict on the planned fleet."""
 
+from capplan.gate.drop import Change
 from capplan.gate.judge import judge
 
-__all__ = ["judge"]
+__all__ = ["Change", "judge"]

@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from capplan.errors import Inconclusive, NotMet, UsageError
+from capplan.gate.drop import Change, as_changed, drop_check
 from capplan.model.overload import left_after_zone_loss
 from capplan.plan.schema import Plan
 from capplan.results.base import Note, Provenance
@@ -23,8 +24,16 @@ from capplan.units import format_money, format_number, format_rate, format_share
 _SEVERITY: tuple[Judgement, ...] = ("fail", "inconclusive", "pass")
 
 
-def judge(plan: Plan, demand: Demand, capacity: Capacity | None, provenance: Provenance) -> Verdict:
-    """Judge the planned fleet; the worst check is the verdict.
+def judge(
+    plan: Plan,
+    demand: Demand,
+    capacity: Capacity | None,
+    provenance: Provenance,
+    changes: Sequence[Change] = (),
+) -> Verdict:
+    """Judge the planned fleet, and what changed since; the worst check is the verdict.
+
+    A paired change also multiplies what the fleet sustains.
 
     A risk above the accepted one fails only when the capacity is known as an interval, or assumed.
     Where the load test knows just a lower bound, or nothing is known at all, it is inconclusive.
@@ -36,14 +45,18 @@ def judge(plan: Plan, demand: Demand, capacity: Capacity | None, provenance: Pro
             "the plan does not say how many servers are planned",
             "add servers.planned, which the gate judges",
         )
-    fleet_checks, fleet_notes = _fleet(plan, demand, capacity, planned)
+    now = plan
+    for change in changes:
+        now = as_changed(now, change) if change.measured == "paired" else now
+    fleet_checks, fleet_notes = _fleet(now, demand, capacity, planned)
     ceiling_checks, ceiling_notes = _ceilings(plan, demand)
-    checks = [*fleet_checks, *_limit(plan, planned), *ceiling_checks]
+    drops = [drop_check(change, plan.gate.capacity_drop) for change in changes]
+    checks = [*fleet_checks, *drops, *_limit(plan, planned), *ceiling_checks]
     return Verdict(
         **dict(provenance),
         verdict=_worst(checks),
         checks=tuple(checks),
-        notes=(*fleet_notes, *ceiling_notes, *_unused(plan)),
+        notes=(*fleet_notes, *ceiling_notes, *_unused(plan, changes)),
     )
 
 
@@ -177,12 +190,13 @@ def _worst(checks: Sequence[Check]) -> Judgement:
     return min((check.outcome for check in checks), key=_SEVERITY.index)
 
 
-def _unused(plan: Plan) -> tuple[Note, ...]:
-    if "capacity_drop" not in plan.gate.model_fields_set:
+def _unused(plan: Plan, changes: Sequence[Change]) -> tuple[Note, ...]:
+    if changes or "capacity_drop" not in plan.gate.model_fields_set:
         return ()
     return (
         Note(
-            code="not_used",
-            message="gate.capacity_drop is not judged by this version, which knows no baseline",
+            code="no_baseline",
+            message="gate.capacity_drop is not judged: there is nothing to compare with",
+            advice="measure both versions with capplan loadtest --paired, or give --baseline",
         ),
     )

@@ -244,7 +244,10 @@ class Policy(Section):
 class Gate(Section):
     """Criteria for CI."""
 
-    capacity_drop: Share = Field(default=0.1, description="Accepted against the baseline.")
+    capacity_drop: Share = Field(
+        default=0.1,
+        description="Accepted loss of what one server sustains, of a commit against its base.",
+    )
 
 
 def _read_seen_peak(value: Any) -> Any:

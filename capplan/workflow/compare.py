@@ -19,7 +19,11 @@ def compare(old: Path | str, new: Path | str) -> Comparison:
     Raises ``UsageError`` for files that hold no capacity, and for two that answer different
     questions.
     """
-    before, after = read_result(Path(old), Capacity), read_result(Path(new), Capacity)
+    return compared(read_result(Path(old), Capacity), read_result(Path(new), Capacity))
+
+
+def compared(before: Capacity, after: Capacity) -> Comparison:
+    """Compare two capacities, ``after`` with ``before``; raises as ``compare`` does."""
     origin = Provenance(
         plan=after.plan,
         made_at=datetime.now(UTC).replace(microsecond=0),

@@ -212,9 +212,9 @@ def test_a_risk_finer_than_can_be_told_is_inconclusive() -> None:
     assert "finer than that cannot be told" in checks(result)["overload"].message
 
 
-def test_a_criterion_that_is_not_judged_yet_is_noted() -> None:
-    assert "not_used" in [n.code for n in verdict(gate={"capacity_drop": "5%"}).notes]
-    assert "not_used" not in [n.code for n in verdict().notes]
+def test_a_criterion_without_a_baseline_is_noted() -> None:
+    assert "no_baseline" in [n.code for n in verdict(gate={"capacity_drop": "5%"}).notes]
+    assert "no_baseline" not in [n.code for n in verdict().notes]
 
 
 def test_a_ceiling_that_cannot_be_checked_is_noted() -> None:

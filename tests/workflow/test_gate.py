@@ -1,15 +1,21 @@
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 from xml.etree import ElementTree
 
 import pytest
 
 from capplan.errors import SetupError
-from capplan.results.base import Result
+from capplan.plan.load import load_plan
+from capplan.plan.sla import parse_sla
+from capplan.results.base import PlanRef, Result
+from capplan.results.capacity import SustainedRate
+from capplan.results.paired import Paired, RatioRange, Side
 from capplan.results.recommendation import Recommendation
 from capplan.results.store import read_result, to_json
 from capplan.results.verdict import Verdict
-from capplan.workflow import estimate, gate, recommend
+from capplan.workflow import estimate, gate, recommend, sections
+from tests.recommend.builders import MADE_AT, capacity, provenance
 
 PLAN = """
 sale: {start: 2026-11-27T12:00:00+01:00, duration: 2 h}
@@ -93,3 +99,74 @@ def test_a_summary_that_cannot_be_written_names_the_variable(
     with pytest.raises(SetupError, match="GITHUB_STEP_SUMMARY"):
         gate(written_plan(tmp_path))
     assert (tmp_path / "sale.capplan" / "verdict.json").exists()
+
+
+def of(plan: Path) -> PlanRef:
+    """What a measurement made for this plan says of it."""
+    return PlanRef(name="sale", sections=load_plan(plan).sections(*sections.CAPACITY))
+
+
+def paired_result(plan: Path, mid: float, **changes: Any) -> Paired:
+    """A paired measurement of this plan, a year after anything else."""
+    side = Side(
+        identity=capacity().identity,
+        sustained_rps=SustainedRate(low=1.0, mid=1.0, high=1.0, confidence=0.9),
+        trials=(),
+        requests_per_arrival=1.0,
+        mix={},
+    )
+    ratio = RatioRange(low=mid * 0.98, mid=mid, high=mid * 1.02, confidence=0.95)
+    fields: dict[str, Any] = {
+        **dict(provenance(MADE_AT.replace(year=2027))),
+        "plan": of(plan),
+        "verdict": "measured",
+        "reason": "",
+        "sla": parse_sla("p95<300ms, failures<1%"),
+        "ratio": ratio,
+        "unpaired_ratio": ratio,
+        "pairs": (),
+        "base": side,
+        "head": side,
+        "load_time_s": 240.0,
+    }
+    return Paired(**fields | changes)
+
+
+def outcomes(verdict: Verdict) -> dict[str, str]:
+    return {check.name: check.outcome for check in verdict.checks}
+
+
+def test_a_paired_measurement_beside_the_plan_is_judged(tmp_path: Path) -> None:
+    plan = written_plan(tmp_path)
+    beside = tmp_path / "sale.capplan" / "paired.json"
+    before = gate(plan)
+    assert "capacity drop, paired" not in outcomes(before)
+    beside.write_text(to_json(paired_result(plan, 0.8)))
+    after = gate(plan)
+    assert outcomes(after)["capacity drop, paired"] == "fail"
+    risks = [verdict.checks[0].measured for verdict in (before, after)]
+    assert risks[0] is not None
+    assert risks[1] is not None
+    assert risks[1] >= risks[0]
+    beside.write_text(to_json(paired_result(plan, 1.0, verdict="inconclusive", reason="noise")))
+    assert outcomes(gate(plan))["capacity drop, paired"] == "inconclusive"
+
+
+def test_a_paired_measurement_of_an_earlier_commit_is_not_counted_twice(tmp_path: Path) -> None:
+    plan = written_plan(tmp_path, PLAN.replace("capacity: 350 to 420 rps, ", ""))
+    folder = tmp_path / "sale.capplan"
+    (folder / "capacity.json").write_text(
+        to_json(capacity(plan=of(plan), made_at=MADE_AT.replace(year=2028)))
+    )
+    (folder / "paired.json").write_text(to_json(paired_result(plan, 0.8)))
+    assert "capacity drop, paired" not in outcomes(gate(plan))
+
+
+def test_a_baseline_from_another_machine_is_not_compared(tmp_path: Path) -> None:
+    plan = written_plan(tmp_path, PLAN.replace("capacity: 350 to 420 rps, ", ""))
+    now, then = tmp_path / "sale.capplan" / "capacity.json", tmp_path / "then.json"
+    now.write_text(to_json(capacity(300.0, 310.0, 320.0, plan=of(plan))))
+    then.write_text(to_json(capacity()))
+    assert outcomes(gate(plan, baseline=then))["capacity drop, baseline"] == "fail"
+    then.write_text(to_json(capacity(environment={"cpus": 64})))
+    assert outcomes(gate(plan, baseline=then))["capacity drop, baseline"] == "inconclusive"

@@ -1,0 +1,94 @@
+"""What a commit may cost: by intervals, and how often chance alone would fail it."""
+
+import math
+
+import numpy as np
+import pytest
+
+from capplan.gate import Change, judge
+from capplan.gate.drop import drop_check
+from capplan.model.ratio import paired
+from capplan.results.paired import RatioRange
+from capplan.results.verdict import Verdict
+from tests.recommend.builders import capacity, demand, plan, provenance
+
+RUNS = 500
+PAIRS = 8
+SPREAD = 0.08  # of the logarithm of one pair's ratio
+
+
+def ratio(low: float | None, mid: float | None, high: float | None) -> RatioRange:
+    return RatioRange(low=low, mid=mid, high=high, confidence=0.9)
+
+
+def judged(change: Change) -> Verdict:
+    return judge(plan({"planned": "40"}), demand(), capacity(), provenance(), [change])
+
+
+@pytest.mark.parametrize(
+    ("low", "mid", "high", "outcome"),
+    [
+        (0.97, 1.0, 1.03, "pass"),
+        (0.92, 0.95, 0.98, "pass"),  # slower for certain, by less than is accepted
+        (0.82, 0.85, 0.88, "fail"),
+        (0.85, 0.88, 0.93, "fail"),
+        (0.5, 0.6, 0.7, "fail"),  # wide, and all of it too low
+        (0.75, 0.95, 1.2, "inconclusive"),
+        (0.75, 0.85, 0.97, "inconclusive"),
+        (0.95, 1.2, 1.5, "pass"),  # wide, and all of it good enough
+        (None, None, 0.8, "fail"),
+        (None, None, None, "inconclusive"),
+    ],
+)
+def test_an_interval_decides_where_it_can(low, mid, high, outcome):
+    assert drop_check(Change(ratio(low, mid, high), "paired"), 0.1).outcome == outcome
+
+
+def failures(true_ratio: float) -> float:
+    """The share of paired runs that fail at an accepted loss of 10 %."""
+    rng = np.random.default_rng(11)
+    failed = 0
+    for _ in range(RUNS):
+        logs = math.log(true_ratio) + SPREAD * rng.standard_normal(PAIRS)
+        found = paired(np.zeros(PAIRS), logs, 0.95)
+        seen = RatioRange(low=found.low, mid=found.mid, high=found.high, confidence=0.95)
+        failed += drop_check(Change(seen, "paired"), 0.1).outcome == "fail"
+    return failed / RUNS
+
+
+def test_noise_fails_one_run_in_fifty_at_most_and_a_real_loss_nine_in_ten():
+    assert failures(1.0) <= 1 / 50
+    assert failures(0.85) >= 9 / 10
+
+
+def test_noise_of_any_size_fails_one_run_in_fifty_at_most():
+    rng = np.random.default_rng(3)
+    for spread in (0.1, 0.15, 0.2, 0.3):
+        failed = 0
+        for _ in range(RUNS):
+            found = paired(np.zeros(PAIRS), spread * rng.standard_normal(PAIRS), 0.95)
+            seen = RatioRange(low=found.low, mid=found.mid, high=found.high, confidence=0.95)
+            failed += drop_check(Change(seen, "paired"), 0.1).outcome == "fail"
+        # three standard errors of a share of 2 % in 500 runs
+        assert failed / RUNS <= 0.02 + 3 * math.sqrt(0.02 * 0.98 / RUNS)
+
+
+def test_a_paired_loss_makes_the_fleet_weaker_and_a_baseline_only_judges():
+    half = ratio(0.5, 0.5, 0.5)
+    before = {c.name: c.measured for c in judge(plan({"planned": "40"}), demand(), capacity(),
+                                                provenance()).checks}  # fmt: skip
+    by_pairs = {c.name: c for c in judged(Change(half, "paired")).checks}
+    by_baseline = {c.name: c for c in judged(Change(half, "baseline")).checks}
+    alone = judge(plan({"planned": "20"}), demand(), capacity(), provenance())
+    twenty = next(c.measured for c in alone.checks if c.name == "overload")
+    # servers that carry half are worth half as many, to within the resolution of the points
+    assert by_pairs["overload"].measured == pytest.approx(twenty, rel=0.01)
+    assert by_baseline["overload"].measured == before["overload"]
+    assert by_pairs["capacity drop, paired"].outcome == "fail"
+    assert by_baseline["capacity drop, baseline"].outcome == "fail"
+
+
+def test_what_was_not_measured_alike_is_not_compared():
+    verdict = judged(Change(ratio(0.5, 0.5, 0.5), "baseline", "other machines"))
+    assert verdict.verdict == "inconclusive"
+    assert any("not compared: other machines" in check.message for check in verdict.checks)
