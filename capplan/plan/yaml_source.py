@@ -19,6 +19,7 @@ _DEEPEST = 20  # a plan nests five deep
 _UNPRINTABLE = re.compile(
     r"[^\t\n\r\x20-\x7e\x85\xa0-\ud7ff\ue000-\ufefe\uff00-\ufffd\U00010000-\U0010ffff]"
 )
+_TOO_DEEP = "nested too deep for a plan"
 _NOT_READ = "the {} {} is not read in a plan: write plain text, in quotes if need be"
 _LOADER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 
@@ -134,7 +135,7 @@ class _Reader:
 
     def _node(self, event: Any, path: KeyPath, at: Any) -> Node:
         if len(path) > _DEEPEST:
-            self._complain(at, (), "nested too deep for a plan")
+            self._complain(at, (), _TOO_DEEP)
             raise report(self.origin, self.complaints)
         if isinstance(event, yaml.AliasEvent):
             self._complain(at, path, _NOT_READ.format("alias", brief(f"*{event.anchor}")))
@@ -211,6 +212,8 @@ def _syntax(error: yaml.YAMLError, text: str) -> Complaint:
     if "unexpected end of stream" in problem:
         mark = error.context_mark or mark
     line = mark.line if mark else 0
+    if "nesting depth" in problem:  # libyaml 0.2.6 and later refuse it before we count
+        return Complaint(line + 1, 0, "", _TOO_DEEP)
     lines = text.splitlines()
     indentation = re.match(r"\s*", lines[line] if line < len(lines) else "")
     if indentation and "\t" in indentation[0]:
