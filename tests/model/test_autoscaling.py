@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 from capplan.model.autoscaling import (
     HPA,
     TARGET_TRACKING,
+    Floats,
     Rule,
     Trajectory,
     follow,
@@ -141,7 +142,7 @@ def test_it_loses_no_more_than_the_fleet_it_began_with_and_no_less_than_the_larg
     t_s = np.linspace(load[0][0], load[-1][0], 20_001)
     rate_rps = np.interp(t_s, [t for t, _ in load], [rate for _, rate in load])
 
-    def lost(fleet_rps: object) -> float:
+    def lost(fleet_rps: Floats | float) -> float:
         return float(np.trapezoid(np.maximum(rate_rps - fleet_rps, 0), t_s))
 
     # the trapezoids are off where λ(t) crosses the fleet: by a step of the grid at most
