@@ -79,6 +79,7 @@ def main(arguments: Sequence[str]) -> int:
 
     Whatever a user can cause becomes a message on stderr; anything else is a bug and is raised.
     """
+    stdout_was = os.fstat(1)
     for stream in (sys.stdout, sys.stderr):
         # a name in the plan may have characters that this terminal has not
         if hasattr(stream, "reconfigure"):
@@ -97,7 +98,7 @@ def main(arguments: Sequence[str]) -> int:
         code = ExitCode.INTERRUPTED
     except SystemExit as ended:
         # Typer ends the process at any broken pipe; only that of stdout is none of our business
-        if isinstance(ended.__context__, BrokenPipeError) and not _reader_is_gone():
+        if isinstance(ended.__context__, BrokenPipeError) and not _reader_is_gone(stdout_was):
             raise ended.__context__ from None
         return ExitCode.OK
     if code == ExitCode.INTERRUPTED:
@@ -114,7 +115,9 @@ def _help_hint(error: typer.TyperException) -> str:
     return f"see: {context.command_path} --help" if context else "see: capplan --help"
 
 
-def _reader_is_gone() -> bool:
+def _reader_is_gone(stdout_was: os.stat_result) -> bool:
+    if not os.path.samestat(os.fstat(1), stdout_was):
+        return True  # Rich has met it first, and lets what is left go to /dev/null
     poll = select.poll()
     poll.register(1, 0)
     return any(event & select.POLLERR for _, event in poll.poll(0))

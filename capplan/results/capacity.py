@@ -182,7 +182,10 @@ class Generator(Frozen):
 
 
 class Identity(Frozen):
-    """What makes two measurements comparable; a new run replaces the one with the same identity."""
+    """What makes two measurements comparable; a new run replaces the one with the same identity.
+
+    ``locustfile_hash`` is that of the locustfiles and of the modules beside them that they import.
+    """
 
     target: str
     locustfile: str

@@ -7,6 +7,7 @@ with the command that renews it.
 from __future__ import annotations
 
 from capplan.errors import UsageError
+from capplan.loadtest.sources import sources
 from capplan.plan.load import PlanFile
 from capplan.results.capacity import Capacity
 from capplan.workflow import sections
@@ -32,7 +33,7 @@ def current_capacity(plan_file: PlanFile, shelf: Shelf) -> Capacity | None:
     asked = sections.of_capacity(measured.identity.unit)
     changes = changed(measured.plan.sections, plan_file.sections(*asked))
     if not changes and _locustfile_changed(plan_file, measured):
-        changes = (f"the content of {measured.identity.locustfile}",)
+        changes = (f"the content of {measured.identity.locustfile} or of what it imports",)
     if changes:
         raise UsageError(
             f"the measured capacity no longer belongs to the plan: {listed(changes)} changed "
@@ -46,4 +47,4 @@ def _locustfile_changed(plan_file: PlanFile, measured: Capacity) -> bool:
     # a locustfile that is not here, as in a CI job that has only the results, cannot have changed
     paths = [plan_file.resolve(name) for name in plan_file.plan.service.locustfile or ()]
     here = paths and all(path.is_file() for path in paths)
-    return bool(here and file_hash(*paths) != measured.identity.locustfile_hash)
+    return bool(here and file_hash(*sources(paths)) != measured.identity.locustfile_hash)

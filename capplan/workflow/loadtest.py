@@ -15,6 +15,7 @@ from capplan.loadtest.measure import Job, Measurement
 from capplan.loadtest.phases.asked import NO_PHASES, Asked
 from capplan.loadtest.progress import Progress
 from capplan.loadtest.search import CONFIDENCE
+from capplan.loadtest.sources import sources
 from capplan.loadtest.target import require_loadable
 from capplan.plan.load import PlanFile
 from capplan.plan.schema import Service, Visit
@@ -203,7 +204,7 @@ def prepare(plan_file: PlanFile, shelf: Shelf, overrides: Overrides, seed: int) 
     identity = Identity(
         target=target,
         locustfile=", ".join(path.name for path in scripts),
-        locustfile_hash=file_hash(*scripts),
+        locustfile_hash=file_hash(*sources(scripts)),
         arguments=arguments,
         sla=str(sla),
         unit=service.unit,

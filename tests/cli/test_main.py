@@ -165,12 +165,13 @@ def test_a_bug_is_not_hidden(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.mark.parametrize("unbuffered", ["", "1"])
-def test_a_reader_who_has_seen_enough_is_no_error(unbuffered: str) -> None:
+@pytest.mark.parametrize("asked", ["--version", "--help"])
+def test_a_reader_who_has_seen_enough_is_no_error(asked: str, unbuffered: str) -> None:
     reader, writer = os.pipe()
     os.close(reader)
     with os.fdopen(writer, "w") as closed:
         ran = subprocess.run(
-            [sys.executable, "-m", "capplan", "--version"],
+            [sys.executable, "-m", "capplan", asked],
             env={**PLAIN, "PYTHONUNBUFFERED": unbuffered},
             stdout=closed,
             stderr=subprocess.PIPE,

@@ -120,7 +120,21 @@ def test_a_measurement_with_another_script_is_refused(tmp_path: Path) -> None:
     plan = written_plan(tmp_path)
     measure(plan)
     written_plan(tmp_path, script="other customers")
-    with pytest.raises(UsageError, match=r"the content of shop\.py changed"):
+    with pytest.raises(UsageError, match=r"the content of shop\.py or of what it imports changed"):
+        current(plan)
+
+
+def test_a_measurement_is_outdated_when_a_module_that_the_script_imports_changes(
+    tmp_path: Path,
+) -> None:
+    plan = written_plan(tmp_path, script="from pages import FRONT\n")
+    (tmp_path / "elsewhere.py").write_text("")
+    measured = measure(plan)  # pages is not there yet: the script alone is hashed
+    assert current(plan) == measured
+    (tmp_path / "elsewhere.py").write_text("CHANGED = True\n")
+    assert current(plan) == measured
+    (tmp_path / "pages.py").write_text("FRONT = '/'\n")
+    with pytest.raises(UsageError, match=r"the content of shop\.py or of what it imports changed"):
         current(plan)
 
 
