@@ -6,19 +6,20 @@ The search thinks in arrivals/s (tasks or visits); people think in requests/s. O
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass, field, replace
-from pathlib import Path
 
 from capplan.loadtest import search
 from capplan.loadtest.belief import Misses, Observation
 from capplan.loadtest.endpoints import excess, find_binding, unjudged
 from capplan.loadtest.engine import CheckedVisit, Engine
 from capplan.loadtest.evaluate import evaluate, watch_for_hopeless
+from capplan.loadtest.job import Job as Job
+from capplan.loadtest.job import Measurement as Measurement
 from capplan.loadtest.machine import Meter, cores
 from capplan.loadtest.preview import preview, require_names
 from capplan.loadtest.progress import Progress, snapshot
-from capplan.loadtest.protocol import TrialSpec, Unit, WorkerConfig
+from capplan.loadtest.protocol import TrialSpec
 from capplan.loadtest.recording import Recording
 from capplan.loadtest.remedy import Standing, missing
 from capplan.loadtest.search import Bounds, Next, Settings, Stop
@@ -26,67 +27,13 @@ from capplan.loadtest.summary import describe, mix, trial_notes
 from capplan.loadtest.target import is_here
 from capplan.loadtest.validity import MOST_USERS, beside_the_target, mean_doubt, widen
 from capplan.loadtest.visiting import Pace, paced_by, require_time
-from capplan.plan.sla import Sla
 from capplan.results.base import Note
-from capplan.results.capacity import Binding, CapacityVerdict, Criterion, Generator, Trial
+from capplan.results.capacity import CapacityVerdict, Criterion, Generator, Trial
 from capplan.units import format_rate
 
 FIRST_RATE = 20.0
 _LIMIT = "the load generator is the limit"
 _WORTHLESS = "too many trials in a row were worthless"
-
-
-@dataclass(frozen=True, slots=True)
-class Job:
-    """What is measured. ``max_rate_rps`` counts requests of the mix, like every rate shown.
-
-    ``order_endpoint`` is the request that places an order, where the plan says so.
-    """
-
-    target: str
-    locustfiles: tuple[Path, ...]
-    sla: Sla
-    endpoints: Mapping[str, Sla]
-    timeout_s: float
-    allowed_hosts: tuple[str, ...]
-    max_rate_rps: float | None
-    time_budget_s: float
-    seed: int
-    log: Path
-    arguments: tuple[str, ...] = ()
-    unit: Unit = "task"
-    visit_tasks: int = 5
-    order_endpoint: str | None = None
-
-    @property
-    def worker(self) -> WorkerConfig:
-        """What the child needs to know of it."""
-        return WorkerConfig(
-            tuple(str(path) for path in self.locustfiles),
-            self.target,
-            self.timeout_s,
-            self.allowed_hosts,
-            self.arguments,
-            self.unit,
-            self.visit_tasks,
-        )
-
-
-@dataclass(frozen=True, slots=True)
-class Measurement:
-    """What is known so far; bounds in requests/s. ``mix`` is each endpoint's share of requests."""
-
-    verdict: CapacityVerdict
-    reason: str
-    bounds_rps: Bounds
-    trials: tuple[Trial, ...]
-    load_time_s: float
-    requests_per_arrival: float
-    mix: dict[str, float]
-    notes: tuple[Note, ...]
-    generator: Generator
-    binding: Binding | None = None
-    interrupted: bool = False
 
 
 def check(job: Job) -> tuple[CheckedVisit, ...]:

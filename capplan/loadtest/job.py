@@ -1,0 +1,66 @@
+"""What a load test is told, and what it knows so far."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from capplan.loadtest.protocol import Unit, WorkerConfig
+from capplan.loadtest.search import Bounds
+from capplan.plan.sla import Sla
+from capplan.results.base import Note
+from capplan.results.capacity import Binding, CapacityVerdict, Generator, Trial
+
+
+@dataclass(frozen=True, slots=True)
+class Job:
+    """What is measured. ``max_rate_rps`` counts requests of the mix, like every rate shown.
+
+    ``order_endpoint`` is the request that places an order, where the plan says so.
+    """
+
+    target: str
+    locustfiles: tuple[Path, ...]
+    sla: Sla
+    endpoints: Mapping[str, Sla]
+    timeout_s: float
+    allowed_hosts: tuple[str, ...]
+    max_rate_rps: float | None
+    time_budget_s: float
+    seed: int
+    log: Path
+    arguments: tuple[str, ...] = ()
+    unit: Unit = "task"
+    visit_tasks: int = 5
+    order_endpoint: str | None = None
+
+    @property
+    def worker(self) -> WorkerConfig:
+        """What the child needs to know of it."""
+        return WorkerConfig(
+            tuple(str(path) for path in self.locustfiles),
+            self.target,
+            self.timeout_s,
+            self.allowed_hosts,
+            self.arguments,
+            self.unit,
+            self.visit_tasks,
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Measurement:
+    """What is known so far; bounds in requests/s. ``mix`` is each endpoint's share of requests."""
+
+    verdict: CapacityVerdict
+    reason: str
+    bounds_rps: Bounds
+    trials: tuple[Trial, ...]
+    load_time_s: float
+    requests_per_arrival: float
+    mix: dict[str, float]
+    notes: tuple[Note, ...]
+    generator: Generator
+    binding: Binding | None = None
+    interrupted: bool = False
