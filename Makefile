@@ -38,6 +38,7 @@ bench: $(READY)
 	$(BIN)/python benchmarks/estimate.py
 	$(BIN)/python benchmarks/recommend.py
 	$(BIN)/python -m pip install --quiet --group bench
+	$(BIN)/python benchmarks/simulate.py
 	$(BIN)/python -m benchmarks.search
 	$(BIN)/python benchmarks/paired.py
 	$(BIN)/python benchmarks/units.py
