@@ -14,6 +14,7 @@ EPILOG = examples(
     "capplan simulate sale.yaml --without waiting-room",
     "capplan simulate sale.yaml --only queue-bound,priorities --json",
     "capplan simulate sale.yaml --visitors 1M",
+    "capplan simulate sale.yaml --scale 0.1",
 )
 
 
@@ -31,6 +32,13 @@ def simulate(
     visitors: Annotated[
         str | None,
         typer.Option(metavar="COUNT", help="Expected people in all, such as 1M; else estimated."),
+    ] = None,
+    scale: Annotated[
+        str | None,
+        typer.Option(
+            metavar="SHARE",
+            help="Simulate this share of demand and fleet, such as 0.1; the error is stated.",
+        ),
     ] = None,
     seed: SeedOption = 1,
     as_json: JsonOption = False,
@@ -59,6 +67,7 @@ def simulate(
             without=_names(without),
             only=None if only is None else _names(only),
             visitors=count,
+            scale=None if scale is None else read("--scale", scale, _scale),
             seed=seed,
             show=display.show,
             act_done=display.act_done,
@@ -69,3 +78,12 @@ def simulate(
 
 def _names(text: str) -> tuple[str, ...]:
     return tuple(name for part in text.split(",") if (name := part.strip()))
+
+
+def _scale(text: str) -> float:
+    from capplan.units import parse_share
+
+    share = parse_share(text)
+    if share <= 0:
+        raise ValueError(f"{text!r} is not more than zero")
+    return share

@@ -104,7 +104,7 @@ class Setting(Frozen):
 
 
 class Model(Frozen):
-    """The server and the shoppers that were simulated."""
+    """The server and the shoppers that were simulated; ``scale`` is the share of all that was."""
 
     slots: int
     service_s: float
@@ -116,6 +116,7 @@ class Model(Frozen):
     patience_s: float
     attempts: int
     surprise: float
+    scale: float = 1.0
 
 
 class Simulation(Result):

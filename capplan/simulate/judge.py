@@ -20,6 +20,7 @@ Outcome = Literal["held", "recovered", "never"]
 
 RECOVERED, METASTABLE = 0.95, 0.90
 _WINDOW_S = 30
+_SMOOTHED_S = 10  # so that a single gust is not a load that cannot be borne
 _LEAST = 30  # requests in a window; fewer say nothing
 
 
@@ -62,15 +63,18 @@ def _windows_well(offered: Ints, good: Ints) -> NDArray[np.bool_]:
 
 
 def _metastable(offered: Ints, good: Ints, load: Ints, capacity_rps: float, after_s: float) -> bool:
-    """Find a window in which goodput is low although the load has long been bearable."""
-    bearable = _moving(load, 10) < capacity_rps * min(10, len(load))
-    calm = 0
+    """Find a window in which goodput is low although the load was bearable, for long before it."""
+    smoothed_s = min(_SMOOTHED_S, len(load))
+    bearable = _moving(load, smoothed_s) < capacity_rps * smoothed_s
     asked, answered = _moving(offered, _WINDOW_S), _moving(good, _WINDOW_S)
-    for second, fine in enumerate(bearable):
+    calm = 0
+    for first, fine in enumerate(bearable):
         calm = calm + 1 if fine else 0
-        if calm < after_s or second >= len(asked) or asked[second] < _LEAST:
+        calm_s = calm + smoothed_s - 1
+        window = first + smoothed_s - _WINDOW_S  # the calm has lasted to its end
+        if calm_s < after_s + _WINDOW_S or asked[window] < _LEAST:
             continue
-        if answered[second] < METASTABLE * asked[second]:
+        if answered[window] < METASTABLE * asked[window]:
             return True
     return False
 

@@ -25,17 +25,21 @@ _LONGEST_SERIES = 1800
 _COUNT = {name: place for place, name in enumerate(COUNTS)}
 
 
-def act(scene: Scene, script: Script, world: World) -> Act:
-    """Sum up what happened in one act."""
+def act(scene: Scene, script: Script, world: World, share: float = 1.0) -> Act:
+    """Sum up what happened in an act, of which ``share`` was simulated; counts are of the whole."""
     counts, visits = world.tables["counts"], world.tables["visits"].sum(axis=0)
     people = len(scene.steps)
     offered, good = (counts[:, :people, _COUNT[what]].sum(axis=1) for what in ("offered", "good"))
     capacity_rps = scene.capacity_rps(script.servers)
     judged = judge(
-        offered, good, counts[:, :, _COUNT["offered"]].sum(axis=1), capacity_rps, scene.patience_s
+        offered,
+        good,
+        counts[:, :, _COUNT["offered"]].sum(axis=1),
+        capacity_rps * share,
+        scene.patience_s,
     )
-    begun, paid = int(visits[VISITS.index("begun")]), int(visits[VISITS.index("paid")])
-    lost = int(visits[VISITS.index("abandoned")] + visits[VISITS.index("tired")])
+    begun, paid = (round(visits[VISITS.index(what)] / share) for what in ("begun", "paid"))
+    lost = round((visits[VISITS.index("abandoned")] + visits[VISITS.index("tired")]) / share)
     # an expectation, which chance may exceed
     could = scene.paying * min(begun, capacity_rps / scene.per_visit * scene.seconds)
     could = max(could, float(paid))
@@ -52,14 +56,14 @@ def act(scene: Scene, script: Script, world: World) -> Act:
         could_pay=could,
         paid_ratio=paid / could if could > 0 else 1.0,
         abandoned=lost,
-        classes={name: _class(world, kind) for kind, name in enumerate(names)},
-        peak_queue=int(world.tables["levels"][:, LAYERS.index("queued")].max()),
+        classes={name: _class(world, kind, share) for kind, name in enumerate(names)},
+        peak_queue=round(float(world.tables["levels"][:, LAYERS.index("queued")].max()) / share),
         outcome=judged.outcome,
         lost_at_s=_from_start(scene, judged.lost_at_s),
         recovered_at_s=_from_start(scene, judged.recovered_at_s),
         metastable=judged.metastable,
         lost_value=None if value is None else lost * value,
-        series=_series(scene, world),
+        series=_series(scene, world, share),
     )
 
 
@@ -67,19 +71,19 @@ def _from_start(scene: Scene, second: float | None) -> float | None:
     return None if second is None else scene.begins_s + second
 
 
-def _class(world: World, kind: int) -> ClassOutcome:
-    totals = world.tables["counts"][:, kind].sum(axis=0)
-    offered, good = int(totals[_COUNT["offered"]]), int(totals[_COUNT["good"]])
+def _class(world: World, kind: int, share: float) -> ClassOutcome:
+    totals = world.tables["counts"][:, kind].sum(axis=0) / share
+    offered, good = round(totals[_COUNT["offered"]]), round(totals[_COUNT["good"]])
     bins = world.tables["latency"][:, kind].sum(axis=0)
     return ClassOutcome(
         offered=offered,
-        attempts=int(totals[_COUNT["attempts"]]),
+        attempts=round(totals[_COUNT["attempts"]]),
         served=good,
         served_ratio=min(good / offered, 1.0) if offered else 1.0,
-        timed_out=int(totals[_COUNT["timed_out"]]),
-        given_up=int(totals[_COUNT["given_up"]]),
+        timed_out=round(totals[_COUNT["timed_out"]]),
+        given_up=round(totals[_COUNT["given_up"]]),
         rejected_by={
-            reason: int(count)
+            reason: round(count)
             for reason, count in zip(REASONS, totals[FIRST_REASON:], strict=True)
             if count
         },
@@ -99,8 +103,8 @@ def _percentile(bins: Ints, quantile: float) -> float | None:
     return float(np.sqrt(ends[max(place - 1, 0)] * ends[place]))
 
 
-def _series(scene: Scene, world: World) -> ActSeries:
-    counts, levels = world.tables["counts"], world.tables["levels"]
+def _series(scene: Scene, world: World, share: float) -> ActSeries:
+    counts, levels = world.tables["counts"] / share, world.tables["levels"] / share
     people, seconds = len(scene.steps), scene.seconds
     step = -(-seconds // _LONGEST_SERIES)
     edges = np.arange(0, seconds, step)

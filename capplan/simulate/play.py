@@ -5,49 +5,41 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Iterator, Sequence
 
-from capplan.errors import UsageError
 from capplan.results.base import Note, Provenance
 from capplan.results.demand import Demand
 from capplan.results.simulation import Act, Model, Simulation
-from capplan.simulate.acts import Script, scripts, stage
+from capplan.simulate.acts import Script, stage
 from capplan.simulate.kernel.setup import advance, build
 from capplan.simulate.laws import disagreements, laws
 from capplan.simulate.outcome import act
 from capplan.simulate.progress import Progress
 from capplan.simulate.protections import settings
+from capplan.simulate.scaled import attempts, scaled_notes, shrink
 from capplan.simulate.scene import Scene
 from capplan.units import format_share
 
 _SLICE_S = 20.0
 _MANY_PAY = 385
-_MOST_REQUESTS = 2e9
-"""Above this an exact run takes longer than a person waits."""
-
 
 Show = Callable[[Progress], None]
 
 
 def play(
     scene: Scene,
-    protections: Sequence[str],
-    second_servers: int,
+    todo: Sequence[Script],
     seed: int,
+    scale: float = 1.0,
     show: Show = lambda progress: None,
 ) -> Iterator[Act]:
     """Simulate the acts and yield each when it is over.
 
-    Raises ``UsageError`` for more requests than can be simulated one by one.
+    ``scale`` is the share of demand and fleet that is simulated.
     """
-    todo = list(scripts(scene, protections, second_servers))
-    sizes = [_requests(scene, script) for script in todo]
-    if sum(sizes) > _MOST_REQUESTS:
-        raise UsageError(
-            f"the acts have about {sum(sizes):.2g} attempts: too many to simulate one by one",
-            "lower saleday.surprise, the demand or the bots",
-        )
+    sizes = [attempts(*shrink(scene, script, scale)) for script in todo]
     before = 0.0
     for script, size in zip(todo, sizes, strict=True):
-        world = build(stage(scene, script, seed))
+        part, smaller = shrink(scene, script, scale)
+        world = build(stage(part, smaller, seed))
         until_s = 0.0
         while until_s < scene.seconds:
             until_s = min(until_s + _SLICE_S, float(scene.seconds))
@@ -56,14 +48,7 @@ def play(
             clock_s = scene.begins_s + until_s
             show(Progress(script.name, bool(script.protections), clock_s, done))
         before += size
-        yield act(scene, script, world)
-
-
-def _requests(scene: Scene, script: Script) -> float:
-    """Estimate how many attempts an act has, before it is simulated."""
-    people = float(scene.visits_per_s.sum()) * script.factor * scene.per_visit
-    bots = sum(group.rate * (group.duration or scene.seconds) for group in scene.bots())
-    return people * scene.plan.saleday.attempts + bots * script.attacked
+        yield act(scene, script, world, part.share)
 
 
 def simulation(
@@ -73,6 +58,7 @@ def simulation(
     origin: Provenance,
     *,
     notes: tuple[Note, ...] = (),
+    scale: float = 1.0,
     interrupted: bool = False,
 ) -> Simulation:
     """Put the acts that are over together with what was known in advance."""
@@ -92,6 +78,7 @@ def simulation(
             patience_s=scene.patience_s,
             attempts=saleday.attempts,
             surprise=saleday.surprise,
+            scale=scale,
         ),
         acts=tuple(acts),
         settings=tuple(
@@ -100,14 +87,20 @@ def simulation(
             if any(one.protection in act.protections for act in acts)
         ),
         laws=found,
-        notes=(*notes, *scene.notes, *_few_pay(acts), *disagreements(found)),
+        notes=(
+            *notes,
+            *scene.notes,
+            *scaled_notes(scene, acts, scale),
+            *_few_pay(acts, scale),
+            *disagreements(found),
+        ),
         interrupted=interrupted,
     )
 
 
-def _few_pay(acts: Sequence[Act]) -> tuple[Note, ...]:
+def _few_pay(acts: Sequence[Act], scale: float) -> tuple[Note, ...]:
     """Note where chance moves the number that paid by more than a tenth (Poisson, 1.96 sd)."""
-    least = min((act.could_pay for act in acts), default=math.inf)
+    least = scale * min((act.could_pay for act in acts), default=math.inf)
     if least >= _MANY_PAY:
         return ()
     share = format_share(1.96 / math.sqrt(max(least, 1.0)))

@@ -30,7 +30,10 @@ _BOTS = "bots"
 
 @dataclass(frozen=True)
 class Scene:
-    """The sale as it is simulated; ``begins_s`` is its first second, from the sale's start on."""
+    """The sale as it is simulated; ``begins_s`` is its first second, from the sale's start on.
+
+    ``share`` is the part of demand and fleet that is simulated, see :mod:`capplan.simulate.scaled`.
+    """
 
     plan: Plan
     basis: Basis
@@ -40,6 +43,7 @@ class Scene:
     begins_s: int
     visits_per_s: Floats
     notes: tuple[Note, ...]
+    share: float = 1.0
 
     @property
     def seconds(self) -> int:
@@ -68,7 +72,8 @@ class Scene:
 
     def sustained_rps(self, servers: int) -> float:
         """Return what a fleet sustains within the SLA: the median."""
-        return float(np.median(self.basis.fleet.rates(servers)))
+        whole = round(servers / self.share)
+        return self.share * float(np.median(self.basis.fleet.rates(whole)))
 
     def efficiency(self, servers: int) -> float:
         """Return what a fleet sustains, as a share of what its servers would sustain alone."""

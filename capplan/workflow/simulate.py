@@ -30,6 +30,7 @@ def simulate(
     without: Sequence[str] = (),
     only: Sequence[str] | None = None,
     visitors: float | None = None,
+    scale: float | None = None,
     seed: int = 1,
     show: Show = lambda progress: None,
     act_done: Callable[[Act], None] = lambda act: None,
@@ -37,8 +38,10 @@ def simulate(
     """Simulate the sale in ``plan`` and keep the acts beside the plan.
 
     The protections are those of the plan, and ``with_``, less ``without``; or ``only`` some.
-    ``visitors`` in all take the place of the estimate. Ctrl-C keeps the acts that are over. Raises
-    ``UsageError`` as ``recommend`` does, and for settings that contradict each other.
+    ``visitors`` in all take the place of the estimate. ``scale`` is the share of demand and fleet
+    that is simulated; without one, a sale that takes too long is refused. Ctrl-C keeps the acts
+    that are over. Raises ``UsageError`` as ``recommend`` does, and for settings that contradict
+    each other.
     """
     plan_file, shelf = open_plan(plan)
     chosen = protections(plan_file.plan, with_, without, only)
@@ -46,7 +49,9 @@ def simulate(
     traffic, notes = current_demand(plan_file, shelf, seed)
     origin = provenance(plan_file, sections.SIMULATION, seed)
 
-    from capplan.simulate.play import play, simulation  # loads scipy and numba
+    from capplan.simulate.acts import scripts  # loads scipy and numba
+    from capplan.simulate.play import play, simulation
+    from capplan.simulate.scaled import check_size
     from capplan.simulate.scene import scene as set_scene
 
     scene = set_scene(plan_file.plan, traffic, measured, visitors)
@@ -55,14 +60,19 @@ def simulate(
     interrupted = False
     try:
         second = _second_servers(plan_file, traffic, measured, visitors, seed)
-        for act in play(scene, chosen, second, seed, show):
+        todo = list(scripts(scene, chosen, second))
+        if scale is None:
+            check_size(scene, todo)
+        for act in play(scene, todo, seed, scale or 1.0, show):
             acts.append(act)
             act_done(act)
     except KeyboardInterrupt:
         if not acts:
             raise
         interrupted = True
-    result = simulation(scene, acts, traffic, origin, notes=notes, interrupted=interrupted)
+    result = simulation(
+        scene, acts, traffic, origin, notes=notes, scale=scale or 1.0, interrupted=interrupted
+    )
     shelf.keep(result)
     return result
 

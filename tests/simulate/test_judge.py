@@ -55,6 +55,13 @@ def test_with_great_patience_it_takes_ten_times_as_long_to_be_metastable():
     assert not judge(offered, good, offered, MU, 20.0).metastable
 
 
+def test_an_overload_that_begins_after_a_calm_is_not_the_calm():
+    """Goodput is judged within the calm, and not in the seconds after it."""
+    offered = series((300, 80), (60, 300))
+    good = series((300, 80), (60, 20))
+    assert not judge(offered, good, offered, MU, PATIENCE_S).metastable
+
+
 def test_what_may_still_be_answered_when_the_run_ends_is_not_judged():
     offered = series((300, 80))
     good = series((297, 80), (3, 0))
