@@ -44,7 +44,8 @@ class ActsDisplay:
     def show(self, progress: Progress) -> None:
         """Move the bar on."""
         protected = ", protected" if progress.protected else ""
-        text = f"{progress.act}{protected}, {clock(progress.clock_s)}"
+        now = "" if progress.clock_s is None else f", {clock(progress.clock_s)}"
+        text = f"{progress.act}{protected}{now}"
         self._bar.update(self._task, completed=progress.done, description=text)
 
     def act_done(self, act: Act) -> None:

@@ -40,6 +40,9 @@ def simulate(
             help="Simulate this share of demand and fleet, such as 0.1; the error is stated.",
         ),
     ] = None,
+    ranking: Annotated[
+        bool, typer.Option(help="Find what each protection is worth, which doubles the time.")
+    ] = True,
     seed: SeedOption = 1,
     as_json: JsonOption = False,
     output: OutputOption = None,
@@ -68,6 +71,7 @@ def simulate(
             only=None if only is None else _names(only),
             visitors=count,
             scale=None if scale is None else read("--scale", scale, _scale),
+            ranking=ranking,
             seed=seed,
             show=display.show,
             act_done=display.act_done,

@@ -7,7 +7,7 @@ from rich.text import Text
 
 from capplan.render.chart import Band, Canvas, plot, rate_axis
 from capplan.render.parts import answer, next_step, notes, table, titled
-from capplan.results.simulation import Act, Law, Setting, Simulation
+from capplan.results.simulation import Act, Difference, Law, Ranking, Setting, Simulation
 from capplan.units import (
     format_count,
     format_duration,
@@ -27,6 +27,7 @@ def simulation(result: Simulation, plan: str) -> RenderableType:
         headline(result),
         _acts(result),
         _charts(result),
+        _worth(result.protection_worth),
         _refusals(result),
         _laws(result.laws),
         _settings(result.settings),
@@ -126,6 +127,37 @@ def _charts(result: Simulation) -> RenderableType | None:
                 title = f"{act.name}, {behind}: shoppers' requests/s offered (dots), good (line)"
                 blocks += [Text(""), titled(title, _ActChart(act))]
     return Group(*blocks[1:]) if blocks else None
+
+
+def _worth(ranking: Ranking | None) -> RenderableType | None:
+    if ranking is None:
+        return None
+    bare = next(run for run in ranking.runs if not run.protections)
+    minutes = f"{clock(ranking.from_s)} to {clock(ranking.to_s)}"
+    part = "" if ranking.scale == 1 else f", {format_share(ranking.scale)} of the sale simulated"
+    about = (
+        f"{ranking.act}, {minutes}, {format_count(round(bare.paid))} of "
+        f"{format_count(round(bare.could_pay))} paid without protection; mean of "
+        f"{ranking.replications} runs with the same visits, ± is its "
+        f"{format_share(ranking.confidence)} interval{part}"
+    )
+    rows = [
+        (one.protection, *_difference(one.alone), *_difference(one.missing))
+        for one in ranking.protections
+    ]
+    return Group(
+        titled(
+            "What each protection is worth: visits that paid",
+            table(("", "more, alone", "<", "fewer, if missing", "<"), rows),
+        ),
+        Text(about, style="dim"),
+    )
+
+
+def _difference(found: Difference | None) -> tuple[str, str]:
+    if found is None:
+        return "-", ""
+    return format_count(round(found.paid)), f"±{format_count(round(found.error))}"
 
 
 def _refusals(result: Simulation) -> RenderableType | None:

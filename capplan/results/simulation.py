@@ -103,6 +103,57 @@ class Setting(Frozen):
     why: str
 
 
+class Difference(Frozen):
+    """So many more visits paid, give or take ``error`` (half an interval of the confidence)."""
+
+    paid: float
+    error: float
+
+
+class Worth(Frozen):
+    """What one protection changes: ``alone`` against none, ``missing`` against the whole set.
+
+    ``missing`` is null for one that is not in the set.
+    """
+
+    protection: str
+    alone: Difference
+    missing: Difference | None
+
+
+class RankingRun(Frozen):
+    """One set of protections: the mean over replications, and the curves of the first one.
+
+    ``offered`` and ``good`` are shoppers' requests per second, in steps of ``step_s``.
+    """
+
+    protections: tuple[str, ...]
+    paid: float
+    could_pay: float
+    outcome: Literal["held", "recovered", "never"]
+    step_s: float
+    offered: tuple[float, ...]
+    good: tuple[float, ...]
+
+
+class Ranking(Frozen):
+    """What each protection is worth in an act, from ``from_s`` to ``to_s`` around its peak.
+
+    All runs of a replication have the same random numbers. ``scale`` is the share of demand and
+    fleet that was simulated; counts are those of the whole.
+    """
+
+    act: str
+    from_s: float
+    to_s: float
+    servers: int
+    scale: float
+    replications: int
+    confidence: float
+    protections: tuple[Worth, ...]
+    runs: tuple[RankingRun, ...]
+
+
 class Model(Frozen):
     """The server and the shoppers that were simulated; ``scale`` is the share of all that was."""
 
@@ -128,4 +179,5 @@ class Simulation(Result):
     acts: tuple[Act, ...]
     settings: tuple[Setting, ...]
     laws: tuple[Law, ...]
+    protection_worth: Ranking | None = None
     interrupted: bool = False

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator, Sequence
 
 from capplan.results.base import Note, Provenance
 from capplan.results.demand import Demand
-from capplan.results.simulation import Act, Model, Simulation
+from capplan.results.simulation import Act, Model, Ranking, Simulation
 from capplan.simulate.acts import Script, stage
 from capplan.simulate.kernel.setup import advance, build
 from capplan.simulate.laws import disagreements, laws
@@ -59,6 +59,7 @@ def simulation(
     *,
     notes: tuple[Note, ...] = (),
     scale: float = 1.0,
+    worth: Ranking | None = None,
     interrupted: bool = False,
 ) -> Simulation:
     """Put the acts that are over together with what was known in advance."""
@@ -87,6 +88,7 @@ def simulation(
             if any(one.protection in act.protections for act in acts)
         ),
         laws=found,
+        protection_worth=worth,
         notes=(
             *notes,
             *scene.notes,

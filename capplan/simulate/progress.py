@@ -7,9 +7,12 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, slots=True)
 class Progress:
-    """``clock_s`` counts from the start of the sale, ``done`` is the share of all work."""
+    """``clock_s`` counts from the start of the sale, ``done`` is the share of all work.
+
+    ``protected`` and ``clock_s`` are None where many runs are under way at once.
+    """
 
     act: str
-    protected: bool
-    clock_s: float
+    protected: bool | None
+    clock_s: float | None
     done: float

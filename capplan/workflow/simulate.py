@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 from capplan.errors import UsageError
@@ -31,6 +33,7 @@ def simulate(
     only: Sequence[str] | None = None,
     visitors: float | None = None,
     scale: float | None = None,
+    ranking: bool = True,
     seed: int = 1,
     show: Show = lambda progress: None,
     act_done: Callable[[Act], None] = lambda act: None,
@@ -39,9 +42,9 @@ def simulate(
 
     The protections are those of the plan, and ``with_``, less ``without``; or ``only`` some.
     ``visitors`` in all take the place of the estimate. ``scale`` is the share of demand and fleet
-    that is simulated; without one, a sale that takes too long is refused. Ctrl-C keeps the acts
-    that are over. Raises ``UsageError`` as ``recommend`` does, and for settings that contradict
-    each other.
+    that is simulated; without one, a sale that takes too long is refused. ``ranking`` adds what
+    each protection is worth. Ctrl-C keeps the acts that are over. Raises ``UsageError`` as
+    ``recommend`` does, and for settings that contradict each other.
     """
     plan_file, shelf = open_plan(plan)
     chosen = protections(plan_file.plan, with_, without, only)
@@ -51,30 +54,44 @@ def simulate(
 
     from capplan.simulate.acts import scripts  # loads scipy and numba
     from capplan.simulate.play import play, simulation
-    from capplan.simulate.scaled import check_size
+    from capplan.simulate.scaled import attempts, check_size
     from capplan.simulate.scene import scene as set_scene
+    from capplan.simulate.worth import comparison, rank
 
     scene = set_scene(plan_file.plan, traffic, measured, visitors)
     keep_compiled()
+    second = _second_servers(plan_file, traffic, measured, visitors, seed)
+    todo = list(scripts(scene, chosen, second))
+    if scale is None:
+        check_size(scene, todo)
+    compared = comparison(scene, chosen)
+    ranking = ranking and compared.affordable
+    work = (scale or 1.0) * sum(attempts(scene, script) for script in todo)
+    acts_share = work / (work + compared.attempts * ranking)
     acts: list[Act] = []
-    interrupted = False
+    worth, interrupted = None, False
     try:
-        second = _second_servers(plan_file, traffic, measured, visitors, seed)
-        todo = list(scripts(scene, chosen, second))
-        if scale is None:
-            check_size(scene, todo)
-        for act in play(scene, todo, seed, scale or 1.0, show):
+        for act in play(scene, todo, seed, scale or 1.0, _part(show, 0.0, acts_share)):
             acts.append(act)
             act_done(act)
+        if ranking:
+            threads = len(os.sched_getaffinity(0))
+            worth = rank(compared, chosen, seed, threads, _part(show, acts_share, 1.0))
     except KeyboardInterrupt:
         if not acts:
             raise
         interrupted = True
     result = simulation(
-        scene, acts, traffic, origin, notes=notes, scale=scale or 1.0, interrupted=interrupted
-    )
+        scene, acts, traffic, origin, notes=notes, scale=scale or 1.0, worth=worth,
+        interrupted=interrupted,
+    )  # fmt: skip
     shelf.keep(result)
     return result
+
+
+def _part(show: Show, low: float, high: float) -> Show:
+    """Show the progress of a part of the work, from the share ``low`` of all of it to ``high``."""
+    return lambda one: show(replace(one, done=low + (high - low) * one.done))
 
 
 def protections(

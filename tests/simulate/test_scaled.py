@@ -13,8 +13,8 @@ from capplan.simulate.scene import Scene
 from tests.recommend import builders
 from tests.simulate.test_play import sale
 
-BOTS = [{"name": "flood", "rate": "1800 rps", "sources": "40", "start": "30 s"}]
-LARGE = {"bots": BOTS, "limits": {"waf": {"lag": "30 s"}, "queue": "2000"}}
+BOTS = [{"name": "flood", "rate": "1800 rps", "sources": "40", "start": "30 s", "duration": "40 s"}]
+LARGE = {"surprise": "3", "bots": BOTS, "limits": {"waf": {"lag": "30 s"}, "queue": "2000"}}
 
 
 def acts_of(stage: Scene, scale: float) -> list[Act]:
@@ -41,7 +41,7 @@ def test_a_fifth_of_the_sale_ends_as_the_whole_within_the_stated_error():
 
 def test_a_share_is_a_whole_number_of_servers_and_never_less_than_one():
     stage = sale(LARGE, planned="10")
-    part, script = shrink(stage, Script("x", 5.0, True, 10, ()), 0.25)
+    part, script = shrink(stage, Script("x", 3.0, True, 10, ()), 0.25)
     assert (part.share, script.servers) == (0.2, 2)
     assert part.visits_per_s.sum() == pytest.approx(0.2 * stage.visits_per_s.sum())
     assert part.capacity_rps(2) == pytest.approx(0.2 * stage.capacity_rps(10))

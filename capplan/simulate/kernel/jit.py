@@ -22,9 +22,9 @@ def jitted(function: F) -> F:
     """Compile a function; its type for a reader and for mypy stays that of the Python function.
 
     Functions that it calls become part of it, also from other files. A division by zero gives
-    infinity.
+    infinity. Runs do not hold the interpreter's lock: threads simulate several worlds at once.
     """
-    return cast(F, njit(error_model="numpy")(function))
+    return cast(F, njit(error_model="numpy", nogil=True)(function))
 
 
 def _record_at(typing_context: Any, address: Any, index: Any, dtype: Any) -> Any:

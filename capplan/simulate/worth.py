@@ -1,0 +1,171 @@
+"""What each protection is worth: alone, and when it is missing from the others.
+
+All runs see the same visits and bots (common random numbers). A difference is taken within a
+replication, so that what both runs share drops out; its error follows from how the differences of
+several replications scatter (paired t interval).
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from typing import TypeVar
+
+import numpy as np
+from scipy.stats import t as student
+
+from capplan.plan.saleday import PROTECTIONS
+from capplan.results.simulation import Difference, Ranking, RankingRun, Worth
+from capplan.simulate.acts import ATTACK, Script, stage
+from capplan.simulate.kernel.setup import advance, build
+from capplan.simulate.outcome import act
+from capplan.simulate.progress import Progress
+from capplan.simulate.scaled import around_peak, attempts, shrink
+from capplan.simulate.scene import Scene
+
+T = TypeVar("T")
+Show = Callable[[Progress], None]
+
+CONFIDENCE = 0.95
+_WANTED = 20e6  # attempts in all, spread over replications
+_MOST = 60e6  # above this a part of the sale has to do
+_TOO_MANY = 4e8
+_LEAST, _USEFUL = 3, 10  # replications
+_LONGEST_SERIES = 120
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """What is going to be compared: sets of protections, how often, on which part of the sale."""
+
+    scene: Scene
+    sets: tuple[tuple[str, ...], ...]
+    replications: int
+    scale: float
+    attempts: float
+
+    @property
+    def affordable(self) -> bool:
+        """Whether it takes no more than about a minute, even on the smallest part."""
+        return self.attempts <= _TOO_MANY
+
+
+def comparison(scene: Scene, chosen: Sequence[str]) -> Comparison:
+    """Plan the ranking of all protections, and of those ``chosen``, around the peak.
+
+    As many replications as fit in a fixed number of attempts, 3 to 10; where 3 do not fit, they
+    are made on a part of demand and fleet.
+    """
+    peak, full = around_peak(scene), tuple(chosen)
+    alone = [(name,) for name in PROTECTIONS]
+    missing = [_without(full, name) for name in full]
+    sets = tuple(dict.fromkeys([(), full, *alone, *missing]))
+    once = attempts(peak, _script(peak, ())) * len(sets)
+    scale = min(1.0, _MOST / (_LEAST * once))
+    part, script = shrink(peak, _script(peak, ()), scale)
+    once = attempts(part, script) * len(sets)
+    replications = min(max(int(_WANTED / once), _LEAST), _USEFUL)
+    return Comparison(peak, sets, replications, scale, once * replications)
+
+
+def rank(
+    planned: Comparison,
+    chosen: Sequence[str],
+    seed: int,
+    threads: int = 1,
+    show: Show = lambda progress: None,
+) -> Ranking:
+    """Simulate every set of protections, and say what each protection changes in visits paid."""
+    full, sets, runs = tuple(chosen), planned.sets, planned.replications
+    jobs = [(one, seed + run) for run in range(runs) for one in sets]
+
+    def simulated(job: tuple[tuple[str, ...], int]) -> RankingRun:
+        return _run(planned, *job)
+
+    done: list[RankingRun] = []
+    for one in _at_once(simulated, jobs, threads):
+        done.append(one)
+        show(Progress("what each protection is worth", None, None, len(done) / len(jobs)))
+    paid = np.array([one.paid for one in done], float).reshape(runs, len(sets))
+    by_set = {one: paid[:, place] for place, one in enumerate(sets)}
+    worths = [
+        Worth(
+            protection=name,
+            alone=_difference(by_set[name,] - by_set[()]),
+            missing=_difference(by_set[full] - by_set[_without(full, name)])
+            if name in full
+            else None,
+        )
+        for name in PROTECTIONS
+    ]
+    return Ranking(
+        act=ATTACK,
+        from_s=float(planned.scene.begins_s),
+        to_s=float(planned.scene.begins_s + planned.scene.seconds),
+        servers=planned.scene.planned,
+        scale=shrink(planned.scene, _script(planned.scene, ()), planned.scale)[0].share,
+        replications=runs,
+        confidence=CONFIDENCE,
+        protections=tuple(sorted(worths, key=lambda one: -one.alone.paid)),
+        runs=tuple(
+            one.model_copy(update={"paid": float(by_set[one.protections].mean())})
+            for one in done[: len(sets)]
+        ),
+    )
+
+
+def _script(scene: Scene, protections: tuple[str, ...]) -> Script:
+    return Script(ATTACK, scene.plan.saleday.surprise, True, scene.planned, protections)
+
+
+def _without(full: tuple[str, ...], name: str) -> tuple[str, ...]:
+    return tuple(other for other in full if other != name)
+
+
+def _run(planned: Comparison, protections: tuple[str, ...], seed: int) -> RankingRun:
+    script = _script(planned.scene, protections)
+    part, smaller = shrink(planned.scene, script, planned.scale)
+    world = build(stage(part, smaller, seed))
+    advance(world, float(part.seconds))
+    found = act(planned.scene, script, world, part.share)
+    step = max(-(-len(found.series.t_s) // _LONGEST_SERIES), 1)
+    return RankingRun(
+        protections=protections,
+        paid=float(found.paid),
+        could_pay=found.could_pay,
+        outcome=found.outcome,
+        step_s=step * found.series.step_s,
+        offered=_coarse(found.series.offered, step),
+        good=_coarse(found.series.good, step),
+    )
+
+
+def _coarse(values: Sequence[float], step: int) -> tuple[float, ...]:
+    edges = np.arange(0, len(values), step)
+    sums = np.add.reduceat(np.asarray(values), edges)
+    return tuple(np.round(sums / np.diff([*edges, len(values)]), 3).tolist())
+
+
+def _difference(paired: np.ndarray) -> Difference:
+    """Return the mean of paired differences, and half the width of its t interval."""
+    count = len(paired)
+    quantile = float(student.ppf((1 + CONFIDENCE) / 2, count - 1))
+    error = quantile * float(np.std(paired, ddof=1)) / math.sqrt(count)
+    return Difference(paid=float(np.mean(paired)), error=error)
+
+
+J = TypeVar("J")
+
+
+def _at_once(work: Callable[[J], T], jobs: Sequence[J], threads: int) -> Iterator[T]:
+    """Do jobs side by side and yield what they return in their order; an interrupt drops the rest.
+
+    The compiled kernel does not hold the interpreter's lock.
+    """
+    pool = ThreadPoolExecutor(threads)
+    try:
+        yield from pool.map(work, jobs)
+    finally:
+        pool.shutdown(wait=True, cancel_futures=True)

@@ -1,0 +1,84 @@
+"""The ranking: what each protection is worth, against runs that are made by hand."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from scipy import stats
+
+from capplan.plan.saleday import PROTECTIONS
+from capplan.simulate.acts import ATTACK, Script, stage
+from capplan.simulate.kernel.setup import simulate_until
+from capplan.simulate.progress import Progress
+from capplan.simulate.worth import comparison, rank
+from tests.simulate.builders import visits
+from tests.simulate.test_play import sale
+
+CHOSEN = ("waf", "concurrency-limit", "queue-bound")
+BOTS = [{"name": "flood", "rate": "700 rps", "sources": "20", "start": "30 s", "duration": "60 s"}]
+STAGE = sale({"surprise": "2.5", "bots": BOTS, "limits": {"waf": {"lag": "20 s"}}})
+SEED = 7
+
+
+def paid(protections: tuple[str, ...], seed: int) -> int:
+    script = Script(ATTACK, STAGE.plan.saleday.surprise, True, STAGE.planned, protections)
+    return visits(simulate_until(stage(STAGE, script, seed), float(STAGE.seconds)), "paid")
+
+
+@pytest.fixture(scope="module")
+def ranking():
+    return rank(comparison(STAGE, CHOSEN), CHOSEN, SEED)
+
+
+def test_every_protection_is_ranked_alone_and_those_of_the_plan_when_missing(ranking):
+    assert {one.protection for one in ranking.protections} == set(PROTECTIONS)
+    missing = {one.protection for one in ranking.protections if one.missing is not None}
+    assert missing == set(CHOSEN)
+    alone = [one.alone.paid for one in ranking.protections]
+    assert alone == sorted(alone, reverse=True)
+
+
+def test_a_worth_is_the_mean_of_paired_differences_with_its_t_interval(ranking):
+    seeds = range(SEED, SEED + ranking.replications)
+    by_hand = [paid(("queue-bound",), seed) - paid((), seed) for seed in seeds]
+    found = next(one for one in ranking.protections if one.protection == "queue-bound").alone
+    assert found.paid == pytest.approx(np.mean(by_hand))
+    low, high = stats.t.interval(
+        0.95, len(by_hand) - 1, np.mean(by_hand), np.std(by_hand, ddof=1) / len(by_hand) ** 0.5
+    )
+    assert (found.paid - found.error, found.paid + found.error) == pytest.approx((low, high))
+    assert found.paid > 2 * found.error > 0
+
+
+def test_what_is_missing_is_compared_with_the_whole_set(ranking):
+    seeds = range(SEED, SEED + ranking.replications)
+    by_hand = [paid(CHOSEN, seed) - paid(CHOSEN[1:], seed) for seed in seeds]
+    found = next(one for one in ranking.protections if one.protection == "waf").missing
+    assert found.paid == pytest.approx(np.mean(by_hand))
+
+
+def test_the_runs_show_the_collapse_and_what_holds(ranking):
+    by_set = {run.protections: run for run in ranking.runs}
+    assert len(by_set) == len(ranking.runs) == 2 + len(PROTECTIONS) + len(CHOSEN)
+    bare, full = by_set[()], by_set[CHOSEN]
+    assert bare.outcome != "held"
+    assert full.paid > bare.paid
+    assert len(bare.good) == len(bare.offered) == -(-STAGE.seconds // bare.step_s)
+    assert max(len(run.good) for run in ranking.runs) <= 120
+
+
+def test_threads_change_nothing_but_the_time(ranking):
+    shown: list[Progress] = []
+    assert rank(comparison(STAGE, CHOSEN), CHOSEN, SEED, 2, shown.append) == ranking
+    done = [one.done for one in shown]
+    assert done == sorted(done)
+    assert done[-1] == 1.0
+
+
+def test_what_is_too_large_is_ranked_on_a_part_and_what_is_hopeless_not_at_all():
+    small, large = (comparison(sale({"surprise": times}), CHOSEN) for times in ("2", "400"))
+    assert (small.scale, small.affordable) == (1.0, True)
+    assert small.replications >= 3
+    assert large.scale < 1
+    assert large.replications == 3
+    assert not replace(large, attempts=1e9).affordable
