@@ -50,11 +50,7 @@ def recovery_s(
     284.2857142857143
     """
     backlog = max((attempts * spike_rps - capacity_rps) * spike_s, 0.0)
-    late = backlog - capacity_rps * patience_s
-    if late <= 0:
-        return 0.0
-    drained_rps = capacity_rps - attempts * base_rps
-    return late / drained_rps if drained_rps > 0 else math.inf
+    return drained_after_s(backlog, capacity_rps, base_rps, attempts, patience_s)
 
 
 def goodput_lost_after_s(capacity_rps: float, rate_rps: float, patience_s: float) -> float:
@@ -111,30 +107,56 @@ def retried(failing: float, retries: int) -> tuple[float, float]:
     return 1 - lost, (1 - lost) / (1 - failing)
 
 
-def fluid_recovery(
+def fluid_backlog(
     load_rps: Sequence[float], capacity_rps: float, attempts: int, patience_s: float
+) -> list[float]:
+    """Return the backlog b at the begin of each second, in a queue without bound.
+
+    Under a load λ(t) that changes from second to second: b' = λ(t) - μ while answers are in time,
+    A·λ(t) - μ while nobody gets one, that is while b > μT.
+
+    >>> fluid_backlog([50.0, 350.0, 200.0, 20.0], 100.0, 2, 2.0)
+    [0.0, 0.0, 250.0, 550.0]
+    """
+    backlog, trace = 0.0, []
+    for rate_rps in load_rps:
+        trace.append(backlog)
+        arriving = attempts * rate_rps if backlog > capacity_rps * patience_s else rate_rps
+        backlog = max(backlog + arriving - capacity_rps, 0.0)
+    return trace
+
+
+def fluid_recovery(
+    backlog: Sequence[float], capacity_rps: float, patience_s: float
 ) -> tuple[int | None, int | None]:
-    """Return in which second a queue without bound lets answers come too late, and again in time.
+    """Return from which second on answers come too late, b > μT, and from which in time again.
 
-    Follows the backlog b under a load that changes from second to second: b' = λ(t) - μ while
-    answers are in time, A·λ(t) - μ while nobody gets one, that is while b > μT. None for what does
-    not happen.
+    None for what does not happen.
 
-    >>> fluid_recovery([50.0] * 10 + [200.0] * 20 + [20.0] * 100, 100.0, 2, 2.0)
-    (13, 117)
-    >>> fluid_recovery([50.0] * 10, 100.0, 2, 2.0)
+    >>> fluid_recovery([0.0, 150.0, 250.0, 300.0, 120.0], 100.0, 2.0)
+    (2, 4)
+    >>> fluid_recovery([0.0, 150.0], 100.0, 2.0)
     (None, None)
     """
-    backlog, late_at, back_at = 0.0, None, None
-    threshold = capacity_rps * patience_s
-    for second, rate_rps in enumerate(load_rps):
-        late = backlog > threshold
-        if late and late_at is None:
-            late_at = second
-        if late:
-            back_at = None
-        elif late_at is not None and back_at is None:
-            back_at = second
-        arriving = attempts * rate_rps if late else rate_rps
-        backlog = max(backlog + arriving - capacity_rps, 0.0)
-    return late_at, back_at
+    late = [size > capacity_rps * patience_s for size in backlog]
+    if True not in late:
+        return None, None
+    last = len(late) - 1 - late[::-1].index(True)
+    return late.index(True), last + 1 if last + 1 < len(late) else None
+
+
+def drained_after_s(
+    backlog: float, capacity_rps: float, load_rps: float, attempts: int, patience_s: float
+) -> float:
+    """Return (B - μT)/(μ - Aλ): how long a backlog B takes until answers are in time again.
+
+    0 when they are, infinite at or above the hidden capacity.
+
+    >>> drained_after_s(4000.0, 1000.0, 200.0, 3, 1.0)
+    7.5
+    """
+    late = backlog - capacity_rps * patience_s
+    if late <= 0:
+        return 0.0
+    spare_rps = capacity_rps - attempts * load_rps
+    return late / spare_rps if spare_rps > 0 else math.inf

@@ -179,27 +179,38 @@ def _refusals(result: Simulation) -> RenderableType | None:
 def _laws(laws: tuple[Law, ...]) -> RenderableType | None:
     if not laws:
         return None
-    return titled(
-        "Known in advance, and what the unprotected surprise did",
-        table(
-            ("", "<", "value", "simulated", "<"),
-            [
-                (
-                    law.name,
-                    law.formula,
-                    _quantity(law.value, law.unit),
-                    "-" if law.simulated is None else _quantity(law.simulated, law.unit),
-                    {True: "agrees", False: "disagrees", None: ""}[law.agrees],
-                )
-                for law in laws
-            ],
+    sources = sorted({law.source for law in laws})
+    marks = {source: chr(ord("a") + place) for place, source in enumerate(sources)}
+    rows = [
+        (
+            law.name,
+            f"{law.formula} [{marks[law.source]}]",
+            _quantity(law.value, law.unit),
+            "-"
+            if law.simulated is None and law.agrees is None
+            else _quantity(law.simulated, law.unit),
+            {True: "agrees", False: "disagrees", None: ""}[law.agrees],
+        )
+        for law in laws
+    ]
+    return Group(
+        titled(
+            "Known in advance, and what the simulated surprise did",
+            table(("", "<", "value", "simulated", "<"), rows),
         ),
+        Text("; ".join(f"[{marks[source]}] {source}" for source in sources), style="dim"),
     )
 
 
-def _quantity(value: float, unit: str) -> str:
+def _quantity(value: float | None, unit: str) -> str:
+    if value is None:
+        return "never"
     if unit == "s after the start":
         return clock(value)
+    if unit == "s":
+        return format_duration(value)
+    if unit.startswith("of "):
+        return format_share(value)
     return f"{format_number(value)} {unit}"
 
 

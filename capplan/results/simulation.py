@@ -79,15 +79,16 @@ class Act(Frozen):
 
 
 class Law(Frozen):
-    """Something known in advance, and what the simulation found; null where it does not apply.
+    """Something known in advance, and what the simulation found.
 
-    ``agrees`` is null where the simulation says nothing about it.
+    ``agrees`` is null where the simulation says nothing about it; otherwise a null ``value`` or
+    ``simulated`` stands for never.
     """
 
     name: str
     formula: str
     source: str
-    value: float
+    value: float | None
     unit: str
     simulated: float | None
     agrees: bool | None

@@ -48,6 +48,11 @@ def scripts(scene: Scene, protections: Sequence[str], second_servers: int) -> It
     yield Script(SECOND, surprise, True, second_servers, chosen)
 
 
+def shedding(scene: Scene) -> Script:
+    """Return the surprise behind a bounded queue alone: the case of the law of rejection."""
+    return Script(SURPRISE, scene.plan.saleday.surprise, False, scene.planned, ("queue-bound",))
+
+
 def stage(scene: Scene, script: Script, seed: int) -> Setup:
     """Return the simulation of one act."""
     saleday = scene.plan.saleday

@@ -59,11 +59,12 @@ def simulation(
     *,
     notes: tuple[Note, ...] = (),
     scale: float = 1.0,
+    shed: Act | None = None,
     worth: Ranking | None = None,
     interrupted: bool = False,
 ) -> Simulation:
     """Put the acts that are over together with what was known in advance."""
-    found = laws(scene, tuple(acts))
+    found = laws(scene, tuple(acts), shed)
     saleday, servers = scene.plan.saleday, scene.planned
     return Simulation(
         **dict(origin),

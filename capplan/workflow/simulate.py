@@ -52,7 +52,7 @@ def simulate(
     traffic, notes = current_demand(plan_file, shelf, seed)
     origin = provenance(plan_file, sections.SIMULATION, seed)
 
-    from capplan.simulate.acts import scripts  # loads scipy and numba
+    from capplan.simulate.acts import scripts, shedding  # loads scipy and numba
     from capplan.simulate.play import play, simulation
     from capplan.simulate.scaled import attempts, check_size
     from capplan.simulate.scene import scene as set_scene
@@ -69,11 +69,12 @@ def simulate(
     work = (scale or 1.0) * sum(attempts(scene, script) for script in todo)
     acts_share = work / (work + compared.attempts * ranking)
     acts: list[Act] = []
-    worth, interrupted = None, False
+    shed, worth, interrupted = None, None, False
     try:
         for act in play(scene, todo, seed, scale or 1.0, _part(show, 0.0, acts_share)):
             acts.append(act)
             act_done(act)
+        shed = next(play(scene, [shedding(scene)], seed, scale or 1.0))
         if ranking:
             threads = len(os.sched_getaffinity(0))
             worth = rank(compared, chosen, seed, threads, _part(show, acts_share, 1.0))
@@ -82,7 +83,7 @@ def simulate(
             raise
         interrupted = True
     result = simulation(
-        scene, acts, traffic, origin, notes=notes, scale=scale or 1.0, worth=worth,
+        scene, acts, traffic, origin, notes=notes, scale=scale or 1.0, shed=shed, worth=worth,
         interrupted=interrupted,
     )  # fmt: skip
     shelf.keep(result)

@@ -12,8 +12,9 @@ from capplan.model.service_time import Exponential
 from capplan.plan.saleday import PROTECTIONS, Saleday
 from capplan.results.demand import Profile
 from capplan.results.simulation import Act, Simulation
-from capplan.simulate.acts import scripts
+from capplan.simulate.acts import Script, scripts, shedding
 from capplan.simulate.kernel.setup import Fleet
+from capplan.simulate.laws import disagreements, laws
 from capplan.simulate.play import play, simulation
 from capplan.simulate.scene import Scene, scene
 from capplan.simulate.shoppers import (
@@ -154,8 +155,42 @@ def test_the_laws_foretell_the_collapse(played):
     assert by_name["hidden capacity"].value == pytest.approx(stage.capacity_rps(5) / 3)
     assert by_name["answers too late from"].agrees
     assert by_name["in time again from"].agrees
+    assert by_name["recovery takes"].agrees
     assert {one.protection for one in found.settings} == set(stage.plan.saleday.protections)
     assert Simulation.model_validate_json(found.model_dump_json(by_alias=True)) == found
+
+
+def test_a_full_queue_refuses_the_share_that_is_known_in_advance():
+    stage = sale({"surprise": "4"})
+    (shed,) = play(stage, [shedding(stage)], 1)
+    refused = laws(stage, (), shed)[-1]
+    assert refused.formula == "p = (1 - μ/λ)^(1/A)"
+    assert refused.value is not None
+    assert 0.3 < refused.value < 0.8
+    # 30 s of about 600 attempts/s: chance moves the share by 0.004, the load by far more
+    assert refused.simulated == pytest.approx(refused.value, abs=0.05)
+    assert refused.agrees
+
+
+def test_a_system_that_never_comes_back_is_foretold_to_do_so():
+    """Nobody leaves here, and the load stays above the hidden capacity."""
+    stage = sale({"attempts": "10", "surprise": "4"})
+    bare = next(play(stage, [Script("surprise", 4.0, False, 5, ())], 1))
+    forever = bare.model_copy(
+        update={
+            "recovered_at_s": None,
+            "outcome": "never",
+            "series": bare.series.model_copy(
+                update={"offered": (600.0,) * len(bare.series.offered)}
+            ),
+        }
+    )
+    by_name = {law.name: law for law in laws(stage, (forever,))}
+    again = by_name["in time again from"]
+    assert (again.value, again.simulated, again.agrees) == (None, None, True)
+    wrong = forever.model_copy(update={"recovered_at_s": 300.0})
+    (note, _) = disagreements(laws(stage, (wrong,)))
+    assert "says never, the simulation says 300 s" in note.message
 
 
 @pytest.mark.parametrize("name", PROTECTIONS)
