@@ -2,19 +2,28 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
 from capplan.cli.options import JsonOption, OutputOption, PlanArgument, SeedOption, examples, read
-from capplan.errors import ExitCode
+from capplan.errors import ExitCode, UsageError
+
+if TYPE_CHECKING:
+    from capplan.results.breaking import BreakingPoints
+    from capplan.results.simulation import Simulation
+    from capplan.workflow.breaking import Options
 
 EPILOG = examples(
     "capplan simulate sale.yaml",
     "capplan simulate sale.yaml --without waiting-room",
     "capplan simulate sale.yaml --only queue-bound,priorities --json",
-    "capplan simulate sale.yaml --visitors 1M",
-    "capplan simulate sale.yaml --scale 0.1",
+    "capplan simulate sale.yaml --visitors 1M --scale 0.1",
+    "capplan simulate sale.yaml --csv seconds.csv",
+    "capplan simulate sale.yaml --find breaking-point",
+    "capplan simulate sale.yaml --sweep saleday.attempts=1..5 --csv attempts.csv",
+    "capplan simulate sale.yaml --sweep servers.planned=4..20 --steps 5",
 )
 
 
@@ -43,6 +52,21 @@ def simulate(
     ranking: Annotated[
         bool, typer.Option(help="Find what each protection is worth, which doubles the time.")
     ] = True,
+    find: Annotated[
+        Literal["breaking-point"] | None,
+        typer.Option(help="Instead: the largest surprise that each set of protections survives."),
+    ] = None,
+    sweep: Annotated[
+        str | None,
+        typer.Option(metavar="KEY=A..B", help="Instead: the surprise for values of a plan's key."),
+    ] = None,
+    steps: Annotated[
+        int, typer.Option(min=1, max=100, metavar="N", help="With --sweep: how many values.")
+    ] = 7,
+    csv: Annotated[
+        Path | None,
+        typer.Option(metavar="FILE", help="Write the acts second by second, or the sweep."),
+    ] = None,
     seed: SeedOption = 1,
     as_json: JsonOption = False,
     output: OutputOption = None,
@@ -59,25 +83,38 @@ def simulate(
     from capplan.cli.interrupt import sigterm_as_interrupt
     from capplan.cli.output import check, deliver, named
     from capplan.render import terminal
+    from capplan.results.store import write_text
+    from capplan.results.sweep import Sweep
     from capplan.units import parse_count
 
     check(output, plan)
-    count = None if visitors is None else read("--visitors", visitors, parse_count)
+    check(csv, plan)
+    if find and (sweep or csv):
+        raise UsageError("--find stands alone", "leave --sweep and --csv out")
+    options: Options = {
+        "with_": _names(with_),
+        "without": _names(without),
+        "only": None if only is None else _names(only),
+        "visitors": None if visitors is None else read("--visitors", visitors, parse_count),
+        "scale": None if scale is None else read("--scale", scale, _scale),
+    }
     with sigterm_as_interrupt(), ActsDisplay() as display:
-        answer = workflow.simulate(
-            plan,
-            with_=_names(with_),
-            without=_names(without),
-            only=None if only is None else _names(only),
-            visitors=count,
-            scale=None if scale is None else read("--scale", scale, _scale),
-            ranking=ranking,
-            seed=seed,
-            show=display.show,
-            act_done=display.act_done,
-        )
-    deliver(answer, terminal.simulation(answer, named(plan)), as_json=as_json, output=output)
-    return ExitCode.INTERRUPTED if answer.interrupted else ExitCode.OK
+        answer: Simulation | BreakingPoints | Sweep
+        if find:
+            answer = workflow.find_breaking_point(plan, seed=seed, show=display.show, **options)
+        elif sweep is not None:
+            answer = workflow.sweep(
+                plan, sweep, steps=steps, seed=seed, show=display.show, **options
+            )
+        else:
+            answer = workflow.simulate(
+                plan, ranking=ranking, csv=csv, seed=seed, show=display.show,
+                act_done=display.act_done, **options,
+            )  # fmt: skip
+    deliver(answer, terminal.show(answer, named(plan)), as_json=as_json, output=output)
+    if csv and isinstance(answer, Sweep):
+        write_text(csv, terminal.sweep_csv(answer))
+    return ExitCode.INTERRUPTED if getattr(answer, "interrupted", False) else ExitCode.OK
 
 
 def _names(text: str) -> tuple[str, ...]:

@@ -1,10 +1,17 @@
-"""λ(t) as a table for a spreadsheet."""
+"""λ(t), and the acts of a simulation, as tables for a spreadsheet."""
 
 from __future__ import annotations
 
+import csv
+import math
+from collections.abc import Iterable
 from datetime import datetime, timedelta
+from typing import TYPE_CHECKING
 
 from capplan.results.demand import Profile
+
+if TYPE_CHECKING:
+    from capplan.simulate.detail import Detail
 
 
 def profile(shown: Profile, start: datetime) -> str:
@@ -24,3 +31,61 @@ def profile(shown: Profile, start: datetime) -> str:
         for t_s, p5, p50, p95 in rows
     ]
     return "\n".join(lines) + "\n"
+
+
+def act(shown: Detail, *, header: bool) -> str:
+    """Return a row per second and class, and one for all classes with the levels of the layers.
+
+    Counts are per second; ``good`` and the latencies belong to the second of the first attempt.
+    """
+    from capplan.simulate.kernel.tally import COUNTS, FIRST_REASON, LAYERS, REASONS
+
+    rows: list[list[object]] = []
+    told = ("offered", "attempts", "admitted", "good", "timed_out", "given_up")
+    if header:
+        rows.append(
+            ["act", "protected", "t_s", "class", *told, *(f"refused_{name}" for name in REASONS),
+             "latency_s_p50", "latency_s_p95", "latency_s_p99", "in_flight", "servers", *LAYERS]
+        )  # fmt: skip
+    admitted, in_flight = shown.admitted, shown.in_flight
+    begin = (shown.act, "yes" if shown.protections else "no")
+    empty = [""] * (2 + len(LAYERS))
+    for second, t_s in enumerate(shown.t_s):
+        for kind, name in enumerate(shown.classes):
+            counts = dict(zip(COUNTS, shown.counts[second, kind], strict=True))
+            counts["admitted"] = admitted[second, kind]
+            levels = empty
+            if kind == len(shown.classes) - 1:
+                levels = [_short(in_flight[second]), str(shown.servers)]
+                levels += [_short(level) for level in shown.levels[second]]
+            rows.append(
+                [*begin, t_s, name, *(_short(counts[what]) for what in told),
+                 *(_short(count) for count in shown.counts[second, kind, FIRST_REASON:]),
+                 *(_short(value) for value in shown.latency_s[second, kind]), *levels]
+            )  # fmt: skip
+    return as_text(rows)
+
+
+def _short(value: float) -> str:
+    return "" if math.isnan(value) else f"{value:.6g}"
+
+
+def as_text(rows: Iterable[Iterable[object]]) -> str:
+    r"""Write rows, quoted where they have to be.
+
+    >>> as_text([["a", 1], ["b, c", None]])
+    'a,1\n"b, c",\n'
+    """
+    text = _Text()
+    csv.writer(text, lineterminator="\n").writerows(rows)
+    return "".join(text.parts)
+
+
+class _Text:
+    """What the writer of the standard library takes for a file."""
+
+    def __init__(self) -> None:
+        self.parts: list[str] = []
+
+    def write(self, part: str) -> None:
+        self.parts.append(part)

@@ -10,6 +10,7 @@ from collections.abc import Sequence
 
 from rich.console import RenderableType
 
+from capplan.render.breaking import breaking_points, sweep, sweep_csv
 from capplan.render.capacity import capacity, run_of
 from capplan.render.comparison import comparison
 from capplan.render.demand import demand
@@ -20,6 +21,7 @@ from capplan.render.recommendation import recommendation
 from capplan.render.simulation import simulation
 from capplan.render.verdict import verdict
 from capplan.results.base import Result
+from capplan.results.breaking import BreakingPoints
 from capplan.results.capacity import Capacity
 from capplan.results.comparison import Comparison
 from capplan.results.demand import Demand
@@ -27,9 +29,11 @@ from capplan.results.outcome import Outcome
 from capplan.results.paired import Paired
 from capplan.results.recommendation import Recommendation
 from capplan.results.simulation import Simulation
+from capplan.results.sweep import Sweep
 from capplan.results.verdict import Verdict
 
 __all__ = [
+    "breaking_points",
     "capacity",
     "comparison",
     "demand",
@@ -39,6 +43,8 @@ __all__ = [
     "run_of",
     "show",
     "simulation",
+    "sweep",
+    "sweep_csv",
     "verdict",
     "written",
 ]
@@ -48,6 +54,8 @@ def show(result: Result, plan: str) -> RenderableType:
     """Show a result of any kind."""
     if isinstance(result, Demand):
         return demand(result, plan)
+    if isinstance(result, BreakingPoints):
+        return breaking_points(result, plan)
     if isinstance(result, Capacity):
         return capacity(result, plan)
     if isinstance(result, Comparison):
@@ -60,6 +68,8 @@ def show(result: Result, plan: str) -> RenderableType:
         return recommendation(result, plan)
     if isinstance(result, Simulation):
         return simulation(result, plan)
+    if isinstance(result, Sweep):
+        return sweep(result, plan)
     if isinstance(result, Verdict):
         return verdict(result, plan)
     raise TypeError(f"no rendering of {type(result).__name__}")

@@ -32,9 +32,10 @@ class ClassOutcome(Frozen):
 class ActSeries(Frozen):
     """What happened, in steps of ``step_s`` seconds; ``t_s`` counts from the start of the sale.
 
-    ``offered``, ``attempts``, ``good``, ``rejected`` and ``timed_out`` are per second;
-    ``good`` and ``offered`` are of shoppers, the others of everybody. ``queue``, ``in_service``
-    and ``thinking`` are levels at the end of a step.
+    ``offered``, ``attempts``, ``admitted``, ``good``, ``rejected`` and ``timed_out`` are per
+    second; ``good`` and ``offered`` are of shoppers, the others of everybody. ``queue``,
+    ``in_service``, ``in_flight`` and ``thinking`` are levels at the end of a step. ``rejected_by``
+    names who refused anything at all.
     """
 
     step_s: float
@@ -42,13 +43,19 @@ class ActSeries(Frozen):
     offered: tuple[float, ...]
     bots: tuple[float, ...]
     attempts: tuple[float, ...]
+    admitted: tuple[float, ...]
     good: tuple[float, ...]
     rejected: tuple[float, ...]
+    rejected_by: dict[str, tuple[float, ...]]
     timed_out: tuple[float, ...]
     queue: tuple[float, ...]
     in_service: tuple[float, ...]
+    in_flight: tuple[float, ...]
     thinking: tuple[float, ...]
+    servers: tuple[float, ...]
+    latency_s_p50: tuple[float | None, ...]
     latency_s_p95: tuple[float | None, ...]
+    latency_s_p99: tuple[float | None, ...]
 
 
 class Act(Frozen):

@@ -34,6 +34,8 @@ _COMMANDS = {
     "comparison": "loadtest --compare",
     "recommendation": "recommend",
     "simulation": "simulate",
+    "breakingpoints": "simulate --find breaking-point",
+    "sweep": "simulate --sweep",
     "verdict": "gate",
 }
 

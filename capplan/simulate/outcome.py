@@ -7,6 +7,7 @@ from numpy.typing import NDArray
 
 from capplan.results.simulation import Act, ActSeries, ClassOutcome
 from capplan.simulate.acts import Script
+from capplan.simulate.detail import QUANTILES, detail, percentiles
 from capplan.simulate.judge import judge
 from capplan.simulate.kernel.tally import (
     COUNTS,
@@ -14,12 +15,11 @@ from capplan.simulate.kernel.tally import (
     LAYERS,
     REASONS,
     VISITS,
-    bin_ends_s,
 )
 from capplan.simulate.kernel.world import World
 from capplan.simulate.scene import Scene
 
-Ints = NDArray[np.int64]
+Floats = NDArray[np.float64]
 
 _LONGEST_SERIES = 1800
 _COUNT = {name: place for place, name in enumerate(COUNTS)}
@@ -63,7 +63,7 @@ def act(scene: Scene, script: Script, world: World, share: float = 1.0) -> Act:
         recovered_at_s=_from_start(scene, judged.recovered_at_s),
         metastable=judged.metastable,
         lost_value=None if value is None else lost * value,
-        series=_series(scene, world, share),
+        series=_series(scene, script, world, share),
     )
 
 
@@ -75,6 +75,7 @@ def _class(world: World, kind: int, share: float) -> ClassOutcome:
     totals = world.tables["counts"][:, kind].sum(axis=0) / share
     offered, good = round(totals[_COUNT["offered"]]), round(totals[_COUNT["good"]])
     bins = world.tables["latency"][:, kind].sum(axis=0)
+    p50, p95, p99 = _or_none(percentiles(bins, QUANTILES))
     return ClassOutcome(
         offered=offered,
         attempts=round(totals[_COUNT["attempts"]]),
@@ -87,50 +88,57 @@ def _class(world: World, kind: int, share: float) -> ClassOutcome:
             for reason, count in zip(REASONS, totals[FIRST_REASON:], strict=True)
             if count
         },
-        latency_s_p50=_percentile(bins, 0.5),
-        latency_s_p95=_percentile(bins, 0.95),
-        latency_s_p99=_percentile(bins, 0.99),
+        latency_s_p50=p50,
+        latency_s_p95=p95,
+        latency_s_p99=p99,
     )
 
 
-def _percentile(bins: Ints, quantile: float) -> float | None:
-    """Return the middle of the bin in which a quantile of the latencies lies."""
-    total = int(bins.sum())
-    if not total:
-        return None
-    place = int(np.searchsorted(np.cumsum(bins), quantile * total))
-    ends = bin_ends_s()
-    return float(np.sqrt(ends[max(place - 1, 0)] * ends[place]))
+def _or_none(values: Floats) -> tuple[float | None, ...]:
+    return tuple(None if np.isnan(value) else float(value) for value in values)
 
 
-def _series(scene: Scene, world: World, share: float) -> ActSeries:
-    counts, levels = world.tables["counts"] / share, world.tables["levels"] / share
+def _series(scene: Scene, script: Script, world: World, share: float) -> ActSeries:
+    shown = detail(scene, script, world, share)
     people, seconds = len(scene.steps), scene.seconds
     step = -(-seconds // _LONGEST_SERIES)
     edges = np.arange(0, seconds, step)
+    ends = np.minimum(edges + step - 1, seconds - 1)
+    everyone, shoppers, bots = [-1], slice(people), slice(people, -1)
 
-    def per_s(what: str, kinds: slice) -> tuple[float, ...]:
-        sums = np.add.reduceat(counts[:, kinds, _COUNT[what]].sum(axis=1), edges)
-        return tuple((sums / step).tolist())
+    def mean(per_second: Floats) -> tuple[float, ...]:
+        return tuple((np.add.reduceat(per_second, edges) / step).tolist())
 
-    def level(layer: str) -> tuple[float, ...]:
-        ends = np.minimum(edges + step - 1, seconds - 1)
-        return tuple(float(value) for value in levels[ends, LAYERS.index(layer)])
+    def per_s(what: str, kinds: slice | list[int]) -> tuple[float, ...]:
+        return mean(shown.counts[:, kinds, _COUNT[what]].sum(axis=1))
 
-    refused = np.add.reduceat(counts[:, :, FIRST_REASON:].sum(axis=(1, 2)), edges)
+    def level(values: Floats) -> tuple[float, ...]:
+        return tuple(values[ends].tolist())
+
     latency = np.add.reduceat(world.tables["latency"][:, :people].sum(axis=1), edges, axis=0)
-    everyone, shoppers = slice(None), slice(people)
+    p50, p95, p99 = (_or_none(values) for values in percentiles(latency, QUANTILES).T)
+    refused = {
+        reason: mean(counts)
+        for reason, counts in zip(REASONS, shown.counts[:, -1, FIRST_REASON:].T, strict=True)
+        if counts.any()
+    }
     return ActSeries(
         step_s=float(step),
-        t_s=tuple((scene.begins_s + edges).astype(float).tolist()),
+        t_s=tuple(shown.t_s[edges].astype(float).tolist()),
         offered=per_s("offered", shoppers),
-        bots=per_s("offered", slice(people, None)),
+        bots=per_s("offered", bots),
         attempts=per_s("attempts", everyone),
+        admitted=mean(shown.admitted[:, -1]),
         good=per_s("good", shoppers),
-        rejected=tuple((refused / step).tolist()),
+        rejected=mean(shown.counts[:, -1, FIRST_REASON:].sum(axis=1)),
+        rejected_by=refused,
         timed_out=per_s("timed_out", everyone),
-        queue=level("queued"),
-        in_service=level("served"),
-        thinking=level("thinking"),
-        latency_s_p95=tuple(_percentile(bins, 0.95) for bins in latency),
+        queue=level(shown.levels[:, LAYERS.index("queued")]),
+        in_service=level(shown.levels[:, LAYERS.index("served")]),
+        in_flight=level(shown.in_flight),
+        thinking=level(shown.levels[:, LAYERS.index("thinking")]),
+        servers=(float(script.servers),) * len(edges),
+        latency_s_p50=p50,
+        latency_s_p95=p95,
+        latency_s_p99=p99,
     )

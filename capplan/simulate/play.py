@@ -9,6 +9,7 @@ from capplan.results.base import Note, Provenance
 from capplan.results.demand import Demand
 from capplan.results.simulation import Act, Model, Ranking, Simulation
 from capplan.simulate.acts import Script, stage
+from capplan.simulate.detail import Detail, detail
 from capplan.simulate.kernel.setup import advance, build
 from capplan.simulate.laws import disagreements, laws
 from capplan.simulate.outcome import act
@@ -30,10 +31,12 @@ def play(
     seed: int,
     scale: float = 1.0,
     show: Show = lambda progress: None,
+    keep: Callable[[Detail], None] | None = None,
 ) -> Iterator[Act]:
     """Simulate the acts and yield each when it is over.
 
-    ``scale`` is the share of demand and fleet that is simulated.
+    ``scale`` is the share of demand and fleet that is simulated. ``keep`` gets what happened second
+    by second.
     """
     sizes = [attempts(*shrink(scene, script, scale)) for script in todo]
     before = 0.0
@@ -48,6 +51,8 @@ def play(
             clock_s = scene.begins_s + until_s
             show(Progress(script.name, bool(script.protections), clock_s, done))
         before += size
+        if keep:
+            keep(detail(scene, script, world, part.share))
         yield act(scene, script, world, part.share)
 
 

@@ -8,24 +8,20 @@ several replications scatter (paired t interval).
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import TypeVar
 
 import numpy as np
 from scipy.stats import t as student
 
 from capplan.plan.saleday import PROTECTIONS
 from capplan.results.simulation import Difference, Ranking, RankingRun, Worth
-from capplan.simulate.acts import ATTACK, Script, stage
-from capplan.simulate.kernel.setup import advance, build
-from capplan.simulate.outcome import act
+from capplan.simulate.acts import ATTACK, Script
 from capplan.simulate.progress import Progress
 from capplan.simulate.scaled import around_peak, attempts, shrink
 from capplan.simulate.scene import Scene
+from capplan.simulate.together import Workers, one_by_one, perform
 
-T = TypeVar("T")
 Show = Callable[[Progress], None]
 
 CONFIDENCE = 0.95
@@ -74,7 +70,7 @@ def rank(
     planned: Comparison,
     chosen: Sequence[str],
     seed: int,
-    threads: int = 1,
+    workers: Workers = one_by_one,
     show: Show = lambda progress: None,
 ) -> Ranking:
     """Simulate every set of protections, and say what each protection changes in visits paid."""
@@ -85,7 +81,7 @@ def rank(
         return _run(planned, *job)
 
     done: list[RankingRun] = []
-    for one in _at_once(simulated, jobs, threads):
+    for one in workers(simulated, jobs):
         done.append(one)
         show(Progress("what each protection is worth", None, None, len(done) / len(jobs)))
     paid = np.array([one.paid for one in done], float).reshape(runs, len(sets))
@@ -125,11 +121,7 @@ def _without(full: tuple[str, ...], name: str) -> tuple[str, ...]:
 
 
 def _run(planned: Comparison, protections: tuple[str, ...], seed: int) -> RankingRun:
-    script = _script(planned.scene, protections)
-    part, smaller = shrink(planned.scene, script, planned.scale)
-    world = build(stage(part, smaller, seed))
-    advance(world, float(part.seconds))
-    found = act(planned.scene, script, world, part.share)
+    found = perform(planned.scene, _script(planned.scene, protections), seed, planned.scale)
     step = max(-(-len(found.series.t_s) // _LONGEST_SERIES), 1)
     return RankingRun(
         protections=protections,
@@ -154,18 +146,3 @@ def _difference(paired: np.ndarray) -> Difference:
     quantile = float(student.ppf((1 + CONFIDENCE) / 2, count - 1))
     error = quantile * float(np.std(paired, ddof=1)) / math.sqrt(count)
     return Difference(paid=float(np.mean(paired)), error=error)
-
-
-J = TypeVar("J")
-
-
-def _at_once(work: Callable[[J], T], jobs: Sequence[J], threads: int) -> Iterator[T]:
-    """Do jobs side by side and yield what they return in their order; an interrupt drops the rest.
-
-    The compiled kernel does not hold the interpreter's lock.
-    """
-    pool = ThreadPoolExecutor(threads)
-    try:
-        yield from pool.map(work, jobs)
-    finally:
-        pool.shutdown(wait=True, cancel_futures=True)

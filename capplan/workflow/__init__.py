@@ -16,6 +16,7 @@ the plan, writes its own result beside the plan, and returns it. What a user can
 a ``capplan.errors.CapplanError``.
 """
 
+from capplan.workflow.breaking import find_breaking_point, sweep
 from capplan.workflow.demand import estimate
 from capplan.workflow.demo import demo
 from capplan.workflow.gate import gate
@@ -30,6 +31,7 @@ __all__ = [
     "Overrides",
     "demo",
     "estimate",
+    "find_breaking_point",
     "gate",
     "init",
     "loadtest",
@@ -37,4 +39,5 @@ __all__ = [
     "record_outcome",
     "report",
     "simulate",
+    "sweep",
 ]

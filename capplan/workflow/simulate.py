@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -14,6 +13,7 @@ from capplan.plan.schema import Plan
 from capplan.results.capacity import Capacity
 from capplan.results.demand import Demand
 from capplan.results.simulation import Act, Simulation
+from capplan.results.store import write_text
 from capplan.simulate.progress import Progress
 from capplan.workflow import sections
 from capplan.workflow.capacity import current_capacity
@@ -21,6 +21,7 @@ from capplan.workflow.compiled import keep_compiled
 from capplan.workflow.demand import current_demand
 from capplan.workflow.provenance import provenance
 from capplan.workflow.shelf import open_plan
+from capplan.workflow.threads import side_by_side
 
 Show = Callable[[Progress], None]
 
@@ -34,6 +35,7 @@ def simulate(
     visitors: float | None = None,
     scale: float | None = None,
     ranking: bool = True,
+    csv: Path | None = None,
     seed: int = 1,
     show: Show = lambda progress: None,
     act_done: Callable[[Act], None] = lambda act: None,
@@ -43,8 +45,9 @@ def simulate(
     The protections are those of the plan, and ``with_``, less ``without``; or ``only`` some.
     ``visitors`` in all take the place of the estimate. ``scale`` is the share of demand and fleet
     that is simulated; without one, a sale that takes too long is refused. ``ranking`` adds what
-    each protection is worth. Ctrl-C keeps the acts that are over. Raises ``UsageError`` as
-    ``recommend`` does, and for settings that contradict each other.
+    each protection is worth, ``csv`` writes the acts second by second. Ctrl-C keeps the acts that
+    are over. Raises ``UsageError`` as ``recommend`` does, and for settings that contradict each
+    other.
     """
     plan_file, shelf = open_plan(plan)
     chosen = protections(plan_file.plan, with_, without, only)
@@ -52,7 +55,9 @@ def simulate(
     traffic, notes = current_demand(plan_file, shelf, seed)
     origin = provenance(plan_file, sections.SIMULATION, seed)
 
+    from capplan.render.csv import act as act_as_csv
     from capplan.simulate.acts import scripts, shedding  # loads scipy and numba
+    from capplan.simulate.detail import Detail
     from capplan.simulate.play import play, simulation
     from capplan.simulate.scaled import attempts, check_size
     from capplan.simulate.scene import scene as set_scene
@@ -70,14 +75,20 @@ def simulate(
     acts_share = work / (work + compared.attempts * ranking)
     acts: list[Act] = []
     shed, worth, interrupted = None, None, False
+    seconds: list[str] = []
+
+    def keep(one: Detail) -> None:
+        seconds.append(act_as_csv(one, header=not seconds))
+
     try:
-        for act in play(scene, todo, seed, scale or 1.0, _part(show, 0.0, acts_share)):
+        for act in play(
+            scene, todo, seed, scale or 1.0, _part(show, 0.0, acts_share), keep if csv else None
+        ):
             acts.append(act)
             act_done(act)
         shed = next(play(scene, [shedding(scene)], seed, scale or 1.0))
         if ranking:
-            threads = len(os.sched_getaffinity(0))
-            worth = rank(compared, chosen, seed, threads, _part(show, acts_share, 1.0))
+            worth = rank(compared, chosen, seed, side_by_side, _part(show, acts_share, 1.0))
     except KeyboardInterrupt:
         if not acts:
             raise
@@ -87,6 +98,8 @@ def simulate(
         interrupted=interrupted,
     )  # fmt: skip
     shelf.keep(result)
+    if csv:
+        write_text(csv, "".join(seconds))
     return result
 
 

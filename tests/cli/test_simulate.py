@@ -57,6 +57,14 @@ def test_json_is_the_result_and_nothing_else(capsys):
         (["--only", "waf", "--with", "waf"], "exclude each other"),
         (["--visitors", "many"], "--visitors: 'many'"),
         (["-o", "sale.yaml"], "is the plan"),
+        (["--csv", "sale.yaml"], "is the plan"),
+        (["--scale", "2"], "--scale: '2' is not a share"),
+        (["--scale", "0"], "--scale: '0' is not more than zero"),
+        (["--find", "breaking-point", "--csv", "a.csv"], "--find stands alone"),
+        (["--find", "treasure"], "'treasure' is not"),
+        (["--sweep", "attempts"], "does not say what to vary"),
+        (["--sweep", "saleday.attemps=1..5"], "the plan has no saleday.attemps"),
+        (["--visitors", "1000M"], "one by one takes about"),
     ],
 )
 def test_a_mistake_is_named_without_a_traceback(arguments, said, capsys):
@@ -70,3 +78,41 @@ def test_a_plan_without_capacity_says_what_to_do(capsys):
     Path("sale.yaml").write_text(PLAN.replace("capacity: 50 rps, ", ""))
     assert main(["simulate", "sale.yaml"]) == 2
     assert "hint: measure it with: capplan loadtest sale.yaml" in capsys.readouterr().err
+
+
+def test_the_breaking_point_is_found_for_each_set_of_protections(capsys):
+    options = ["--find", "breaking-point", "--only", "queue-bound,waf"]
+    assert main(["simulate", "sale.yaml", *options]) == 0
+    out = capsys.readouterr().out
+    assert out.splitlines()[0].startswith("2 servers survive ")
+    for row in ("none ", "queue-bound ", "waf ", "all 2 "):
+        assert f"\n{row}" in out
+    assert main(["simulate", "sale.yaml", *options, "--json"]) == 0
+    result = json.loads(capsys.readouterr().out)
+    assert result["schema"] == "capplan.breakingpoints/1"
+    assert len(result["points"]) == 8
+
+
+def test_a_key_is_swept_with_a_table_and_a_file(capsys):
+    options = ["--sweep", "saleday.attempts=1..3", "--only", "queue-bound", "--csv", "a.csv"]
+    assert main(["simulate", "sale.yaml", *options]) == 0
+    said = capsys.readouterr()
+    assert said.out.startswith("saleday.attempts from 1 to 3: of the visits that could, ")
+    rows = Path("a.csv").read_text().splitlines()
+    assert rows[0].startswith("saleday.attempts,act,protections,servers,visits,paid,")
+    assert len(rows) == 1 + 3 * 4
+
+
+def test_the_acts_are_written_second_by_second(capsys):
+    assert main(["simulate", "sale.yaml", "--no-ranking", "--csv", "s.csv"]) == 0
+    assert "What each protection is worth" not in capsys.readouterr().out
+    rows = Path("s.csv").read_text().splitlines()
+    assert rows[0].startswith("act,protected,t_s,class,offered,attempts,admitted,good,")
+    assert {row.split(",")[0] for row in rows[1:]} == {
+        "as planned", "surprise", "surprise + bots", "the second sale",
+    }  # fmt: skip
+
+
+def test_a_part_of_the_sale_is_simulated_and_says_so(capsys):
+    assert main(["simulate", "sale.yaml", "--no-ranking", "--scale", "0.5"]) == 0
+    assert "50% of demand and fleet were simulated" in " ".join(capsys.readouterr().out.split())

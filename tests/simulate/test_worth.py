@@ -11,6 +11,7 @@ from capplan.simulate.acts import ATTACK, Script, stage
 from capplan.simulate.kernel.setup import simulate_until
 from capplan.simulate.progress import Progress
 from capplan.simulate.worth import comparison, rank
+from capplan.workflow.threads import side_by_side
 from tests.simulate.builders import visits
 from tests.simulate.test_play import sale
 
@@ -69,7 +70,7 @@ def test_the_runs_show_the_collapse_and_what_holds(ranking):
 
 def test_threads_change_nothing_but_the_time(ranking):
     shown: list[Progress] = []
-    assert rank(comparison(STAGE, CHOSEN), CHOSEN, SEED, 2, shown.append) == ranking
+    assert rank(comparison(STAGE, CHOSEN), CHOSEN, SEED, side_by_side, shown.append) == ranking
     done = [one.done for one in shown]
     assert done == sorted(done)
     assert done[-1] == 1.0

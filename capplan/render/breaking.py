@@ -1,0 +1,146 @@
+"""Breaking points and sweeps, for the terminal and as a table for a spreadsheet."""
+
+from __future__ import annotations
+
+from rich.console import RenderableType
+
+from capplan.render.csv import as_text
+from capplan.render.parts import answer, bullets, next_step, notes, table, titled
+from capplan.render.simulation import clock
+from capplan.results.breaking import BreakingPoint, BreakingPoints
+from capplan.results.sweep import Sweep, SweptAct
+from capplan.units import format_number, format_share
+
+_COLUMNS = (
+    "name", "protections", "servers", "visits", "paid", "could_pay", "paid_ratio", "abandoned",
+    "peak_queue", "outcome", "lost_at_s", "recovered_at_s", "metastable", "lost_value",
+)  # fmt: skip
+
+
+def breaking_points(result: BreakingPoints, plan: str) -> RenderableType:
+    """Show up to which surprise each set of protections holds."""
+    rows = [
+        (
+            _named(point.protections, result),
+            *(cell for attacked in (False, True) for cell in _cells(result, point, attacked)),
+        )
+        for point in result.points
+        if not point.attacked
+    ]
+    part = "" if result.scale == 1 else f" {format_share(result.scale)} of the sale was simulated."
+    return answer(
+        breaking_headline(result),
+        titled(
+            "Times the expected demand up to which goodput keeps up, and who paid then",
+            table(("", "surprise", "paid", "with bots", "paid"), rows),
+        ),
+        bullets(
+            [
+                f"the expected peak is what {result.servers} servers finish, always busy, at "
+                f"{_times(result.full_at)}",
+                f"a factor is survived when goodput is at least 95% of what is offered in every "
+                f"half minute of {result.runs} runs; found to within "
+                f"{format_share(result.precision)}, {clock(result.from_s)} to "
+                f"{clock(result.to_s)}.{part}",
+                "behind a waiting room goodput keeps up and visitors wait; who paid shows them",
+            ]
+        ),
+        notes(result.notes),
+        next_step("capplan simulate", plan),
+    )
+
+
+def breaking_headline(result: BreakingPoints) -> str:
+    """Return the answer in words."""
+    bare, full = (
+        {point.attacked: point for point in result.points if point.protections == some}
+        for some in (result.points[0].protections, result.points[-1].protections)
+    )
+    said = f"{result.servers} servers survive {_upto(bare[False])} the expected demand"
+    if full != bare:
+        said += f", with the protections {_upto(full[False])}"
+    said += f"; with bots {_upto(bare[True])}"
+    if full != bare:
+        said += f", with the protections {_upto(full[True])}"
+    return f"{said}."
+
+
+def _named(protections: tuple[str, ...], result: BreakingPoints) -> str:
+    if not protections:
+        return "none"
+    is_last = protections == result.points[-1].protections and len(protections) > 1
+    return f"all {len(protections)}" if is_last else ", ".join(protections)
+
+
+def _cells(result: BreakingPoints, point: BreakingPoint, attacked: bool) -> tuple[str, str]:
+    same = next(
+        one
+        for one in result.points
+        if one.attacked == attacked and one.protections == point.protections
+    )
+    paid = "-" if same.paid_ratio is None else format_share(same.paid_ratio)
+    return _upto(same), paid
+
+
+def _upto(point: BreakingPoint) -> str:
+    if point.survives is None:
+        return f"less than {_times(point.breaks or 0.0)}"
+    if point.breaks is None:
+        return f"more than {_times(point.survives)}"
+    return _times(point.survives)
+
+
+def _times(factor: float) -> str:
+    return f"{format_number(factor)}x"
+
+
+def sweep(result: Sweep, plan: str) -> RenderableType:
+    """Show the share that paid, and what became of the act, at each value."""
+    acts = result.points[0].acts
+    names = [f"{act.name}{', protected' * bool(act.protections)}" for act in acts]
+    return answer(
+        sweep_headline(result),
+        titled(
+            "Share that paid of the visits that could, and what became of the sale",
+            table(
+                (result.key, *(f"<{name}" for name in names)),
+                [(point.text, *map(_briefly, point.acts)) for point in result.points],
+            ),
+        ),
+        notes(result.notes),
+        next_step("capplan simulate", plan),
+    )
+
+
+def sweep_headline(result: Sweep) -> str:
+    """Return the answer in words: the best value, and the span of what it changes."""
+    protected = [point.acts[-1].paid_ratio for point in result.points]
+    best = max(zip(protected, result.points, strict=True), key=lambda pair: pair[0])[1]
+    last = best.acts[-1]
+    behind = "protected" if last.protections else "unprotected"
+    return (
+        f"{result.key} from {result.points[0].text} to {result.points[-1].text}: of the visits "
+        f"that could, {format_share(min(protected))} to {format_share(max(protected))} paid "
+        f"({last.name}, {behind}), most at {best.text}."
+    )
+
+
+def _briefly(act: SweptAct) -> str:
+    paid = format_share(act.paid_ratio)
+    if act.outcome == "held":
+        return f"{paid} holds"
+    back = "never back" if act.recovered_at_s is None else f"back {clock(act.recovered_at_s)}"
+    return f"{paid} {back}{' (metastable)' if act.metastable else ''}"
+
+
+def sweep_csv(result: Sweep) -> str:
+    """Return a row for each act at each value; times are seconds from the start of the sale."""
+    rows: list[list[object]] = [[result.key, "act", *_COLUMNS[1:]]]
+    for point in result.points:
+        for act in point.acts:
+            found = act.model_dump() | {"protections": " ".join(act.protections)}
+            cells = (found[name] for name in _COLUMNS)
+            rows.append(
+                [f"{point.value:g}", *(f"{c:.6g}" if isinstance(c, float) else c for c in cells)]
+            )
+    return as_text(rows)

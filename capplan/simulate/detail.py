@@ -1,0 +1,88 @@
+"""One act second by second and class by class: everything that the kernel counted."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from capplan.simulate.acts import Script
+from capplan.simulate.kernel.tally import COUNTS, FIRST_REASON, LAYERS, REASONS, bin_ends_s
+from capplan.simulate.kernel.world import World
+from capplan.simulate.scene import Scene
+
+Floats = NDArray[np.float64]
+Ints = NDArray[np.int64]
+
+QUANTILES = (0.5, 0.95, 0.99)
+AT_ONCE = tuple(
+    place for place, name in enumerate(REASONS) if name not in ("queue-timeout", "failed")
+)
+"""Reasons for which an attempt is refused when it is made, and not later."""
+IN_FLIGHT = tuple(LAYERS.index(name) for name in ("queued", "served", "bucket"))
+
+
+@dataclass(frozen=True)
+class Detail:
+    """What happened in each second ``t_s``, from the start of the sale on.
+
+    ``counts[second, class, count]`` has the counts of ``COUNTS``, ``levels[second, layer]`` how
+    many were in each of ``LAYERS`` at its end; ``latency_s[second, class, quantile]`` is of the
+    good answers to requests of that second, nan where there are none. The last class is all.
+    """
+
+    act: str
+    protections: tuple[str, ...]
+    servers: int
+    classes: tuple[str, ...]
+    t_s: Ints
+    counts: Floats
+    levels: Floats
+    latency_s: Floats
+
+    @property
+    def admitted(self) -> Floats:
+        """Attempts that nobody refused when they were made: ``[second, class]``."""
+        refused = self.counts[:, :, [FIRST_REASON + place for place in AT_ONCE]].sum(axis=2)
+        return np.asarray(self.counts[:, :, COUNTS.index("attempts")] - refused)
+
+    @property
+    def in_flight(self) -> Floats:
+        """Calls in the system at the end of each second: queued, served, or in a bucket."""
+        return np.asarray(self.levels[:, list(IN_FLIGHT)].sum(axis=1))
+
+
+def detail(scene: Scene, script: Script, world: World, share: float = 1.0) -> Detail:
+    """Return what the kernel counted in an act, of which ``share`` was simulated."""
+    counts, latency = world.tables["counts"] / share, world.tables["latency"]
+    names = [step.name for step in scene.steps]
+    names += [group.name for group in scene.bots()] if script.attacked else []
+    return Detail(
+        act=script.name,
+        protections=script.protections,
+        servers=script.servers,
+        classes=(*names, "all"),
+        t_s=scene.begins_s + np.arange(len(counts)),
+        counts=np.concatenate([counts, counts.sum(axis=1, keepdims=True)], axis=1),
+        levels=np.asarray(world.tables["levels"] / share, float),
+        latency_s=percentiles(
+            np.concatenate([latency, latency.sum(axis=1, keepdims=True)], axis=1), QUANTILES
+        ),
+    )
+
+
+def percentiles(bins: NDArray[np.integer], quantiles: tuple[float, ...]) -> Floats:
+    """Return the middles of the bins in which the quantiles lie, nan where nothing was counted.
+
+    The last axis of ``bins`` are the bins of the kernel's histogram; in its place come the
+    quantiles.
+    """
+    sums, ends = np.cumsum(bins, axis=-1), bin_ends_s()
+    middles = np.sqrt(np.concatenate([ends[:1], ends[:-1]]) * ends)
+    total = sums[..., -1:]
+    found = [
+        middles[np.minimum((sums < quantile * total).sum(axis=-1), len(ends) - 1)]
+        for quantile in quantiles
+    ]
+    return np.where(total > 0, np.stack(found, axis=-1), np.nan)
