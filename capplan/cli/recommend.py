@@ -11,15 +11,15 @@ from capplan.errors import ExitCode
 
 EPILOG = examples(
     "capplan recommend sale.yaml",
-    "capplan recommend sale.yaml --servers 18",
+    "capplan recommend sale.yaml --why 18",
     "capplan recommend sale.yaml --json -o recommendation.json",
 )
 
 
 def recommend(
     plan: PlanArgument,
-    servers: Annotated[
-        int | None, typer.Option(min=1, metavar="N", help="Ask what this count would mean.")
+    why: Annotated[
+        int | None, typer.Option(min=1, metavar="N", help="Explain this count in full.")
     ] = None,
     seed: SeedOption = 1,
     as_json: JsonOption = False,
@@ -35,6 +35,6 @@ def recommend(
     from capplan.render import terminal
 
     check(output, plan)
-    answer = workflow.recommend(plan, servers=servers, seed=seed)
+    answer = workflow.recommend(plan, why=why, seed=seed)
     deliver(answer, terminal.recommendation(answer, named(plan)), as_json=as_json, output=output)
     return ExitCode.OK if answer.feasible else ExitCode.FAILED

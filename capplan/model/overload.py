@@ -29,7 +29,6 @@ from dataclasses import dataclass, field
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.integrate import trapezoid
 from scipy.special import ndtri
 
 from capplan.model.quasirandom import sobol
@@ -40,8 +39,6 @@ from capplan.units import Range
 Floats = NDArray[np.float64]
 
 _POINTS = 13  # 2^13 quasi-random points: a probability of 1% is then right within 0.01%
-_SHAPE_STEPS = 400
-_FLEET_SAMPLE = 256
 
 
 @dataclass(frozen=True, slots=True)
@@ -137,23 +134,3 @@ def left_after_zone_loss(servers: int, zones: int) -> int:
     6
     """
     return servers - math.ceil(servers / zones)
-
-
-def expected_excess(t_s: Floats, shape: Floats, peaks_rps: Floats, fleet_rps: Floats) -> float:
-    """Return the expected number of requests above what the fleet sustains.
-
-    E[∫ max(0, λ(t) - X) dt] over all peaks and fleets X, with λ(t) the demand ``shape`` over
-    ``t_s`` seconds, scaled to each possible peak. The excess is shed at once, the rest is served.
-    """
-    top = float(shape.max())
-    if top <= 0:
-        return 0.0
-    # seconds above a level, weighted by how far above, once per level instead of once per peak
-    levels = np.linspace(0.0, 1.0, _SHAPE_STEPS)
-    over = np.maximum(shape[None, :] / top - levels[:, None], 0.0)
-    weighted_s = trapezoid(over, t_s, axis=1)
-    peaks = peaks_rps[peaks_rps > 0][:, None]
-    u = (np.arange(_FLEET_SAMPLE) + 0.5) / _FLEET_SAMPLE
-    fleets = np.quantile(fleet_rps, u, method="hazen")[None, :]
-    excess = peaks * np.interp(fleets / peaks, levels, weighted_s)
-    return float(excess.sum() / (len(peaks_rps) * _FLEET_SAMPLE))

@@ -4,10 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import cache, cached_property
 
 import numpy as np
 
-from capplan.model.overload import expected_excess, left_after_zone_loss
+from capplan.model.fitted import Fitted
+from capplan.model.losses import Loss, losses
+from capplan.model.overload import left_after_zone_loss
+from capplan.model.queueing import erlang_c
 from capplan.plan.schema import Plan
 from capplan.results.basis import Basis
 from capplan.results.demand import Demand
@@ -20,11 +24,15 @@ MULTIPLES = (1, 3, 5, 10)
 
 @dataclass(frozen=True)
 class Decider:
-    """Judges any count of servers by the plan's policy."""
+    """Judges any count of servers by the plan's policy.
+
+    ``server`` is the queue that one measured server is; None where no load test tells.
+    """
 
     plan: Plan
     demand: Demand
     basis: Basis
+    server: Fitted | None = None
 
     def complaint(self, servers: int) -> str:
         """Say why a count does not meet the policy; empty when it does."""
@@ -67,7 +75,7 @@ class Decider:
                 zone is None or zone <= zone_loss_risk
             )
 
-        return _first(enough, self.most)
+        return first(enough, self.most)
 
     @property
     def most(self) -> int:
@@ -78,24 +86,71 @@ class Decider:
         """Return ``wanted``, or the largest count below it that quota and budget allow, if any."""
         if not self.beyond_reach(wanted):
             return wanted
-        return max(1, _first(lambda servers: bool(self.beyond_reach(servers)), wanted) - 1)
+        return max(1, first(lambda servers: bool(self.beyond_reach(servers)), wanted) - 1)
 
     def option(self, servers: int, chosen: int) -> Option:
         """Describe one count."""
-        lost = self._lost_visits(servers)
-        value = self.plan.policy.value_per_visit
+        carried = self.basis.fleet.rates(servers)
+        low, middle, high = np.quantile(carried, [0.05, 0.5, 0.95])
+        lost, lost_unshed = self._visits(self.loss(servers))
+        saved, saved_unshed = self.saved(servers)
         return Option(
             servers=servers,
             multiple=servers / self.plan.servers.today,
             cost=self.basis.cost_usd(servers),
-            fleet_rps=float(np.median(self.basis.fleet.rates(servers))),
+            fleet_rps=float(middle),
+            fleet_rps_p5=float(low),
+            fleet_rps_p95=float(high),
             overload_probability=self.basis.overload(servers),
             zone_loss_probability=self.basis.zone_loss(servers),
+            expected_overload_s=self.loss(servers).seconds_over,
             expected_lost_visits=lost,
-            expected_lost_value=None if value is None else lost * value,
+            expected_lost_value=self._worth(lost),
+            expected_lost_visits_unshed=lost_unshed,
+            expected_lost_value_unshed=self._worth(lost_unshed),
+            marginal_value=self._worth(saved),
+            marginal_value_unshed=self._worth(saved_unshed),
+            slots=None if self.server is None else servers * self.server.slots,
+            wait_probability_p50=self._wait(servers, self.demand.peak_rps.p50),
+            wait_probability_p95=self._wait(servers, self.demand.peak_rps.p95),
             chosen=servers == chosen,
             excuse=self._excuse(servers, chosen),
         )
+
+    def loss(self, servers: int) -> Loss:
+        """Return what is lost with a count, in requests."""
+        return self._losses(servers)
+
+    def saved(self, servers: int) -> tuple[float, float]:
+        """Return how many visits one server more would save, with shedding and without."""
+        now, then = self._visits(self.loss(servers)), self._visits(self.loss(servers + 1))
+        return max(0.0, now[0] - then[0]), max(0.0, now[1] - then[1])
+
+    @cached_property
+    def _losses(self) -> Callable[[int], Loss]:
+        profile = self.demand.profile
+        lost = losses(np.asarray(profile.t_s), np.asarray(profile.rps_p50))
+
+        @cache
+        def of(servers: int) -> Loss:
+            return lost.expected(self.basis.peaks.values_rps, self.basis.fleet.rates(servers))
+
+        return of
+
+    def _visits(self, loss: Loss) -> tuple[float, float]:
+        per_visit = self.demand.requests_per_visit.p50
+        return loss.excess / per_visit, loss.unserved / per_visit
+
+    def _wait(self, servers: int, rate_rps: float) -> float | None:
+        """Return the share of requests that wait at a rate: M/M/c with c slots in one pool."""
+        if self.server is None:
+            return None
+        service_s = self.server.service_s / self.basis.efficiency(servers)
+        return erlang_c(servers * self.server.slots, rate_rps * service_s)
+
+    def _worth(self, visits: float) -> float | None:
+        value = self.plan.policy.value_per_visit
+        return None if value is None else visits * value
 
     def _excuse(self, servers: int, chosen: int) -> str:
         complaint = self.complaint(servers)
@@ -113,16 +168,6 @@ class Decider:
             return f"{shown}, finer than that cannot be told"
         return shown if shown.startswith("just") else f"{shown} > {format_share(accepted)}"
 
-    def _lost_visits(self, servers: int) -> float:
-        profile = self.demand.profile
-        excess = expected_excess(
-            np.asarray(profile.t_s),
-            np.asarray(profile.rps_p50),
-            self.basis.peaks.values_rps,
-            self.basis.fleet.rates(servers),
-        )
-        return excess / self.demand.requests_per_visit.p50
-
 
 def counts(plan: Plan, chosen: int, wanted: int, asked: int | None) -> list[int]:
     """Return the counts worth showing: multiples of today, the plan's, those around the choice."""
@@ -135,12 +180,12 @@ def counts(plan: Plan, chosen: int, wanted: int, asked: int | None) -> list[int]
     return sorted(count for count in shown if count >= 1)
 
 
-def _first(holds: Callable[[int], bool], most: int) -> int:
+def first(holds: Callable[[int], bool], most: int) -> int:
     """Return the smallest count from 1 for which ``holds``, given that it holds from there on.
 
     ``most`` when it does not hold before.
 
-    >>> _first(lambda count: count >= 37, 1000), _first(lambda count: False, 1000)
+    >>> first(lambda count: count >= 37, 1000), first(lambda count: False, 1000)
     (37, 1000)
     """
     high = 1

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from capplan.recommend.options import Decider
-from capplan.results.recommendation import CeilingCheck
+from capplan.recommend.why import waiting
+from capplan.results.recommendation import CeilingCheck, Newsvendor
 from capplan.results.scaling import described
 from capplan.results.window import LEAD_S
 from capplan.units import (
-    format_count,
     format_duration,
     format_money,
     format_number,
@@ -20,18 +20,20 @@ def reasons(
     decider: Decider,
     wanted: int,
     chosen: int,
-    asked: int | None,
     checks: tuple[CeilingCheck, ...],
+    bought: Newsvendor | None,
 ) -> tuple[str, ...]:
     """Return the reasons, the answer first.
 
-    ``wanted`` is what the policy needs, ``chosen`` what quota and budget leave of it.
+    ``wanted`` is what the policy needs, ``chosen`` what quota and budget leave of it, ``bought``
+    what value alone would buy.
     """
     return (
         _answer(decider, wanted, chosen),
         *(_ceiling(decider, check) for check in checks if check.binds),
-        *([] if asked is None else [_about(decider, asked, chosen)]),
+        *([_tail(bought)] if bought else []),
         *_grounds(decider),
+        *_queueing(decider, chosen),
     )
 
 
@@ -78,21 +80,14 @@ def _ceiling(decider: Decider, check: CeilingCheck) -> str:
     )
 
 
-def _about(decider: Decider, asked: int, chosen: int) -> str:
-    option = decider.option(asked, chosen)
-    lost = f"{format_count(round(option.expected_lost_visits))} visits"
-    if option.expected_lost_value is not None:
-        lost += f" worth {format_money(option.expected_lost_value)}"
-    if decider.complaint(asked):
-        judged = "this is not within the policy"
-        if beyond := decider.beyond_reach(asked):
-            judged += f", and {beyond}"
-    else:
-        judged = "this is within the policy" + (f", and {option.excuse}" if option.excuse else "")
+def _tail(bought: Newsvendor) -> str:
+    covers = ""
+    if bought.quantile is not None:
+        covers = f", which covers {format_share(bought.quantile)} of the cases"
     return (
-        f"{_servers(asked)} carry {format_rate(option.fleet_rps)} in the middle case, cost "
-        f"{format_money(option.cost)} and are expected to lose {lost}; {_risks(decider, asked)}; "
-        f"{judged}"
+        f"by value alone one would buy {_servers(bought.servers)}{covers}; a server costs "
+        f"{format_money(bought.overage_usd)}, so little against lost visits that this always says "
+        "to buy the tail: read the whole table, it is only as good as the far end of the estimate"
     )
 
 
@@ -115,6 +110,11 @@ def _grounds(decider: Decider) -> list[str]:
         f"the cost is that of the whole fleet for {found.window.hours:.3g} h, with boot, warm-up "
         f"and {format_duration(LEAD_S)} to spare",
     ]
+
+
+def _queueing(decider: Decider, chosen: int) -> list[str]:
+    waits = waiting(decider.option(chosen, chosen))
+    return [f"requests that wait for one of {_servers(chosen)}: {waits}"] if waits else []
 
 
 def _servers(count: int) -> str:

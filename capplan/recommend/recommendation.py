@@ -4,15 +4,18 @@ from __future__ import annotations
 
 from capplan.errors import UsageError
 from capplan.plan.schema import Plan
+from capplan.recommend.newsvendor import newsvendor
 from capplan.recommend.options import Decider, counts
 from capplan.recommend.reasons import reasons
 from capplan.recommend.schedule import schedule
+from capplan.recommend.why import explained
 from capplan.results.base import Note, Provenance
 from capplan.results.basis import Basis, basis
 from capplan.results.capacity import Capacity
 from capplan.results.ceilings import ceilings
 from capplan.results.demand import Demand
 from capplan.results.recommendation import Recommendation
+from capplan.results.slots import fitted_server, service_time_measured
 
 
 def recommend(
@@ -35,12 +38,15 @@ def recommend(
     if asked is not None and asked < 1:
         raise UsageError(f"{asked} is not a number of servers", "ask for 1 or more")
     found = basis(plan, demand, capacity)
-    decider = Decider(plan, demand, found)
+    measured = service_time_measured(capacity)
+    queue = fitted_server(plan, found.fleet.server.mid, capacity) if measured else None
+    decider = Decider(plan, demand, found, queue)
     checks, ceiling_notes = ceilings(plan, demand, found.peaks)
     wanted = decider.smallest()
     chosen = decider.reachable(wanted)
     feasible = not decider.complaint(chosen) and not any(check.binds for check in checks)
     shown = counts(plan, chosen, wanted, asked)
+    bought = newsvendor(decider)
     server = found.fleet.server
     return Recommendation(
         **dict(provenance),
@@ -56,7 +62,9 @@ def recommend(
         peak_rps_p50=demand.peak_rps.p50,
         peak_rps_p95=demand.peak_rps.p95,
         resolution=found.peaks.resolution,
-        reasons=reasons(decider, wanted, chosen, asked, checks),
+        newsvendor=bought,
+        why=() if asked is None else explained(decider, asked, chosen),
+        reasons=reasons(decider, wanted, chosen, checks, bought),
         notes=(*found.notes, *ceiling_notes, *_on_time(plan, provenance, found, chosen)),
     )
 

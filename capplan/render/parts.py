@@ -52,6 +52,16 @@ def table(columns: Sequence[str], rows: Iterable[Sequence[RenderableType]]) -> T
     return laid
 
 
+def facts(rows: Iterable[tuple[str, str]]) -> Table:
+    """Lay out names, unbroken, and what there is to say of each."""
+    grid = Table.grid(padding=(0, 2, 0, 0), pad_edge=False)
+    grid.add_column(no_wrap=True)
+    grid.add_column()
+    for name, text in rows:
+        grid.add_row(Text(name), Text(text))
+    return grid
+
+
 def notes(found: Sequence[Note]) -> Group | None:
     """List what to mind, each with its advice."""
     if not found:

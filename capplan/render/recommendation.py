@@ -7,7 +7,7 @@ from datetime import datetime
 
 from rich.console import Group, RenderableType
 
-from capplan.render.parts import answer, bullets, next_step, notes, table, titled
+from capplan.render.parts import answer, bullets, facts, next_step, notes, table, titled
 from capplan.results.recommendation import Option, Recommendation
 from capplan.units import format_count, format_money, format_rate, format_share
 
@@ -17,6 +17,7 @@ def recommendation(result: Recommendation, plan: str) -> RenderableType:
     assumed = result.capacity_source == "assumed"
     return answer(
         headline(result),
+        _why(result),
         _options(result.options, result.resolution),
         _ceilings(result),
         _schedule(result),
@@ -48,22 +49,38 @@ def _stakes(option: Option, floor: float) -> str:
 
 def _options(options: Sequence[Option], floor: float) -> Group:
     zones = any(option.zone_loss_probability is not None for option in options)
+    worth = any(option.expected_lost_value is not None for option in options)
     return titled(
-        "Options: multiples of today's servers, probability of overload, visits lost",
+        f"Options (x of today's servers): {'value of the visits' if worth else 'visits'} lost "
+        "with shedding and without",
         table(
-            ("servers", "cost", "overload", *["zone lost"] * zones, "lost", "<why not"),
+            ("servers", "cost", "overload", *["zone lost"] * zones, "lost", "unshed", "<why not"),
             [
                 (
                     f"{option.servers} = {round(option.multiple, 1):g}x",
                     format_money(option.cost),
                     _risk(option.overload_probability, floor),
                     *[_risk(option.zone_loss_probability, floor)] * zones,
-                    format_count(round(option.expected_lost_visits)),
+                    _lost(option.expected_lost_visits, option.expected_lost_value),
+                    _lost(option.expected_lost_visits_unshed, option.expected_lost_value_unshed),
                     "chosen" if option.chosen else option.excuse,
                 )
                 for option in options
             ],
         ),
+    )
+
+
+def _lost(visits: float, value: float | None) -> str:
+    return format_count(round(visits)) if value is None else format_money(value)
+
+
+def _why(result: Recommendation) -> Group | None:
+    if not result.why:
+        return None
+    return titled(
+        f"{result.asked} servers in full",
+        facts((fact.name, fact.text) for fact in result.why),
     )
 
 

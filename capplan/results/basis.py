@@ -106,6 +106,10 @@ class Basis:
         zones = self.plan.servers.zones
         return None if zones == 1 else self.overload(left_after_zone_loss(servers, zones))
 
+    def efficiency(self, servers: int) -> float:
+        """Return what a fleet sustains, as a share of what so many measured servers would alone."""
+        return float(np.median(self.fleet.rates(servers))) / (servers * self.fleet.server.mid)
+
     def cost_usd(self, servers: int) -> float:
         """Return what the whole fleet costs over the window."""
         return self.window.cost_usd(servers, self.plan.servers.price)

@@ -13,22 +13,65 @@ from capplan.results.base import Frozen, Result
 class Option(Frozen):
     """One server count, what it costs and what it risks.
 
-    ``multiple`` is of today's servers; ``fleet_rps`` the median of what the fleet sustains;
-    ``cost`` and ``expected_lost_value`` are in US dollars; ``zone_loss_probability`` is the
-    overload probability with one zone lost, null when there is only one; ``excuse`` says why the
-    option was not chosen, and of a chosen one in which point it misses the policy.
+    ``multiple`` is of today's servers; ``fleet_rps`` the median of what the fleet sustains, between
+    its 5th and 95th percentile; money is in US dollars; ``zone_loss_probability`` is the overload
+    probability with one zone lost, null when there is only one; ``expected_overload_s`` is how long
+    the demand is above what the fleet sustains.
+
+    Losses are stated twice: with the excess shed at once, so that only the excess is lost, and
+    ``unshed``, where all are lost who come before the queue has drained. ``marginal_value`` is what
+    one more server would save of them; null, as the values, without ``policy.value_per_visit``.
+
+    ``slots`` is how many requests the fleet works on at once, ``wait_probability_p50`` and ``_p95``
+    the share of requests that would wait for one at these peaks (Erlang C); null where no load test
+    tells.
+
+    ``excuse`` says why the option was not chosen, and of a chosen one in which point it misses the
+    policy.
     """
 
     servers: int
     multiple: float
     cost: float
     fleet_rps: float
+    fleet_rps_p5: float
+    fleet_rps_p95: float
     overload_probability: float
     zone_loss_probability: float | None
+    expected_overload_s: float
     expected_lost_visits: float
     expected_lost_value: float | None
+    expected_lost_visits_unshed: float
+    expected_lost_value_unshed: float | None
+    marginal_value: float | None
+    marginal_value_unshed: float | None
+    slots: int | None
+    wait_probability_p50: float | None
+    wait_probability_p95: float | None
     chosen: bool
     excuse: str
+
+
+class Newsvendor(Frozen):
+    """What value alone would buy: as many servers as save more than they cost.
+
+    Of these ``servers`` the last saves more than its cost ``overage_usd``, and one more would not.
+    ``underage_usd`` is what a server that is missing in an overload loses, its own cost deducted;
+    ``quantile`` is underage/(underage + overage), the share of the cases that the fleet is to
+    carry. Both are null where no overload is left whose length could be known.
+    """
+
+    servers: int
+    overage_usd: float
+    underage_usd: float | None
+    quantile: float | None
+
+
+class Fact(Frozen):
+    """A line of an explanation."""
+
+    name: str
+    text: str
 
 
 class Step(Frozen):
@@ -52,6 +95,8 @@ class Recommendation(Result):
     """The chosen count among its alternatives. ``feasible`` is false when none meets the policy.
 
     A probability equal to ``resolution`` stands for that or less: it cannot be told from none.
+    ``why`` explains the count that was ``asked`` for. ``newsvendor`` is null without a value of a
+    visit or a price.
     """
 
     schema_: Literal["capplan.recommendation/1"] = Field(
@@ -69,4 +114,6 @@ class Recommendation(Result):
     peak_rps_p50: float
     peak_rps_p95: float
     resolution: float = 0.0
+    newsvendor: Newsvendor | None = None
+    why: tuple[Fact, ...] = ()
     reasons: tuple[str, ...]

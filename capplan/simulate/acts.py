@@ -56,7 +56,7 @@ def shedding(scene: Scene) -> Script:
 def stage(scene: Scene, script: Script, seed: int) -> Setup:
     """Return the simulation of one act."""
     saleday = scene.plan.saleday
-    service_s = scene.server.service_s / scene.efficiency(script.servers)
+    service_s = scene.server.service_s / scene.basis.efficiency(script.servers)
     # the measured service time is that of the whole mix
     mean_cost = sum(s.cost * s.per_visit for s in scene.steps) / sum(
         s.per_visit for s in scene.steps

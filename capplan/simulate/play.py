@@ -78,7 +78,7 @@ def simulation(
             slots=scene.server.slots,
             service_s=scene.server.service_s,
             server_capacity_rps=scene.server.capacity_rps,
-            fleet_efficiency=scene.efficiency(servers),
+            fleet_efficiency=scene.basis.efficiency(servers),
             think_s=scene.think_s,
             requests_per_visit=scene.per_visit,
             per_visit={step.name: step.per_visit for step in scene.steps},

@@ -72,7 +72,7 @@ def _at_the_gateway(scene: Scene, servers: int) -> tuple[Setting, ...]:
 
 def _behind(scene: Scene, servers: int) -> tuple[Setting, ...]:
     given, rate_rps = scene.plan.saleday.limits, scene.sustained_rps(servers)
-    slow_s = scene.server.service_s / scene.efficiency(servers) * math.log(100)
+    slow_s = scene.server.service_s / scene.basis.efficiency(servers) * math.log(100)
     timeout_s = given.queue_timeout or rules.queue_timeout_s(scene.patience_s, slow_s, 0.0)
     waits = f"{format_duration(scene.patience_s)} - p99 service {format_duration(slow_s)}"
     return (

@@ -7,13 +7,14 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from capplan.model.fitted import Fitted, fit
+from capplan.model.fitted import Fitted
 from capplan.plan.saleday import BotGroup
 from capplan.plan.schema import Plan
 from capplan.results.base import Note
 from capplan.results.basis import Basis, basis
 from capplan.results.capacity import Capacity
 from capplan.results.demand import Demand
+from capplan.results.slots import fitted_server, service_time_measured
 from capplan.simulate.shoppers import (
     Step,
     paying_share,
@@ -75,13 +76,9 @@ class Scene:
         whole = round(servers / self.share)
         return self.share * float(np.median(self.basis.fleet.rates(whole)))
 
-    def efficiency(self, servers: int) -> float:
-        """Return what a fleet sustains, as a share of what its servers would sustain alone."""
-        return self.sustained_rps(servers) / (servers * self.basis.fleet.server.mid)
-
     def capacity_rps(self, servers: int) -> float:
         """Return what a fleet finishes when it is always busy."""
-        return servers * self.server.capacity_rps * self.efficiency(servers)
+        return servers * self.server.capacity_rps * self.basis.efficiency(servers)
 
     def bots(self) -> tuple[BotGroup, ...]:
         """Return the plan's bots; where it has none, as many requests as the fleet sustains."""
@@ -105,33 +102,26 @@ def scene(
     begun = visits_per_s(demand.profile, demand.profile.rps_p50, per_visit, thinking_s)
     if visits is not None:
         begun = begun * (visits / begun.sum())
-    server, notes = _server(plan, known, capacity)
     return Scene(
         plan=plan,
         basis=known,
         steps=classes,
         think_s=thinking_s,
-        server=server,
+        server=fitted_server(plan, known.fleet.server.mid, capacity),
         begins_s=int(np.floor(demand.profile.t_s[0])),
         visits_per_s=begun,
-        notes=(*known.notes, *notes),
+        notes=(*known.notes, *_service_time(capacity)),
     )
 
 
-def _server(plan: Plan, known: Basis, capacity: Capacity | None) -> tuple[Fitted, tuple[Note, ...]]:
-    limits = [(limit.quantile, limit.limit_s) for limit in plan.service.sla.latency]
-    tightest_s = min((limit_s for _, limit_s in limits), default=1.0)
-    idle = [trial for trial in capacity.trials if trial.outcome == "pass"] if capacity else []
-    alone_s = min(idle, key=lambda trial: trial.rate_rps).latency_s.mean if idle else None
-    notes: tuple[Note, ...] = ()
-    if alone_s is None:
-        alone_s = tightest_s / 10
-        notes = (
-            Note(
-                code="assumed_service_time",
-                message="how long a request takes on an idle server was not measured: a tenth of "
-                "the latency limit is assumed",
-                advice="measure it with: capplan loadtest",
-            ),
-        )
-    return fit(known.fleet.server.mid, alone_s, limits), notes
+def _service_time(capacity: Capacity | None) -> tuple[Note, ...]:
+    if service_time_measured(capacity):
+        return ()
+    return (
+        Note(
+            code="assumed_service_time",
+            message="how long a request takes on an idle server was not measured: a tenth of "
+            "the latency limit is assumed",
+            advice="measure it with: capplan loadtest",
+        ),
+    )

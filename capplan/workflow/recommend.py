@@ -12,10 +12,10 @@ from capplan.workflow.provenance import provenance
 from capplan.workflow.shelf import open_plan
 
 
-def recommend(plan: Path | str, *, servers: int | None = None, seed: int = 1) -> Recommendation:
+def recommend(plan: Path | str, *, why: int | None = None, seed: int = 1) -> Recommendation:
     """Recommend a server count for the sale in ``plan`` and keep the answer beside the plan.
 
-    ``servers`` asks what that count would mean. Estimates the traffic first where that was not
+    ``why`` is a count to explain in full. Estimates the traffic first where that was not
     done, or was done for another state of the plan. Raises ``UsageError`` for a plan with mistakes
     and for a measured capacity that no longer belongs to the plan.
     """
@@ -25,7 +25,7 @@ def recommend(plan: Path | str, *, servers: int | None = None, seed: int = 1) ->
     measured = current_capacity(plan_file, shelf)
     traffic, notes = current_demand(plan_file, shelf, seed)
     origin = provenance(plan_file, sections.RECOMMENDATION, seed)
-    result = compute(plan_file.plan, traffic, measured, origin, servers)
+    result = compute(plan_file.plan, traffic, measured, origin, why)
     result = result.model_copy(update={"notes": (*notes, *result.notes)})
     shelf.keep(result)
     return result

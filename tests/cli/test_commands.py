@@ -96,7 +96,7 @@ def test_a_policy_that_no_count_meets_exits_with_3(capplan: Capplan) -> None:
 
 
 def test_a_count_can_be_asked_for(capplan: Capplan) -> None:
-    asked = json.loads(capplan("recommend sale.yaml --servers 18 --json").out)
+    asked = json.loads(capplan("recommend sale.yaml --why 18 --json").out)
     assert asked["asked"] == 18
     assert 18 in [option["servers"] for option in asked["options"]]
 

@@ -102,7 +102,7 @@ def test_the_version_is_printed() -> None:
         (["estimat"], "No such command 'estimat'. Did you mean 'estimate'", "see: capplan --help"),
         (["estimate"], "Missing argument 'PLAN'", "see: capplan estimate --help"),
         (["gate", "p", "--jnit", "x"], "No such option: --jnit", "see: capplan gate --help"),
-        (["recommend", "p", "--servers", "0"], "Invalid value for '--servers'", "recommend --help"),
+        (["recommend", "p", "--why", "0"], "Invalid value for '--why'", "recommend --help"),
     ],
 )
 def test_a_wrong_call_exits_with_2_and_a_hint(

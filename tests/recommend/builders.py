@@ -13,7 +13,14 @@ from scipy.special import ndtri
 from capplan.plan.schema import Plan
 from capplan.plan.sla import parse_sla
 from capplan.results.base import PlanRef, Provenance
-from capplan.results.capacity import Capacity, Identity, SustainedRate
+from capplan.results.capacity import (
+    Capacity,
+    Health,
+    Identity,
+    LatencySummary,
+    SustainedRate,
+    Trial,
+)
 from capplan.results.demand import Demand, Percentiles, Profile
 
 START = "2026-11-27T12:00:00+01:00"
@@ -124,6 +131,25 @@ def capacity(
         "mix": {"GET /": 1.0},
     }
     return Capacity(**fields | changes)
+
+
+def passed(rate_rps: float, mean_s: float) -> Trial:
+    """A trial that held its load with this mean latency."""
+    ok = LatencySummary(
+        p50=mean_s, p75=mean_s, p90=mean_s, p95=mean_s, p99=mean_s, p999=mean_s, mean=mean_s,
+        max=mean_s,
+    )  # fmt: skip
+    health = Health(
+        tickets_due=1, tickets_issued=1, starved=0, lateness_s_p99=0.0, generator_cpu=0.1,
+        steal=0.0, users=1,
+    )  # fmt: skip
+    return Trial(
+        purpose="probe", rate_rps=rate_rps, arrivals_per_s=rate_rps, planned_s=10.0,
+        duration_s=10.0, warmup_s=1.0, achieved_rps=rate_rps, served_rps=rate_rps, requests=1,
+        successes=1, failures=0, timeouts=0, latency_s=ok, latency_actual_s=ok, endpoints=(),
+        criteria=(), requests_per_arrival=1.0, ended_early=False, errors={}, health=health,
+        outcome="pass",
+    )  # fmt: skip
 
 
 def certain(rate_rps: float, **changes: Any) -> Capacity:

@@ -166,10 +166,20 @@ def option(servers: int, *, chosen: bool = False, excuse: str = "") -> Option:
         multiple=servers / 6,
         cost=servers * 0.5,
         fleet_rps=servers * 380.0,
+        fleet_rps_p5=servers * 350.0,
+        fleet_rps_p95=servers * 400.0,
         overload_probability=0.2 / servers,
         zone_loss_probability=0.3 / servers,
+        expected_overload_s=60.0 / servers,
         expected_lost_visits=900.0 / servers,
         expected_lost_value=None,
+        expected_lost_visits_unshed=4000.0 / servers,
+        expected_lost_value_unshed=None,
+        marginal_value=None,
+        marginal_value_unshed=None,
+        slots=2 * servers,
+        wait_probability_p50=0.0,
+        wait_probability_p95=0.1 / servers,
         chosen=chosen,
         excuse=excuse,
     )
@@ -396,7 +406,7 @@ def test_the_line_of_a_trial_fits_into_eighty_columns(p99: float | None, bounds:
 
 def test_a_rejected_option_shows_its_excuse() -> None:
     shown = " ".join(text(terminal.recommendation(recommendation(), "p"), 120).split())
-    assert "6 = 1x $3.00 3.3% 5% 150 overload risk 3.3% is more than the 1%" in shown
+    assert "6 = 1x $3.00 3.3% 5% 150 667 overload risk 3.3% is more than the 1%" in shown
 
 
 def test_a_count_that_was_asked_for_is_answered_first() -> None:

@@ -44,7 +44,7 @@ def test_a_verdict_is_kept_beside_the_plan(tmp_path: Path) -> None:
 
 
 def test_a_recommendation_is_kept_beside_the_plan(tmp_path: Path) -> None:
-    answer = recommend(written_plan(tmp_path), servers=18)
+    answer = recommend(written_plan(tmp_path), why=18)
     assert answer.asked == 18
     kept = read_result(tmp_path / "sale.capplan" / "recommendation.json", Recommendation)
     assert kept == answer
