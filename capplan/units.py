@@ -272,6 +272,17 @@ def format_money(amount_usd: float) -> str:
     return f"${amount_usd:,.2f}" if amount_usd < 99.995 else f"${amount_usd:,.0f}"
 
 
+def format_price(price_usd_per_h: float) -> str:
+    """Show a price per hour with all the digits that a list has.
+
+    >>> format_price(0.17), format_price(0.1008), format_price(12.0)
+    ('$0.17/h', '$0.1008/h', '$12.00/h')
+    """
+    exact = f"{price_usd_per_h:,.5f}".rstrip("0")
+    whole, _, cents = exact.partition(".")
+    return f"${whole}.{cents:<02}/h"
+
+
 def _certain(text: str, parse: Callable[[str], float]) -> float:
     try:
         return parse(text)

@@ -18,6 +18,7 @@ from typing import Literal
 
 from scipy.special import ndtri
 
+from capplan.model.uncertainty import product
 from capplan.plan.schema import Plan
 from capplan.results.paired import RatioRange
 from capplan.results.verdict import Check, Judgement
@@ -68,9 +69,7 @@ def as_changed(plan: Plan, change: Change) -> Plan:
     ratio, speed = change.ratio, plan.servers.relative_speed
     if ratio.mid is None or not ratio.low or not ratio.high:
         return plan
-    doubt = math.hypot(math.log(speed.high / speed.low), math.log(ratio.high / ratio.low)) / 2
-    middle = math.sqrt(speed.low * speed.high * ratio.low * ratio.high)
-    faster = Range(middle * math.exp(-doubt), middle * math.exp(doubt))
+    faster = product(speed, Range(ratio.low, ratio.high))
     servers = plan.servers.model_copy(update={"relative_speed": faster})
     return plan.model_copy(update={"servers": servers})
 

@@ -16,7 +16,6 @@ from capplan.results.basis import Basis, Peaks, basis, peaks
 from capplan.results.capacity import Capacity
 from capplan.results.ceilings import ceilings
 from capplan.results.demand import Demand
-from capplan.results.remarks import priced
 from capplan.results.scaling import described
 from capplan.results.verdict import Check, Judgement, Verdict
 from capplan.units import format_money, format_number, format_rate, format_share
@@ -126,7 +125,7 @@ def _budget(found: Basis, planned: int) -> list[Check]:
     budget = found.plan.policy.budget
     if budget is None:
         return []
-    if not priced(found.plan):
+    if not found.plan.servers.priced:
         return [_check("budget", "inconclusive", "a budget is given, but no servers.price")]
     cost = found.cost_usd(planned)
     return [

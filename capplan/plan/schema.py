@@ -19,6 +19,7 @@ from pydantic import (
 )
 
 from capplan.plan.arrive import Arrive
+from capplan.plan.instances import InstanceType
 from capplan.plan.saleday import Saleday as Saleday
 from capplan.plan.section import Section
 from capplan.plan.sla import Sla
@@ -198,6 +199,32 @@ class Ceiling(Section):
     per: Literal["request", "visit", "order", "hot order"] = "request"
 
 
+class Alternative(Section):
+    """Another kind of server on which the sale could run."""
+
+    instance: InstanceType | None = None
+    name: Name | None = Field(default=None, description="Of a kind that is not in the price list.")
+    price: UsdPerHour | None = Field(default=None, description="Of one server, else by the list.")
+    relative_speed: MultipleRange | None = Field(
+        default=None,
+        description="Of one against a server of the sale as planned; else assumed from the vCPUs.",
+    )
+
+    @model_validator(mode="after")
+    def _is_known(self) -> Alternative:
+        if self.instance is None and None in (self.name, self.price, self.relative_speed):
+            raise ValueError(
+                "an alternative needs an instance of the price list, or a name, a price and a "
+                "relative_speed"
+            )
+        return self
+
+    @property
+    def label(self) -> str:
+        """What it is called."""
+        return self.name or (self.instance.name if self.instance else "")
+
+
 class Servers(Section):
     """The fleet: what one server costs and how long it needs."""
 
@@ -206,7 +233,9 @@ class Servers(Section):
     capacity: RpsRange | None = Field(
         default=None, description="Of one server; stands in until it is measured."
     )
-    price: UsdPerHour = Field(default=0.0, description="Of one server.")
+    instance: InstanceType | None = Field(default=None, description="Gives a list price.")
+    price: UsdPerHour | None = Field(default=None, description="Of one server, else by the list.")
+    alternatives: tuple[Alternative, ...] = ()
     boot: SecondsOrZero = Field(default=300.0, description="From request to serving.")
     warmup: SecondsOrZero = Field(default=0.0, description="From serving to full speed.")
     zones: Integer = Field(default=1, description="The fleet survives the loss of one.")
@@ -221,6 +250,36 @@ class Servers(Section):
     relative_speed: MultipleRange = Field(
         default=Range(1.0, 1.0), description="Of a server in the sale against the one measured."
     )
+
+    @property
+    def usd_per_h(self) -> float:
+        """What one server costs: by its own price, else by the list; 0 where nothing is known."""
+        if self.price is not None:
+            return self.price
+        return self.instance.usd_per_h if self.instance else 0.0
+
+    @property
+    def priced(self) -> bool:
+        """Whether the plan says what a server costs; $0/h is a price, too."""
+        return self.price is not None or self.instance is not None
+
+    @field_validator("alternatives")
+    @classmethod
+    def _can_be_compared(
+        cls, alternatives: tuple[Alternative, ...], info: ValidationInfo
+    ) -> tuple[Alternative, ...]:
+        instance = info.data.get("instance")
+        seen = {instance.name} if instance else set()
+        for other in alternatives:
+            if other.label in seen:
+                raise ValueError(f"{other.label} stands twice")
+            seen.add(other.label)
+            if other.relative_speed is None and instance is None and "instance" in info.data:
+                raise ValueError(
+                    f"nothing says how fast {other.label} is against the servers of the plan: give "
+                    "its relative_speed, or servers.instance"
+                )
+        return alternatives
 
     @field_validator("limit")
     @classmethod

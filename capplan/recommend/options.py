@@ -88,14 +88,15 @@ class Decider:
             return wanted
         return max(1, first(lambda servers: bool(self.beyond_reach(servers)), wanted) - 1)
 
-    def option(self, servers: int, chosen: int) -> Option:
-        """Describe one count."""
+    def option(self, servers: int) -> Option:
+        """Describe one count, as yet beside no other."""
         carried = self.basis.fleet.rates(servers)
         low, middle, high = np.quantile(carried, [0.05, 0.5, 0.95])
         lost, lost_unshed = self._visits(self.loss(servers))
         saved, saved_unshed = self.saved(servers)
         return Option(
             servers=servers,
+            instance=self.basis.kind,
             multiple=servers / self.plan.servers.today,
             cost=self.basis.cost_usd(servers),
             fleet_rps=float(middle),
@@ -113,8 +114,6 @@ class Decider:
             slots=None if self.server is None else servers * self.server.slots,
             wait_probability_p50=self._wait(servers, self.demand.peak_rps.p50),
             wait_probability_p95=self._wait(servers, self.demand.peak_rps.p95),
-            chosen=servers == chosen,
-            excuse=self._excuse(servers, chosen),
         )
 
     def loss(self, servers: int) -> Loss:
@@ -151,14 +150,6 @@ class Decider:
     def _worth(self, visits: float) -> float | None:
         value = self.plan.policy.value_per_visit
         return None if value is None else visits * value
-
-    def _excuse(self, servers: int, chosen: int) -> str:
-        complaint = self.complaint(servers)
-        if complaint or servers <= chosen:
-            return complaint
-        dearer = self.basis.cost_usd(servers) - self.basis.cost_usd(chosen)
-        more = f", {format_money(dearer)} more" if dearer else ""
-        return f"safer than the policy asks{more}"
 
     def _above(self, risk: float, accepted: float) -> str:
         if risk <= accepted:

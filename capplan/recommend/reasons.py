@@ -2,42 +2,46 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Sequence
+
+from capplan.recommend.candidates import Candidate
 from capplan.recommend.options import Decider
 from capplan.recommend.why import waiting
-from capplan.results.recommendation import CeilingCheck, Newsvendor
+from capplan.results.basis import Basis
+from capplan.results.recommendation import CeilingCheck, Newsvendor, Option
 from capplan.results.scaling import described
 from capplan.results.window import LEAD_S
 from capplan.units import (
     format_duration,
     format_money,
     format_number,
+    format_price,
     format_rate,
     format_share,
 )
 
 
 def reasons(
-    decider: Decider,
-    wanted: int,
-    chosen: int,
+    known: Sequence[Candidate],
+    best: Candidate,
+    shown: Sequence[Option],
     checks: tuple[CeilingCheck, ...],
     bought: Newsvendor | None,
 ) -> tuple[str, ...]:
-    """Return the reasons, the answer first.
-
-    ``wanted`` is what the policy needs, ``chosen`` what quota and budget leave of it, ``bought``
-    what value alone would buy.
-    """
+    """Return the reasons, the answer first; ``bought`` is what value alone would buy."""
+    decider = best.decider
     return (
-        _answer(decider, wanted, chosen),
+        _answer(best, own=best is known[0]),
+        *_other_kinds(known, best),
         *(_ceiling(decider, check) for check in checks if check.binds),
         *([_tail(bought)] if bought else []),
         *_grounds(decider),
-        *_queueing(decider, chosen),
+        *_queueing(shown),
     )
 
 
-def _answer(decider: Decider, wanted: int, chosen: int) -> str:
+def _answer(best: Candidate, *, own: bool) -> str:
+    decider, wanted, chosen = best.decider, best.wanted, best.chosen
     if beyond := decider.beyond_reach(wanted):
         return (
             f"the policy needs {wanted:,} servers, which is {beyond}; within reach, {chosen:,} "
@@ -51,12 +55,30 @@ def _answer(decider: Decider, wanted: int, chosen: int) -> str:
                 f"come nearest: {_risks(decider, chosen)}"
             )
         return f"no count meets the policy; {chosen:,} come nearest: {_risks(decider, chosen)}"
+    if not own:
+        return (
+            f"{chosen} {decider.basis.kind} are the cheapest fleet that meets the policy: "
+            f"{_risks(decider, chosen)}"
+        )
     if chosen <= decider.plan.servers.today:
         return (
             f"today's {_servers(decider.plan.servers.today)} are enough; the smallest count that "
             f"meets the policy is {chosen}: {_risks(decider, chosen)}"
         )
     return f"{chosen} is the smallest count that meets the policy: {_risks(decider, chosen)}"
+
+
+def _other_kinds(known: Sequence[Candidate], best: Candidate) -> Iterator[str]:
+    """Say how many of each other kind the policy needs, and what they cost."""
+    for other in known:
+        if other is best:
+            continue
+        needed = f"of {other.decider.basis.kind or 'the servers of the plan'} "
+        if not other.feasible:
+            yield f"{needed}no count meets the policy"
+            continue
+        cost = format_money(other.cost_usd)
+        yield f"{needed}the policy needs {other.chosen:,}, which cost {cost}"
 
 
 def _risks(decider: Decider, servers: int) -> str:
@@ -103,6 +125,7 @@ def _grounds(decider: Decider) -> list[str]:
         scaling = [f"how the fleet scales was measured; the law is {described(found.law)}"]
     return [
         *scaling,
+        *_kind(found),
         f"one server {known} to sustain {span}; the error is the same in all servers and does not "
         f"average out",
         f"an overload is a peak of {window_s} or longer above what the fleet sustains within the "
@@ -112,9 +135,26 @@ def _grounds(decider: Decider) -> list[str]:
     ]
 
 
-def _queueing(decider: Decider, chosen: int) -> list[str]:
-    waits = waiting(decider.option(chosen, chosen))
-    return [f"requests that wait for one of {_servers(chosen)}: {waits}"] if waits else []
+def _kind(found: Basis) -> Iterator[str]:
+    """Say what is taken for granted of the kind of server."""
+    servers, speed = found.plan.servers, found.fleet.speed
+    if servers.instance and servers.price is None:
+        listed = servers.instance
+        yield (
+            f"{listed.name} costs {format_price(listed.usd_per_h)} by the list of {listed.listed} "
+            f"({listed.source}); servers.price takes yours"
+        )
+    if not (speed.certain and speed.low == 1):
+        span = f"{format_number(speed.low)}x"
+        if not speed.certain:
+            span = f"{format_number(speed.low)} to {format_number(speed.high)}x"
+        yield f"{found.kind or 'a server of the sale'} is taken to do {span} of what was measured"
+
+
+def _queueing(shown: Sequence[Option]) -> list[str]:
+    (chosen,) = (option for option in shown if option.chosen)
+    waits = waiting(chosen)
+    return [f"requests that wait for one of {_servers(chosen.servers)}: {waits}"] if waits else []
 
 
 def _servers(count: int) -> str:

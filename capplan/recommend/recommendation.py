@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from capplan.errors import UsageError
 from capplan.plan.schema import Plan
+from capplan.recommend.candidates import candidates, cheapest, guesses, options
 from capplan.recommend.newsvendor import newsvendor
-from capplan.recommend.options import Decider, counts
 from capplan.recommend.reasons import reasons
 from capplan.recommend.schedule import schedule
 from capplan.recommend.why import explained
@@ -28,7 +28,8 @@ def recommend(
     """Recommend how many servers to start.
 
     The smallest count N with P(peak > fleet of N) within ``policy.overload_risk`` and, with the
-    fullest zone lost, within ``policy.zone_loss_risk``. When quota, budget or a ceiling forbid it,
+    fullest zone lost, within ``policy.zone_loss_risk``; of several kinds of server the cheapest
+    fleet. When quota, budget or a ceiling forbid it,
     the best reachable count is returned with ``feasible`` false. ``asked`` is a count whose meaning
     is explained too.
 
@@ -40,21 +41,22 @@ def recommend(
     found = basis(plan, demand, capacity)
     measured = service_time_measured(capacity)
     queue = fitted_server(plan, found.fleet.server.mid, capacity) if measured else None
-    decider = Decider(plan, demand, found, queue)
+    known = candidates(plan, demand, found, queue)
+    best = cheapest(known)
+    other = None if best is known[0] else best.decider.basis.kind
     checks, ceiling_notes = ceilings(plan, demand, found.peaks)
-    wanted = decider.smallest()
-    chosen = decider.reachable(wanted)
-    feasible = not decider.complaint(chosen) and not any(check.binds for check in checks)
-    shown = counts(plan, chosen, wanted, asked)
-    bought = newsvendor(decider)
-    server = found.fleet.server
+    shown = options(known, best, asked)
+    bought = newsvendor(best.decider)
+    server, today = found.fleet.server, plan.servers.today
     return Recommendation(
         **dict(provenance),
-        servers=chosen,
-        feasible=feasible,
+        servers=best.chosen,
+        instance=best.decider.basis.kind,
+        planned_instance=found.kind,
+        feasible=best.feasible and not any(check.binds for check in checks),
         asked=asked,
-        options=tuple(decider.option(count, chosen) for count in shown),
-        schedule=schedule(plan, chosen, found.window),
+        options=tuple(shown),
+        schedule=schedule(plan, best.chosen, found.window, other),
         ceilings=checks,
         capacity_source=found.source,
         server_rps_low=server.low,
@@ -63,14 +65,19 @@ def recommend(
         peak_rps_p95=demand.peak_rps.p95,
         resolution=found.peaks.resolution,
         newsvendor=bought,
-        why=() if asked is None else explained(decider, asked, chosen),
-        reasons=reasons(decider, wanted, chosen, checks, bought),
-        notes=(*found.notes, *ceiling_notes, *_on_time(plan, provenance, found, chosen)),
+        why=explained(known[0].decider, shown, asked),
+        reasons=reasons(known, best, shown, checks, bought),
+        notes=(
+            *found.notes,
+            *guesses(known),
+            *ceiling_notes,
+            *_on_time(plan, provenance, found, changed=bool(other) or best.chosen > today),
+        ),
     )
 
 
-def _on_time(plan: Plan, provenance: Provenance, found: Basis, chosen: int) -> list[Note]:
-    """Compare the schedule with the time at which the recommendation is made."""
+def _on_time(plan: Plan, provenance: Provenance, found: Basis, *, changed: bool) -> list[Note]:
+    """Compare the schedule with the time of the recommendation; ``changed``: servers start."""
     made_at, start = provenance.made_at, plan.sale.start
     if start < made_at:
         return [
@@ -80,7 +87,7 @@ def _on_time(plan: Plan, provenance: Provenance, found: Basis, chosen: int) -> l
                 advice="set sale.start to the next one",
             )
         ]
-    if chosen > plan.servers.today and found.window.up < made_at:
+    if changed and found.window.up < made_at:
         return [
             Note(
                 code="late",

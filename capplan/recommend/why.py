@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from capplan.model.overload import left_after_zone_loss
 from capplan.recommend.options import Decider
 from capplan.results.recommendation import Fact, Option
@@ -10,14 +12,21 @@ from capplan.units import (
     format_duration,
     format_money,
     format_number,
+    format_price,
     format_rate,
     format_share,
 )
 
 
-def explained(decider: Decider, servers: int, chosen: int) -> tuple[Fact, ...]:
-    """Explain what ``servers`` carry, risk, lose and cost, and how the policy judges them."""
-    option = decider.option(servers, chosen)
+def explained(decider: Decider, shown: Sequence[Option], asked: int | None) -> tuple[Fact, ...]:
+    """Explain what ``asked`` servers carry, risk, lose and cost, and how the policy judges them.
+
+    They are of the plan's own kind, and among the options ``shown``. Nothing where none is asked.
+    """
+    own = decider.basis.kind
+    option = next((o for o in shown if (o.servers, o.instance) == (asked, own)), None)
+    if option is None:
+        return ()
     facts = {
         "the peak": _peak(decider),
         "they carry": _carried(decider, option),
@@ -27,7 +36,7 @@ def explained(decider: Decider, servers: int, chosen: int) -> tuple[Fact, ...]:
         **_lost(option),
         **_one_more(decider, option),
         "cost": _cost(decider, option),
-        "judged": _judged(decider, servers, option),
+        "judged": _judged(decider, option),
     }
     return tuple(Fact(name=name, text=text) for name, text in facts.items())
 
@@ -114,13 +123,13 @@ def _one_more(decider: Decider, option: Option) -> dict[str, str]:
 
 
 def _cost(decider: Decider, option: Option) -> str:
-    hours, price = decider.basis.window.hours, decider.plan.servers.price
-    return f"{format_money(option.cost)} for {hours:.3g} h at {format_money(price)}/h each"
+    hours, price = decider.basis.window.hours, decider.plan.servers.usd_per_h
+    return f"{format_money(option.cost)} for {hours:.3g} h at {format_price(price)} each"
 
 
-def _judged(decider: Decider, servers: int, option: Option) -> str:
-    if not decider.complaint(servers):
-        return "within the policy" + (f", and {option.excuse}" if option.excuse else "")
-    beyond = decider.beyond_reach(servers)
+def _judged(decider: Decider, option: Option) -> str:
+    if not decider.complaint(option.servers):
+        return "within the policy" + (f"; {option.excuse}" if option.excuse else "")
+    beyond = decider.beyond_reach(option.servers)
     text = f"not within the policy: {option.excuse}"
     return text if not beyond or beyond in text else f"{text}, and {beyond}"

@@ -61,7 +61,7 @@ def report(found: Contents) -> str:
 def _row(option: Option) -> str:
     mark = "**" if option.chosen else ""
     cells = (
-        f"{mark}{option.servers}{mark}",
+        f"{mark}{_plain(advice_text.fleet(option))}{mark}",
         _plain(format_money(option.cost)),
         _plain(format_share(option.overload_probability)),
         _plain(option.excuse) or "chosen",

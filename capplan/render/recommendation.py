@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from datetime import datetime
 
 from rich.console import Group, RenderableType
@@ -18,7 +17,7 @@ def recommendation(result: Recommendation, plan: str) -> RenderableType:
     return answer(
         headline(result),
         _why(result),
-        _options(result.options, result.resolution),
+        _options(result),
         _ceilings(result),
         _schedule(result),
         bullets(result.reasons) if result.reasons else None,
@@ -30,16 +29,25 @@ def recommendation(result: Recommendation, plan: str) -> RenderableType:
 
 def headline(result: Recommendation) -> str:
     """Return the answer in one sentence."""
-    by_count = {option.servers: option for option in result.options}
-    floor = result.resolution
-    best = f"{result.servers}: {_stakes(by_count[result.servers], floor)}."
-    if result.asked is not None and result.asked != result.servers:
-        asked = f"{result.asked} servers: {_stakes(by_count[result.asked], floor)}."
-        return f"{asked} {'The recommendation is' if result.feasible else 'The best is'} {best}"
+    floor, chosen = result.resolution, result.chosen
+    best = f"{fleet(chosen)}: {_stakes(chosen, floor)}."
+    asked = result.asked and result.option(result.asked, result.planned_instance)
+    if asked and not asked.chosen:
+        recommended = "The recommendation is" if result.feasible else "The best is"
+        return f"{_servers(asked)}: {_stakes(asked, floor)}. {recommended} {best}"
     if not result.feasible:
         return f"No server count meets the policy; the best is {best}"
     by = f" by {_clock(result.schedule[0].at)}" if result.schedule else ""
-    return f"Start {result.servers} servers{by}: {_stakes(by_count[result.servers], floor)}."
+    return f"Start {_servers(chosen)}{by}: {_stakes(chosen, floor)}."
+
+
+def fleet(option: Option) -> str:
+    """Return the count, with the kind of server where the plan names one."""
+    return f"{option.servers:,}" + (f" {option.instance}" if option.instance else "")
+
+
+def _servers(option: Option) -> str:
+    return f"{fleet(option)} servers"
 
 
 def _stakes(option: Option, floor: float) -> str:
@@ -47,7 +55,8 @@ def _stakes(option: Option, floor: float) -> str:
     return f"overload risk {risk} at {format_money(option.cost)}"
 
 
-def _options(options: Sequence[Option], floor: float) -> Group:
+def _options(result: Recommendation) -> Group:
+    options, floor = result.options, result.resolution
     zones = any(option.zone_loss_probability is not None for option in options)
     worth = any(option.expected_lost_value is not None for option in options)
     return titled(
@@ -57,7 +66,7 @@ def _options(options: Sequence[Option], floor: float) -> Group:
             ("servers", "cost", "overload", *["zone lost"] * zones, "lost", "unshed", "<why not"),
             [
                 (
-                    f"{option.servers} = {round(option.multiple, 1):g}x",
+                    _count(option, result.planned_instance),
                     format_money(option.cost),
                     _risk(option.overload_probability, floor),
                     *[_risk(option.zone_loss_probability, floor)] * zones,
@@ -69,6 +78,12 @@ def _options(options: Sequence[Option], floor: float) -> Group:
             ],
         ),
     )
+
+
+def _count(option: Option, planned: str | None) -> str:
+    # servers of another kind are no multiple of today's
+    same = option.instance == planned
+    return fleet(option) + (f" = {round(option.multiple, 1):g}x" if same else "")
 
 
 def _lost(visits: float, value: float | None) -> str:

@@ -6,7 +6,7 @@ way, so that they cannot differ.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
 import numpy as np
@@ -19,7 +19,8 @@ from capplan.model.overload import (
     left_after_zone_loss,
     overload_probability,
 )
-from capplan.plan.schema import Plan
+from capplan.model.uncertainty import product
+from capplan.plan.schema import Alternative, Plan, Servers
 from capplan.results.base import Note
 from capplan.results.capacity import Capacity, ScalingLaw
 from capplan.results.demand import Demand
@@ -64,6 +65,7 @@ class Basis:
     ``law`` is the scaling law where one was measured; then it stands in for the scaling loss.
     ``firm`` is false when the measurement knows less than an interval (``not_reached``,
     ``inconclusive``): a risk that is too high then speaks against the measurement, not the fleet.
+    ``kind`` is what the servers are called, None where the plan does not say.
     """
 
     plan: Plan
@@ -74,6 +76,7 @@ class Basis:
     firm: bool
     notes: tuple[Note, ...]
     law: ScalingLaw | None = None
+    kind: str | None = None
 
     @property
     def most(self) -> int | None:
@@ -110,9 +113,35 @@ class Basis:
         """Return what a fleet sustains, as a share of what so many measured servers would alone."""
         return float(np.median(self.fleet.rates(servers))) / (servers * self.fleet.server.mid)
 
+    def of(self, kind: str | None) -> Basis:
+        """Return what a decision for the kind of that name stands on: the plan's, or another."""
+        others = {other.label: other for other in self.plan.servers.alternatives}
+        return self.on(others[kind]) if kind in others else self
+
+    def on(self, other: Alternative) -> Basis:
+        """Return what a decision for a fleet of another kind of server stands on."""
+        servers = self.plan.servers
+        speed = product(servers.relative_speed, relative_speed(servers, other))
+        changed = servers.model_copy(
+            update={"instance": other.instance, "price": other.price, "relative_speed": speed}
+        )
+        return replace(
+            self,
+            plan=self.plan.model_copy(update={"servers": changed}),
+            fleet=replace(self.fleet, speed=speed),
+            kind=other.label,
+        )
+
     def cost_usd(self, servers: int) -> float:
         """Return what the whole fleet costs over the window."""
-        return self.window.cost_usd(servers, self.plan.servers.price)
+        return self.window.cost_usd(servers, self.plan.servers.usd_per_h)
+
+
+def relative_speed(servers: Servers, other: Alternative) -> Range:
+    """Return how fast another kind of server is against the plan's: given, or by their vCPUs."""
+    if other.relative_speed is None and servers.instance and other.instance:
+        return servers.instance.assumed_speed(other.instance)
+    return other.relative_speed or Range(1.0, 1.0)
 
 
 def peaks(demand: Demand) -> Peaks:
@@ -159,6 +188,7 @@ def basis(plan: Plan, demand: Demand, capacity: Capacity | None) -> Basis:
         firm=capacity is None or capacity.verdict == "measured",
         notes=(*notes, *remarks(plan, server, possible.resolution, capacity)),
         law=law,
+        kind=servers.instance.name if servers.instance else None,
     )
 
 

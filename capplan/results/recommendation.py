@@ -11,12 +11,13 @@ from capplan.results.base import Frozen, Result
 
 
 class Option(Frozen):
-    """One server count, what it costs and what it risks.
+    """One count of one kind of server, what it costs and what it risks.
 
-    ``multiple`` is of today's servers; ``fleet_rps`` the median of what the fleet sustains, between
-    its 5th and 95th percentile; money is in US dollars; ``zone_loss_probability`` is the overload
-    probability with one zone lost, null when there is only one; ``expected_overload_s`` is how long
-    the demand is above what the fleet sustains.
+    ``instance`` is the kind, null where the plan does not name it. ``multiple`` is of today's
+    servers; ``fleet_rps`` the median of what the fleet sustains, between its 5th and 95th
+    percentile; money is in US dollars; ``zone_loss_probability`` is the overload probability with
+    one zone lost, null when there is only one; ``expected_overload_s`` is how long the demand is
+    above what the fleet sustains.
 
     Losses are stated twice: with the excess shed at once, so that only the excess is lost, and
     ``unshed``, where all are lost who come before the queue has drained. ``marginal_value`` is what
@@ -26,11 +27,13 @@ class Option(Frozen):
     the share of requests that would wait for one at these peaks (Erlang C); null where no load test
     tells.
 
-    ``excuse`` says why the option was not chosen, and of a chosen one in which point it misses the
-    policy.
+    ``pareto``: no other option within reach, of a kind whose speed is known, has both at most this
+    cost and at most these risks. ``excuse`` says
+    why the option was not chosen, and of a chosen one in which point it misses the policy.
     """
 
     servers: int
+    instance: str | None = None
     multiple: float
     cost: float
     fleet_rps: float
@@ -48,8 +51,9 @@ class Option(Frozen):
     slots: int | None
     wait_probability_p50: float | None
     wait_probability_p95: float | None
-    chosen: bool
-    excuse: str
+    pareto: bool = True
+    chosen: bool = False
+    excuse: str = ""
 
 
 class Newsvendor(Frozen):
@@ -95,14 +99,17 @@ class Recommendation(Result):
     """The chosen count among its alternatives. ``feasible`` is false when none meets the policy.
 
     A probability equal to ``resolution`` stands for that or less: it cannot be told from none.
-    ``why`` explains the count that was ``asked`` for. ``newsvendor`` is null without a value of a
-    visit or a price.
+    ``instance`` is the kind of the ``servers``, ``planned_instance`` that of the plan; null where
+    it does not name one. ``why`` explains the count of the latter that was ``asked`` for.
+    ``newsvendor`` is null without a value of a visit or a price.
     """
 
     schema_: Literal["capplan.recommendation/1"] = Field(
         default="capplan.recommendation/1", alias="schema"
     )
     servers: int
+    instance: str | None = None
+    planned_instance: str | None = None
     feasible: bool
     asked: int | None = None
     options: tuple[Option, ...]
@@ -117,3 +124,13 @@ class Recommendation(Result):
     newsvendor: Newsvendor | None = None
     why: tuple[Fact, ...] = ()
     reasons: tuple[str, ...]
+
+    @property
+    def chosen(self) -> Option:
+        """The option that is recommended."""
+        return next(option for option in self.options if option.chosen)
+
+    def option(self, servers: int, instance: str | None) -> Option | None:
+        """Return the option of that count and kind, if it is shown."""
+        same = (o for o in self.options if (o.servers, o.instance) == (servers, instance))
+        return next(same, None)

@@ -28,11 +28,6 @@ def remarks(
     ]
 
 
-def priced(plan: Plan) -> bool:
-    """Return whether the plan says what a server costs; $0/h is a price, too."""
-    return "price" in plan.servers.model_fields_set
-
-
 def _contradiction(plan: Plan, server: ServerRate) -> list[Note]:
     """Compare with what is seen today: a rate at a share of the CPU says what all of it carries."""
     seen = plan.usual.peak if plan.usual else None
@@ -61,12 +56,12 @@ def _assumptions(plan: Plan) -> list[Note]:
                 advice="spread the servers and set servers.zones",
             )
         )
-    if not priced(plan):
+    if not servers.priced:
         notes.append(
             Note(
                 code="no_price",
                 message="no price is known, so every option seems to cost nothing",
-                advice="add servers.price, such as $0.17/h",
+                advice="add servers.price, such as $0.17/h, or servers.instance",
             )
         )
     return notes

@@ -51,9 +51,14 @@ class WhatIf:
 
 @dataclass(frozen=True)
 class FleetTable:
-    """What fleets of 1, 2, 3 … servers sustain: equally likely values, (counts, values)."""
+    """What fleets of 1, 2, 3 … servers sustain: equally likely values, (counts, values).
+
+    ``price_usd_per_h`` is that of one server, ``hours`` how long the fleet runs.
+    """
 
     rates_rps: Floats
+    price_usd_per_h: float
+    hours: float
 
 
 def fleet_table(found: Basis, chosen: int) -> FleetTable:
@@ -62,4 +67,4 @@ def fleet_table(found: Basis, chosen: int) -> FleetTable:
     most = min(max(4 * chosen, 4 * today, 20), found.most or _MOST, _MOST)
     u = (np.arange(_LEVELS) + 0.5) / _LEVELS
     rows = [np.quantile(found.fleet.rates(n), u, method="hazen") for n in range(1, most + 1)]
-    return FleetTable(np.array(rows))
+    return FleetTable(np.array(rows), found.plan.servers.usd_per_h, found.window.hours)

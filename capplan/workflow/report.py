@@ -57,7 +57,8 @@ def gather(plan_file: PlanFile, shelf: Shelf, seed: int) -> Contents:
         capacity = current_capacity(plan_file, shelf)
         origin = provenance(plan_file, sections.RECOMMENDATION, seed)
         advice = recommend(plan, demand, capacity, origin)
-        fleets = fleet_table(basis(plan, demand, capacity), advice.servers)
+        kind = basis(plan, demand, capacity).of(advice.instance)
+        fleets = fleet_table(kind, advice.servers)
     except CapplanError as error:
         missing.append(f"a recommendation: {error.message}; {error.hint}")
     if capacity is None and advice is not None:

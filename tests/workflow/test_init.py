@@ -39,7 +39,7 @@ def test_the_plan_loads_and_has_what_a_recommendation_needs(tmp_path):
     assert plan.usual is not None
     assert plan.servers.capacity is not None
     assert plan.servers.planned is not None
-    assert plan.servers.price > 0
+    assert plan.servers.usd_per_h > 0
 
 
 def test_the_schema_that_the_first_line_names_accepts_the_plan(tmp_path):

@@ -9,6 +9,7 @@ from markupsafe import Markup
 
 from capplan.render.chart import time_axis
 from capplan.render.html.svg import Axis, Picture, linear
+from capplan.render.recommendation import fleet
 from capplan.results.capacity import Capacity, Trial
 from capplan.results.demand import Demand
 from capplan.results.recommendation import Recommendation
@@ -62,16 +63,18 @@ def cost_and_risk(advice: Recommendation, accepted: float) -> Markup:
     picture = Picture("Risk of an overload against cost, per server count", x, y)
     picture.line([(x.low, accepted), (x.high, accepted)], "limit")
     picture.text(x.high, accepted, f"accepted: {format_share(accepted)}", end=True)
-    picture.line([(o.cost, r) for o, r in zip(options, risks, strict=True)], "demand")
+    # the line joins what is worth its money; what lies above it costs more for no less risk
+    front = [(o.cost, r) for o, r in zip(options, risks, strict=True) if o.pareto]
+    picture.line(front, "demand")
     for option, risk in zip(options, risks, strict=True):
         said = (
-            f"{option.servers} servers: {format_money(option.cost)}, overload "
+            f"{fleet(option)} servers: {format_money(option.cost)}, overload "
             f"{format_share(option.overload_probability)}"
         )
         kind = "chosen" if option.chosen else "other"
         picture.dot(option.cost, risk, kind, said, 7 if option.chosen else 4)
         if option.chosen:
-            picture.text(option.cost, risk, f"{option.servers} servers")
+            picture.text(option.cost, risk, f"{fleet(option)} servers")
     return picture.svg()
 
 

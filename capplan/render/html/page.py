@@ -28,7 +28,14 @@ from capplan.render.html.whatif import panel_data
 from capplan.results.base import Note, Result
 from capplan.results.recommendation import Option
 from capplan.results.simulation import Act, Simulation
-from capplan.units import format_count, format_money, format_number, format_rate, format_share
+from capplan.units import (
+    format_count,
+    format_duration,
+    format_money,
+    format_number,
+    format_rate,
+    format_share,
+)
 
 _ENVIRONMENT = jinja2.Environment(
     loader=jinja2.PackageLoader("capplan.render", "html"), autoescape=True, trim_blocks=False
@@ -122,12 +129,12 @@ def _facts(found: Contents) -> Iterator[dict[str, str]]:
     )  # fmt: skip
     if advice is None:
         return
-    chosen = next(o for o in advice.options if o.chosen)
+    chosen = advice.chosen
     low, high = format_number(advice.server_rps_low), format_rate(advice.server_rps_high)
     yield _fact("one server sustains", f"{low} to {high}", advice.capacity_source)
-    yield _fact(
-        "servers", str(advice.servers), f"{format_number(chosen.multiple)}x of today's fleet"
-    )
+    same = advice.instance == advice.planned_instance
+    of_today = f"{format_number(chosen.multiple)}x of today's fleet" if same else "of another kind"
+    yield _fact("servers", advice_text.fleet(chosen), of_today)
     yield _fact("overload risk", format_share(chosen.overload_probability), _accepted(found.plan))
     yield _fact("cost", format_money(chosen.cost), "the fleet over its window")
 
@@ -142,18 +149,22 @@ def _fact(name: str, value: str, detail: str) -> dict[str, str]:
 
 def _option(option: Option) -> dict[str, Any]:
     zone = option.zone_loss_probability
-    lost = format_count(round(option.expected_lost_visits))
-    if option.expected_lost_value is not None:
-        lost += f" ({format_money(option.expected_lost_value)})"
     return {
-        "servers": option.servers,
+        "servers": advice_text.fleet(option),
         "cost": format_money(option.cost),
         "risk": format_share(option.overload_probability),
         "zone": "" if zone is None else format_share(zone),
-        "lost": lost,
+        "over": format_duration(option.expected_overload_s),
+        "lost": _lost(option.expected_lost_visits, option.expected_lost_value),
+        "unshed": _lost(option.expected_lost_visits_unshed, option.expected_lost_value_unshed),
         "excuse": "chosen" if option.chosen and not option.excuse else option.excuse,
         "chosen": option.chosen,
     }
+
+
+def _lost(visits: float, value: float | None) -> str:
+    lost = format_count(round(visits))
+    return lost if value is None else f"{lost} ({format_money(value)})"
 
 
 def _sliders(found: Contents) -> Iterator[_Slider]:
@@ -171,7 +182,7 @@ def _sliders(found: Contents) -> Iterator[_Slider]:
     yield _factor("requests", "requests per visit", "the first page included")
     if found.advice is None or found.fleets is None:
         return
-    servers, price = found.advice.servers, found.plan.servers.price
+    servers, price = found.advice.servers, found.fleets.price_usd_per_h
     yield _Slider("servers", "servers", "", 1, len(found.fleets.rates_rps), 1, servers, "count")
     if price:
         yield _Slider("price", "price", "per server and hour", 0, 4 * price, price / 100, price,

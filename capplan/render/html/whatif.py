@@ -43,7 +43,6 @@ def panel_data(
     draws: WhatIf, fleets: FleetTable | None, plan: Plan, advice: Recommendation | None
 ) -> dict[str, Any]:
     """Return everything that the script needs, ready for JSON."""
-    chosen = next((o for o in advice.options if o.chosen), None) if advice else None
     correction = draws.correction
     return {
         "channels": list(draws.channels),
@@ -56,10 +55,8 @@ def panel_data(
         "fleets": None if fleets is None else packed(fleets.rates_rps),
         "servers": advice.servers if advice else None,
         "zones": plan.servers.zones,
-        "hours": chosen.cost / chosen.servers / plan.servers.price
-        if chosen and plan.servers.price
-        else None,
-        "price": plan.servers.price,
+        "hours": fleets.hours if fleets and fleets.price_usd_per_h else None,
+        "price": fleets.price_usd_per_h if fleets else 0.0,
         "risk": plan.policy.overload_risk,
         "zoneRisk": plan.policy.zone_loss_risk,
     }
