@@ -10,11 +10,12 @@ with C the rate of one server in requests/s, s its relative speed, b the imbalan
 balancer and l the scaling loss, each its own independent variable. A single server has neither
 imbalance nor scaling loss, and a fleet is never worth less than one of its servers.
 
-Where a scaling law was measured it takes the place of C and l: the fleet carries
+Where a scaling law was measured it takes the place of C, b and l: the fleet carries
 
-    X(N) = s · max(min(L(1), L(N)), L(N) · (1 - b))
+    X(N) = s · L(N)
 
-with L one of the equally likely laws. Laws that are not identified end at the largest N measured,
+with L one of the equally likely laws. Its runs went through a balancer, so what that loses is in
+them. Laws that are not identified end at the largest N measured,
 N'. From there on L(N') is counted, or, where the plan vouches for its scaling loss, the larger of
 that and L(N')·N/N'·(1 - l).
 
@@ -97,8 +98,7 @@ class FleetModel:
         if self._drawn is None:
             worth = np.maximum(1.0, servers * self._balanced * self._scaled)
             return np.sort(self._one * worth)
-        together = self._together(self._drawn, servers)
-        return np.sort(np.maximum(np.minimum(self._one, together), together * self._balanced))
+        return np.sort(self._together(self._drawn, servers))
 
     def _together(self, laws: Laws, servers: int) -> Floats:
         """Return what the laws say of so many servers, or what they still say before they end."""

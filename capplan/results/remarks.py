@@ -5,7 +5,7 @@ from __future__ import annotations
 from capplan.model.overload import ServerRate
 from capplan.plan.schema import Plan
 from capplan.results.base import Note
-from capplan.results.capacity import Capacity, Scaling
+from capplan.results.capacity import Capacity, Scaling, ScalingLaw
 from capplan.units import format_number, format_rate, format_share
 
 _CONTRADICTION = 1.5
@@ -71,16 +71,7 @@ def _scaling(plan: Plan, capacity: Capacity | None) -> list[Note]:
     """Say what stands in for a scaling law, or beyond it, and whether a measurement denies it."""
     loss, known = plan.servers.scaling_loss, capacity.scaling if capacity else None
     if known and known.law:
-        if known.law.identified or "scaling_loss" not in plan.servers.model_fields_set:
-            return []
-        return [
-            Note(
-                code="assumed_scaling_beyond",
-                message="the scaling law is not identified: beyond the "
-                f"{known.law.measured_to} servers measured, servers.scaling_loss comes on top",
-                advice="measure more servers: capplan loadtest --servers N",
-            )
-        ]
+        return _beside_the_law(plan, known.law)
     if lost := _lost_share(known):
         servers, share = lost
         if share > loss.high:
@@ -101,6 +92,30 @@ def _scaling(plan: Plan, capacity: Capacity | None) -> list[Note]:
             message="how a fleet scales was not measured: servers.scaling_loss stands in",
         )
     ]
+
+
+def _beside_the_law(plan: Plan, law: ScalingLaw) -> list[Note]:
+    """Say what the plan writes and a measured law leaves out, or takes up beyond its reach."""
+    notes, written = [], plan.servers.model_fields_set
+    if plan.servers.imbalance.high and "imbalance" in written:
+        notes.append(
+            Note(
+                code="imbalance_measured",
+                message="servers.imbalance does not count: the scaling law was measured behind a "
+                "balancer, so what that loses is in it",
+                advice="make sure that it was the balancer of the sale",
+            )
+        )
+    if not law.identified and "scaling_loss" in written:
+        notes.append(
+            Note(
+                code="assumed_scaling_beyond",
+                message=f"the scaling law is not identified: beyond the {law.measured_to} servers "
+                "measured, servers.scaling_loss comes on top",
+                advice="measure more servers: capplan loadtest --servers N",
+            )
+        )
+    return notes
 
 
 def _lost_share(known: Scaling | None) -> tuple[int, float] | None:

@@ -14,6 +14,7 @@ from capplan.model.overload import (
     left_after_zone_loss,
     overload_probability,
 )
+from capplan.model.scalability import Laws
 from capplan.model.uncertainty import quantile
 from capplan.units import Range
 
@@ -155,6 +156,42 @@ def test_more_servers_never_raise_the_risk(
     peaks = lognormal(5000, sigma)[::40]
     risks = [overload_probability(peaks, model.rates(count)) for count in sorted(servers)]
     # sums of thousands of terms: equal ones may differ in their last digits
+    assert all(b <= a + 1e-12 for a, b in pairwise(risks))
+
+
+@settings(max_examples=40, deadline=None)
+@given(
+    alpha=st.lists(st.floats(0, 0.5), min_size=4, max_size=4),
+    beta=st.lists(st.floats(1e-5, 0.01), min_size=4, max_size=4),
+    gamma=st.lists(st.floats(50, 800), min_size=4, max_size=4),
+    speed=factors,
+    loss=shares,
+    measured_to=st.integers(1, 60),
+    identified=st.booleans(),
+    vouched=st.booleans(),
+    sigma=st.floats(0, 2),
+)
+def test_more_servers_never_raise_the_risk_up_to_the_peak_of_a_law(
+    alpha: list[float],
+    beta: list[float],
+    gamma: list[float],
+    speed: Range,
+    loss: Range,
+    measured_to: int,
+    identified: bool,
+    vouched: bool,
+    sigma: float,
+) -> None:
+    middle = float(np.median(np.sqrt((1 - np.array(alpha)) / np.array(beta))))
+    reach, peak = (max(1, round(middle)), middle) if identified else (measured_to, None)
+    laws = Laws(np.array(alpha), np.array(beta), np.array(gamma), reach, peak)
+    model = FleetModel(
+        server(0.1), speed, NOTHING, loss, laws=laws, vouched=vouched and not identified
+    )
+    # a law that is not identified never falls, however far it is asked
+    counts = range(0, reach + 1 if identified else 2 * reach + 20, max(1, reach // 25))
+    peaks = lognormal(5000, sigma)[::40]
+    risks = [overload_probability(peaks, model.rates(count)) for count in counts]
     assert all(b <= a + 1e-12 for a, b in pairwise(risks))
 
 

@@ -71,6 +71,15 @@ def test_the_fleet_follows_the_law_and_not_the_assumed_loss():
     assert "assumed_scaling" not in codes(decided(capacity))
 
 
+def test_a_law_measured_behind_a_balancer_holds_what_that_loses():
+    capacity = measured(PEAK_AT_100, 1, 16, 64, 120)
+    even, uneven = (stands_on(capacity, imbalance=loss).fleet for loss in ("0%", "30%"))
+    assert np.array_equal(even.rates(64), uneven.rates(64))
+    assert "imbalance_measured" in codes(decided(capacity, imbalance="0% to 30%"))
+    for left_out in ("0%", None):
+        assert "imbalance_measured" not in codes(decided(capacity, imbalance=left_out))
+
+
 def test_the_doubt_about_the_law_is_the_doubt_about_the_fleet():
     narrow = stands_on(measured(PEAK_AT_100, 1, 16, 64, 120, width=1.01)).fleet.rates(64)
     wide = stands_on(measured(PEAK_AT_100, 1, 16, 64, 120, width=1.1)).fleet.rates(64)
