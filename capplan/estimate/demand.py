@@ -119,6 +119,7 @@ def summary(found: Forecast, provenance: Provenance) -> Demand:
         estimates=_estimates(found),
         profile=shape,
         peak_quantiles_rps=_quantiles(peak),
+        peak_quantiles_visits_per_s=_quantiles(peak / per_visit),
         sensitivity=shares,
         agreements=ways,
         levers=levers(plan, inputs, outcome.scale, found.calm_scale, percentiles(peak)),

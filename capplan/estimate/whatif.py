@@ -57,6 +57,7 @@ def what_if(found: Forecast) -> WhatIf:
         multiple=multiple,
         gusts=outcome.peak[chosen] / outcome.calm[chosen],
         noise=found.noise[chosen],
+        per_visit=inputs.first_requests + inputs.later_requests,
         correction=_correction(found.learned),
     )
 

@@ -48,7 +48,7 @@ def judge(
     for change in changes:
         now = as_changed(now, change) if change.measured == "paired" else now
     fleet_checks, fleet_notes = _fleet(now, demand, capacity, planned)
-    ceiling_checks, ceiling_notes = _ceilings(plan, demand)
+    ceiling_checks, ceiling_notes = _ceilings(plan, peaks(demand, capacity))
     drops = [drop_check(change, plan.gate.capacity_drop) for change in changes]
     checks = [*fleet_checks, *drops, *_limit(plan, planned), *ceiling_checks]
     return Verdict(
@@ -149,9 +149,9 @@ def _limit(plan: Plan, planned: int) -> list[Check]:
     return [Check(name="limit", outcome=outcome, measured=planned, required=limit, message=text)]
 
 
-def _ceilings(plan: Plan, demand: Demand) -> tuple[list[Check], tuple[Note, ...]]:
-    possible, accepted = peaks(demand), plan.policy.overload_risk
-    found, notes = ceilings(plan, demand, possible)
+def _ceilings(plan: Plan, possible: Peaks) -> tuple[list[Check], tuple[Note, ...]]:
+    accepted = plan.policy.overload_risk
+    found, notes = ceilings(plan, possible)
     checks = [
         _risk(
             f"ceiling: {check.name}",

@@ -112,8 +112,8 @@ class Decider:
             marginal_value=self._worth(saved),
             marginal_value_unshed=self._worth(saved_unshed),
             slots=None if self.server is None else servers * self.server.slots,
-            wait_probability_p50=self._wait(servers, self.demand.peak_rps.p50),
-            wait_probability_p95=self._wait(servers, self.demand.peak_rps.p95),
+            wait_probability_p50=self._wait(servers, self.basis.peaks.quantile(0.5)),
+            wait_probability_p95=self._wait(servers, self.basis.peaks.quantile(0.95)),
         )
 
     def loss(self, servers: int) -> Loss:
@@ -137,7 +137,7 @@ class Decider:
         return of
 
     def _visits(self, loss: Loss) -> tuple[float, float]:
-        per_visit = self.demand.requests_per_visit.p50
+        per_visit = self.basis.peaks.per_visit
         return loss.excess / per_visit, loss.unserved / per_visit
 
     def _wait(self, servers: int, rate_rps: float) -> float | None:

@@ -126,6 +126,7 @@ def _grounds(decider: Decider) -> list[str]:
     return [
         *scaling,
         *_kind(found),
+        *_visits(decider),
         f"one server {known} to sustain {span}; the error is the same in all servers and does not "
         f"average out",
         f"an overload is a peak of {window_s} or longer above what the fleet sustains within the "
@@ -133,6 +134,17 @@ def _grounds(decider: Decider) -> list[str]:
         f"the cost is that of the whole fleet for {found.window.hours:.3g} h, with boot, warm-up "
         f"and {format_duration(LEAD_S)} to spare",
     ]
+
+
+def _visits(decider: Decider) -> Iterator[str]:
+    peaks = decider.basis.peaks
+    if peaks.in_visits:
+        middle, high = (peaks.quantile(share) / peaks.per_visit for share in (0.5, 0.95))
+        yield (
+            f"peak and fleet are compared in visits/s, of {format_number(peaks.per_visit)} "
+            f"requests each, as the load test made them: the peak is {format_number(middle)} "
+            f"visits/s, {format_number(high)} at its p95"
+        )
 
 
 def _kind(found: Basis) -> Iterator[str]:

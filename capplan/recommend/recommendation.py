@@ -44,7 +44,7 @@ def recommend(
     known = candidates(plan, demand, found, queue)
     best = cheapest(known)
     other = None if best is known[0] else best.decider.basis.kind
-    checks, ceiling_notes = ceilings(plan, demand, found.peaks)
+    checks, ceiling_notes = ceilings(plan, found.peaks)
     shown = options(known, best, asked)
     bought = newsvendor(best.decider)
     server, today = found.fleet.server, plan.servers.today

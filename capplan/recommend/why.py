@@ -42,20 +42,20 @@ def explained(decider: Decider, shown: Sequence[Option], asked: int | None) -> t
 
 
 def _peak(decider: Decider) -> str:
-    peak = decider.demand.peak_rps
+    low, middle, high = (decider.basis.peaks.quantile(share) for share in (0.05, 0.5, 0.95))
     return (
-        f"{format_rate(peak.p50)} in the middle case, {format_number(peak.p5)} to "
-        f"{format_rate(peak.p95)} in nine of ten"
+        f"{format_rate(middle)} in the middle case, {format_number(low)} to {format_rate(high)} in "
+        f"nine of ten, at {format_number(decider.basis.peaks.per_visit)} requests per visit"
     )
 
 
 def _carried(decider: Decider, option: Option) -> str:
     each = option.fleet_rps / option.servers
-    kept = each / _alone(decider)
+    kept, per_visit = each / _alone(decider), decider.basis.peaks.per_visit
     return (
         f"{format_rate(option.fleet_rps)}, {format_number(option.fleet_rps_p5)} to "
         f"{format_rate(option.fleet_rps_p95)}: {format_rate(each)} each, {format_share(kept)} of "
-        f"what one alone sustains"
+        f"what one alone sustains; {format_number(option.fleet_rps / per_visit)} visits/s"
     )
 
 

@@ -26,6 +26,7 @@ from capplan.results.capacity import Capacity, ScalingLaw
 from capplan.results.demand import Demand
 from capplan.results.remarks import remarks
 from capplan.results.scaling import laws
+from capplan.results.visits import visit_requests
 from capplan.results.window import Window, window
 from capplan.units import Range, format_rate, format_share
 
@@ -34,13 +35,22 @@ Floats = NDArray[np.float64]
 
 @dataclass(frozen=True)
 class Peaks:
-    """The possible peaks: sorted, equally likely, requests/s.
+    """The possible peaks: sorted, equally likely, requests/s of the mix that was measured.
 
     ``resolution`` is the smallest probability that the draws behind them can tell from none.
+    ``per_visit`` is how many requests of this mix a visit makes, ``in_visits`` whether the load
+    test measured that: then peak and fleet are compared in visits/s, and what the plan says of the
+    requests of a visit does not matter.
     """
 
     values_rps: Floats
     resolution: float
+    per_visit: float
+    in_visits: bool = False
+
+    def quantile(self, share: float) -> float:
+        """Return the peak that is not exceeded with this probability."""
+        return float(np.quantile(self.values_rps, share, method="hazen"))
 
     def exceed(self, limits_rps: Floats) -> float:
         """Return P(peak > limit), at least the resolution; the limits are equally likely."""
@@ -144,20 +154,27 @@ def relative_speed(servers: Servers, other: Alternative) -> Range:
     return other.relative_speed or Range(1.0, 1.0)
 
 
-def peaks(demand: Demand) -> Peaks:
-    """Read the peaks of a demand.
+def peaks(demand: Demand, capacity: Capacity | None) -> Peaks:
+    """Read the peaks of a demand, at the mix of the load test where that says what a visit is.
 
     Raises ``UsageError`` for a demand that was edited until nothing can be decided on it.
     """
-    profile, values = demand.profile, np.sort(np.asarray(demand.peak_quantiles_rps))
+    profile = demand.profile
     columns = {len(profile.t_s), len(profile.rps_p50), len(profile.rps_p95)}
-    complete = len(columns) == 1 and 0 not in columns and len(values) and demand.draws > 0
+    known = len(demand.peak_quantiles_rps) and demand.draws > 0
+    complete = len(columns) == 1 and 0 not in columns and known
     if not complete or demand.requests_per_visit.p50 <= 0:
         raise UsageError(
             "the demand has no peaks, no profile or no requests per visit",
             "make it anew with: capplan estimate",
         )
-    return Peaks(values, 0.5 / min(len(values), demand.draws))
+    measured = visit_requests(capacity)
+    in_visits = measured is not None and len(demand.peak_quantiles_visits_per_s) > 0
+    per_visit = measured if in_visits and measured else demand.requests_per_visit.p50
+    values = np.asarray(demand.peak_quantiles_rps)
+    if in_visits:
+        values = np.asarray(demand.peak_quantiles_visits_per_s) * per_visit
+    return Peaks(np.sort(values), 0.5 / min(len(values), demand.draws), per_visit, in_visits)
 
 
 def basis(plan: Plan, demand: Demand, capacity: Capacity | None) -> Basis:
@@ -168,7 +185,7 @@ def basis(plan: Plan, demand: Demand, capacity: Capacity | None) -> Basis:
     bound.
     """
     server, notes = _server(plan, capacity)
-    servers, possible = plan.servers, peaks(demand)
+    servers, possible = plan.servers, peaks(demand, capacity)
     law = capacity.scaling.law if capacity and capacity.scaling else None
     fleet = FleetModel(
         server,
@@ -178,7 +195,9 @@ def basis(plan: Plan, demand: Demand, capacity: Capacity | None) -> Basis:
         laws=laws(law) if law else None,
         vouched="scaling_loss" in servers.model_fields_set,
     )
-    carried_rps = float(np.quantile(fleet.rates(servers.today), 0.05))
+    # the profile is in requests/s of the plan's visits
+    of_the_plan = demand.requests_per_visit.p50 / possible.per_visit
+    carried_rps = float(np.quantile(fleet.rates(servers.today), 0.05)) * of_the_plan
     return Basis(
         plan=plan,
         peaks=possible,

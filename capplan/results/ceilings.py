@@ -9,15 +9,12 @@ from capplan.model.uncertainty import quantile
 from capplan.plan.schema import Ceiling, Plan
 from capplan.results.base import Note
 from capplan.results.basis import Floats, Peaks
-from capplan.results.demand import Demand
 from capplan.results.recommendation import CeilingCheck
 
 _POWER = 10  # 2^10 points of conversion and hot share together
 
 
-def ceilings(
-    plan: Plan, demand: Demand, peaks: Peaks
-) -> tuple[tuple[CeilingCheck, ...], tuple[Note, ...]]:
+def ceilings(plan: Plan, peaks: Peaks) -> tuple[tuple[CeilingCheck, ...], tuple[Note, ...]]:
     """Check each ceiling against the peak, in requests/s of the mix.
 
     One that the peak exceeds with more than ``policy.overload_risk`` binds: no number of servers
@@ -25,7 +22,7 @@ def ceilings(
     """
     checks, notes = [], []
     for ceiling in plan.servers.ceilings:
-        limits_rps = _in_requests(ceiling, plan, demand)
+        limits_rps = _in_requests(ceiling, plan, peaks)
         if limits_rps is None:
             notes.append(_unchecked(ceiling, plan))
             continue
@@ -54,12 +51,12 @@ def _unchecked(ceiling: Ceiling, plan: Plan) -> Note:
     )
 
 
-def _in_requests(ceiling: Ceiling, plan: Plan, demand: Demand) -> Floats | None:
+def _in_requests(ceiling: Ceiling, plan: Plan, peaks: Peaks) -> Floats | None:
     """Return equally likely values of the ceiling in requests/s; None where the plan lacks a share.
 
     Orders are visits times the conversion; hot ones are those of them that want one product.
     """
-    per_visit = demand.requests_per_visit.p50
+    per_visit = peaks.per_visit
     if ceiling.per == "request":
         return np.array([ceiling.rate])
     if ceiling.per == "visit":

@@ -104,7 +104,8 @@ class Demand(Result):
     only look in before the start; ``requests_total`` does.
     ``agreements`` are the ways to reconcile two estimates, the most plausible first.
     ``levers`` begin with what happens without any.
-    ``peak_quantiles_rps`` holds equally likely values of it, sorted, at probabilities (i+0.5)/n.
+    ``peak_quantiles_rps`` holds equally likely values of it, sorted, at probabilities (i+0.5)/n;
+    ``peak_quantiles_visits_per_s`` those of the peak over the requests of a visit in the same draw.
     """
 
     schema_: Literal["capplan.demand/1"] = Field(default="capplan.demand/1", alias="schema")
@@ -123,6 +124,7 @@ class Demand(Result):
     estimates: tuple[Estimate, ...]
     profile: Profile
     peak_quantiles_rps: tuple[float, ...]
+    peak_quantiles_visits_per_s: tuple[float, ...] = ()
     sensitivity: tuple[Sensitivity, ...] = ()
     agreements: tuple[Agreement, ...] = ()
     levers: tuple[Lever, ...] = ()

@@ -6,6 +6,7 @@ from capplan.model.overload import ServerRate
 from capplan.plan.schema import Plan
 from capplan.results.base import Note
 from capplan.results.capacity import Capacity, Scaling, ScalingLaw
+from capplan.results.visits import visit_requests
 from capplan.units import format_number, format_rate, format_share
 
 _CONTRADICTION = 1.5
@@ -146,16 +147,17 @@ def _too_fine(plan: Plan, resolution: float) -> list[Note]:
 
 def _other_visits(plan: Plan, capacity: Capacity | None) -> list[Note]:
     """Compare the visits of the plan with those of the load test, where it made visits."""
-    if capacity is None or capacity.identity.unit != "visit" or not capacity.requests_per_arrival:
+    made, planned = visit_requests(capacity), plan.visit.requests
+    if made is None:
         return []
-    made, planned = capacity.requests_per_arrival, plan.visit.requests
     if planned.low / _SAME_VISIT <= made <= planned.high * _SAME_VISIT:
         return []
     return [
         Note(
             code="other_visits",
             message=f"a visit of the load test made {format_number(made)} requests, in the plan it "
-            f"makes {format_number(planned.low)} to {format_number(planned.high)}",
+            f"makes {format_number(planned.low)} to {format_number(planned.high)}; peak and fleet "
+            "are compared in visits/s, as the load test made them",
             advice="bring visit.requests and the locustfile together",
         )
     ]

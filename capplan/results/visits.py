@@ -41,6 +41,13 @@ def visit_mix(
     )
 
 
+def visit_requests(capacity: Capacity | None) -> float | None:
+    """Return how many requests a visit made in the load test; None where it made no visits."""
+    if capacity is None or capacity.identity.unit != "visit":
+        return None
+    return capacity.requests_per_arrival or None
+
+
 def in_visits(capacity: Capacity) -> Capacity:
     """State what is sustained in visits per second, and in orders per minute where they are known.
 

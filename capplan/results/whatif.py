@@ -37,7 +37,8 @@ class WhatIf:
     a draw at which the sum may be highest. ``begun`` (draws, channels) are the visits that the
     second estimate is compared with, ``multiple`` (draws,) those that it expects; 0 in draws that
     the first decides, and None without a second one. ``gusts`` (draws,) is what gusts make of the
-    peak, ``noise`` (draws,) a standard normal for ``correction``.
+    peak, ``noise`` (draws,) a standard normal for ``correction``, ``per_visit`` (draws,) the
+    requests of a visit.
     """
 
     channels: tuple[str, ...]
@@ -46,6 +47,7 @@ class WhatIf:
     multiple: Floats | None
     gusts: Floats
     noise: Floats
+    per_visit: Floats
     correction: Correction | None
 
 
@@ -54,11 +56,14 @@ class FleetTable:
     """What fleets of 1, 2, 3 … servers sustain: equally likely values, (counts, values).
 
     ``price_usd_per_h`` is that of one server, ``hours`` how long the fleet runs.
+    ``measured_per_visit`` are the requests of a visit by which peak and fleet are compared in
+    visits/s; None where they are compared in requests/s.
     """
 
     rates_rps: Floats
     price_usd_per_h: float
     hours: float
+    measured_per_visit: float | None
 
 
 def fleet_table(found: Basis, chosen: int) -> FleetTable:
@@ -67,4 +72,9 @@ def fleet_table(found: Basis, chosen: int) -> FleetTable:
     most = min(max(4 * chosen, 4 * today, 20), found.most or _MOST, _MOST)
     u = (np.arange(_LEVELS) + 0.5) / _LEVELS
     rows = [np.quantile(found.fleet.rates(n), u, method="hazen") for n in range(1, most + 1)]
-    return FleetTable(np.array(rows), found.plan.servers.usd_per_h, found.window.hours)
+    return FleetTable(
+        np.array(rows),
+        found.plan.servers.usd_per_h,
+        found.window.hours,
+        found.peaks.per_visit if found.peaks.in_visits else None,
+    )

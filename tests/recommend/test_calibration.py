@@ -15,7 +15,7 @@ pytestmark = pytest.mark.xdist_group("calibration")
 
 def lost(high: float, rng: np.random.Generator) -> np.ndarray:
     """A share written as ``0% to high``: most likely none, and below high 19 times in 20."""
-    return 1 - (1 - high) ** (np.log(rng.random(TRUTHS)) / np.log(0.05))
+    return np.asarray(1 - (1 - high) ** (np.log(rng.random(TRUTHS)) / np.log(0.05)))
 
 
 @pytest.fixture(scope="module")

@@ -302,7 +302,9 @@ def test_a_count_that_was_asked_for_is_explained_in_full() -> None:
     assert result.asked == 18
     option = options(result)[18]
     told = why(result)
-    assert told["the peak"] == "4,000 rps in the middle case, 2,000 to 8,800 rps in nine of ten"
+    assert told["the peak"] == (
+        "4,000 rps in the middle case, 2,070 to 7,720 rps in nine of ten, at 40 requests per visit"
+    )
     assert told["they carry"].startswith("6,950 rps, 6,950 to 6,950 rps: 386 rps each, 100% of")
     assert told["overload"].startswith("8.4%, accepted is 1%; ")
     assert told["one of 3 zones lost"] == "12 are left: 36%, accepted is 10%"
@@ -430,7 +432,7 @@ def test_the_queueing_check_is_erlang_c_of_all_slots_at_the_peak() -> None:
     option = options(result)[30]
     assert option.slots == 120
     assert option.wait_probability_p50 == pytest.approx(erlang_c(120, PEAK_RPS * 0.02), rel=1e-4)
-    assert option.wait_probability_p95 == 1.0  # 8,800/s are more than 120 slots finish
+    assert option.wait_probability_p95 == 1.0  # 7,700/s are more than 120 slots finish
     assert "120 slots" in why(result)["requests that wait"]
     assert any(reason.startswith("requests that wait") for reason in result.reasons)
 

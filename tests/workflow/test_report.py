@@ -133,7 +133,9 @@ def test_twenty_other_settings_agree_with_python_within_three_percent(sale, brow
         wait_for(browser, "servers", str(servers))
         for name, share in (("p50", 0.5), ("p95", 0.95)):
             assert out(browser, name) == pytest.approx(np.quantile(wanted, share), rel=0.03)
-        expected = Peaks(wanted, 0.5 / DRAWS).exceed(fleet.fleet.rates(servers))
+        expected = Peaks(wanted, 0.5 / DRAWS, fleet.peaks.per_visit).exceed(
+            fleet.fleet.rates(servers)
+        )
         # 3 % of the peak move a probability by at most 3 % / 0.3 of a lognormal's density, 0.04
         assert out(browser, "overload") == pytest.approx(expected, rel=0.03, abs=0.015)
 

@@ -10,6 +10,7 @@
   const rates = unpack(data.rates), gusts = unpack(data.gusts);
   const begun = data.begun && unpack(data.begun), multiple = data.multiple && unpack(data.multiple);
   const fleets = data.fleets && unpack(data.fleets);
+  const perVisit = data.perVisit && unpack(data.perVisit);
   const [draws, times, channels] = data.rates.shape;
   const inputs = Array.from(form.querySelectorAll("input[type=range]"));
   const initial = new Map(inputs.map((input) => [input.name, input.value]));
@@ -47,7 +48,13 @@
       }
       found[k] = peak;
     }
-    return corrected(found).sort();
+    return corrected(found);
+  }
+
+  /* Peaks as they are compared with the fleet: in visits/s where the load test made visits */
+  function compared(found, requests) {
+    if (!perVisit) return found;
+    return found.map((peak, k) => (peak / (perVisit[k] * requests)) * data.measuredPerVisit);
   }
 
   function corrected(found) {
@@ -121,13 +128,15 @@
   }
 
   function show() {
-    const now = settings(), sorted = peaks(now.strength, now.requests, now.usual);
+    const now = settings(), found = peaks(now.strength, now.requests, now.usual);
+    const shown = Float64Array.from(found).sort();
     for (const [name, share] of [["p5", 0.05], ["p50", 0.5], ["p95", 0.95]]) {
-      const value = quantile(sorted, share);
+      const value = quantile(shown, share);
       say(name, number(value) + " rps", value);
     }
     for (const input of inputs) label(input);
     if (!fleets) return;
+    const sorted = Float64Array.from(compared(found, now.requests)).sort();
     const risk = overload(sorted, now.servers), need = smallest(sorted, now.risk);
     say("overload", percent(risk), risk);
     say("needed", need === null ? "more than " + data.fleets.shape[0] : String(need), need ?? "");

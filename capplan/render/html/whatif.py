@@ -52,6 +52,8 @@ def panel_data(
         "gusts": packed(draws.gusts),
         "noise": [round(float(z), 3) for z in draws.noise] if correction else None,
         "history": asdict(correction) if correction else None,
+        "perVisit": packed(draws.per_visit) if fleets and fleets.measured_per_visit else None,
+        "measuredPerVisit": fleets.measured_per_visit if fleets else None,
         "fleets": None if fleets is None else packed(fleets.rates_rps),
         "servers": advice.servers if advice else None,
         "zones": plan.servers.zones,
