@@ -17,6 +17,7 @@ from capplan.cli.loadtest_options import (
     SlaOption,
     SoakOption,
     TargetOption,
+    TargetPidOption,
     TimeBudgetOption,
 )
 from capplan.cli.options import (
@@ -35,6 +36,7 @@ EPILOG = examples(
     "capplan loadtest sale.yaml --target http://127.0.0.1:8899 --time-budget 60s",
     "capplan loadtest sale.yaml -- --tags buy",
     "capplan loadtest sale.yaml --servers 4 --target http://127.0.0.1:8080",
+    "capplan loadtest sale.yaml --target-pid $(pidof myshop)",
     "capplan loadtest sale.yaml --paired http://127.0.0.1:81 http://127.0.0.1:82",
     "capplan loadtest --compare old.json sale.capplan/capacity.json",
     "capplan loadtest sale.yaml --sla 'p95<300ms, failures<1%' --max-rate 500",
@@ -52,6 +54,7 @@ def loadtest(
     max_rate: MaxRateOption = None,
     time_budget: TimeBudgetOption = None,
     servers: ServersOption = 1,
+    target_pid: TargetPidOption = None,
     opening: OpeningOption = False,
     overload: OverloadOption = None,
     soak: SoakOption = None,
@@ -85,6 +88,7 @@ def loadtest(
         max_rate_rps=None if max_rate is None else read_rate("--max-rate", max_rate),
         time_budget_s=read("--time-budget", time_budget or unsaid, parse_duration),
         servers=servers,
+        target_pids=tuple(target_pid or ()),
     )
     phases = Phases(
         opening=opening,

@@ -53,6 +53,15 @@ ServersOption = Annotated[
         "make a scaling law.",
     ),
 ]
+TargetPidOption = Annotated[
+    list[int] | None,
+    typer.Option(
+        min=1,
+        metavar="PID",
+        help="A process of the server, to watch its CPU and memory with those of its children; "
+        "else what listens at the target's port here. May be repeated.",
+    ),
+]
 OpeningOption = Annotated[
     bool,
     typer.Option(

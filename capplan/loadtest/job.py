@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from capplan.loadtest.protocol import Unit, WorkerConfig
@@ -11,6 +11,14 @@ from capplan.loadtest.search import Bounds
 from capplan.plan.sla import Sla
 from capplan.results.base import Note
 from capplan.results.capacity import Binding, CapacityVerdict, Generator, Trial
+from capplan.results.resources import Bottleneck, Resources
+
+
+@dataclass(frozen=True, slots=True)
+class Watching:
+    """What to watch of the target besides its answers: processes by their ids, else by its port."""
+
+    pids: tuple[int, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,6 +42,7 @@ class Job:
     unit: Unit = "task"
     visit_tasks: int = 5
     order_endpoint: str | None = None
+    watching: Watching = field(default_factory=Watching)
 
     @property
     def worker(self) -> WorkerConfig:
@@ -63,4 +72,6 @@ class Measurement:
     notes: tuple[Note, ...]
     generator: Generator
     binding: Binding | None = None
+    resources: Resources | None = None
+    bottleneck: Bottleneck | None = None
     interrupted: bool = False

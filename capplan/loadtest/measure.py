@@ -11,6 +11,7 @@ from dataclasses import dataclass, field, replace
 
 from capplan.loadtest import search
 from capplan.loadtest.belief import Misses, Observation
+from capplan.loadtest.bottleneck import find_bottleneck
 from capplan.loadtest.endpoints import excess, find_binding, unjudged
 from capplan.loadtest.engine import CheckedVisit, Engine
 from capplan.loadtest.evaluate import evaluate, watch_for_hopeless
@@ -18,10 +19,12 @@ from capplan.loadtest.job import Job as Job
 from capplan.loadtest.job import Measurement as Measurement
 from capplan.loadtest.machine import Meter, cores
 from capplan.loadtest.preview import preview, require_names
+from capplan.loadtest.probes.probe import Probe
 from capplan.loadtest.progress import Progress, snapshot
 from capplan.loadtest.protocol import TrialSpec
 from capplan.loadtest.recording import Recording
 from capplan.loadtest.remedy import Standing, missing
+from capplan.loadtest.resources import target_side
 from capplan.loadtest.search import Bounds, Next, Settings, Stop
 from capplan.loadtest.summary import describe, mix, trial_notes
 from capplan.loadtest.target import is_here
@@ -82,6 +85,7 @@ class Run:
     standing: Standing = field(default_factory=Standing)
     same_machine: bool = False
     pace: Pace | None = None
+    probe: Probe = field(default_factory=Probe)
 
     def begin(self, engine: Engine) -> None:
         """Make one visit of each class first: it shows what an arrival is, and fails early."""
@@ -95,6 +99,8 @@ class Run:
         self.notes = tuple(Note(code="script", message=text) for text in engine.ready.notes)
         if self.pace:
             self.notes += require_time(self.pace, job.time_budget_s)
+        self.probe = Probe.of(job.target, job.watching)
+        self.notes += self.probe.notes
         self.same_machine = is_here(job.target)
         if self.same_machine:
             self.notes += (beside_the_target(cores()),)
@@ -159,13 +165,17 @@ class Run:
         bounds, left_s = self._bounds_rps(), job.time_budget_s - self.spent_s
 
         def watch(recording: Recording) -> bool:
+            self.probe.sample(recording.elapsed_s)
             self.show(snapshot(recording, step.purpose, rate * self.per_arrival, bounds, left_s))
             return not to_the_end and hopeless(recording)
 
+        self.probe.begin(duration_s)
         meter = Meter()
         recording = engine.trial(spec, watch)
         self.spent_s += meter.elapsed_s
         trial = evaluate(recording, step.purpose, warmup_s, job.sla, job.endpoints, meter.usage())
+        use = self.probe.use(trial.warmup_s, trial.duration_s)
+        trial = trial.model_copy(update={"resources": use})
         proven = max((t.arrivals_per_s for t in self._valid()), default=0.0)
         remedy, self.standing = self.standing.after(trial, proven)
         if remedy == "add_process":
@@ -223,6 +233,9 @@ class Run:
             low, high = widen(low, high, share)
         bounds_rps = Bounds(low, None if verdict == "inconclusive" else bounds_rps.mid, high)
         limit = self._limit()
+        answer = bounds_rps.mid or bounds_rps.low
+        binding = find_binding(self.trials, bounds_rps.mid) if verdict != "not_reached" else None
+        resources = target_side(self.trials, answer, self.probe.seen)
         lacking = (missing(limit),) if limit and verdict == "inconclusive" else ()
         return Measurement(
             verdict=verdict,
@@ -234,9 +247,11 @@ class Run:
             mix=mix(self._whole()),
             notes=self.notes
             + trial_notes(self.trials)
-            + unjudged(self.trials, self.job.endpoints, bounds_rps.mid or bounds_rps.low)
+            + unjudged(self.trials, self.job.endpoints, answer)
             + lacking,
-            binding=find_binding(self.trials, bounds_rps.mid) if verdict != "not_reached" else None,
+            binding=binding,
+            resources=resources,
+            bottleneck=find_bottleneck(self.trials, bounds_rps.mid, resources, binding),
             generator=Generator(
                 processes=max((t.health.processes for t in self.trials), default=1),
                 cores=cores(),

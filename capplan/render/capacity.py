@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Sequence
 
 from rich.console import Group, RenderableType
 from rich.text import Text
 
 from capplan.render.parts import answer, next_step, notes, span, table, titled
 from capplan.render.phases import details, headlines
+from capplan.render.resources import bottleneck, target_side
 from capplan.render.scaling import scaling
 from capplan.results.base import Note
 from capplan.results.capacity import Binding, Capacity, ScalePoint, SustainedRate, Trial
@@ -25,7 +26,7 @@ def capacity(result: Capacity, plan: str, servers: int | None = None) -> Rendera
     return answer(
         headline(shown, result.identity.sla),
         _in_visits(result) if shown is result else None,
-        _binding(shown.binding) if shown.binding else None,
+        _limits(shown),
         headlines(shown.phases),
         _trials(shown.trials) if shown.trials else None,
         details(shown.phases),
@@ -101,24 +102,42 @@ def _amount(known: SustainedRate, unit: str) -> str | None:
     return None if known.high is None else f"less than {format_number(known.high)} {unit}"
 
 
-def _binding(binding: Binding) -> Text:
+def limits(result: Capacity | ScalePoint) -> list[str]:
+    """Say what binds, what stops the target, and what it used: one sentence or two each."""
+    found = (
+        _binding(result.binding) if result.binding else None,
+        bottleneck(result),
+        target_side(result.resources) if result.resources else None,
+    )
+    return [text for text in found if text]
+
+
+def _limits(result: Capacity | ScalePoint) -> Group | None:
+    found = limits(result)
+    return Group(*map(Text, found)) if found else None
+
+
+def _binding(binding: Binding) -> str:
     who = binding.endpoint or "the whole mix"
     few, many = format_number(binding.from_rps), format_number(binding.to_rps)
     rates = f"at {few} rps" if few == many else f"between {few} and {many} rps"
     missed, allowed = format_share(binding.exceedance), format_share(binding.allowed)
     if binding.name == "failures":
-        return Text(f"What binds: failures of {who}. {missed} failed {rates}, {allowed} may.")
-    return Text(
+        return f"What binds: failures of {who}. {missed} failed {rates}, {allowed} may."
+    return (
         f"What binds: {binding.name} of {who}. {missed} took longer than "
         f"{format_duration(binding.limit)} {rates}, {allowed} may."
     )
 
 
-def _trials(trials: Iterable[Trial]) -> Group:
+def _trials(trials: Sequence[Trial]) -> Group:
+    seen = any(trial.resources and trial.resources.cpu is not None for trial in trials)
     return titled(
         "Trials: latency from the intended start, rates in requests/s",
         table(
-            ("trial", "asked", "sent", "p50", "p95", "p99", "failed", "late p99", "<outcome"),
+            ("trial", "asked", "sent", "p50", "p95", "p99", "failed", "late p99")
+            + (("cpu",) if seen else ())
+            + ("<outcome",),
             [
                 (
                     trial.purpose,
@@ -127,12 +146,18 @@ def _trials(trials: Iterable[Trial]) -> Group:
                     *map(_latency, (trial.latency_s.p50, trial.latency_s.p95, trial.latency_s.p99)),
                     format_share((trial.failures + trial.timeouts) / max(trial.requests, 1)),
                     _latency(trial.health.lateness_s_p99),
+                    *([_cpu(trial)] if seen else []),
                     trial.outcome,
                 )
                 for trial in trials
             ],
         ),
     )
+
+
+def _cpu(trial: Trial) -> str:
+    used = trial.resources.cpu if trial.resources else None
+    return "-" if used is None else format_share(used)
 
 
 def _latency(seconds: float | None) -> str:

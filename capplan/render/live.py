@@ -23,6 +23,8 @@ def trial_line(number: int, trial: Trial, bounds_rps: Bounds) -> Text:
     line = Text(f"{number:2d}. {trial.purpose:<7} {format_rate(trial.rate_rps):>10} ")
     line.append(f"{trial.outcome:<7}", style=_COLOURS[trial.outcome])
     line.append(f" p95 {_latency(trial.latency_s.p95):>7} failed {format_share(failed):>5}")
+    if trial.resources and trial.resources.cpu is not None:
+        line.append(f" cpu {format_share(trial.resources.cpu):>4}")
     line.append(f"  {_interval(bounds_rps)}", style="dim")
     return line
 

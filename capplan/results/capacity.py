@@ -11,6 +11,7 @@ from capplan.plan.sla import Sla
 from capplan.results.base import Frozen, Note, Result
 from capplan.results.latency import LatencySummary as LatencySummary
 from capplan.results.phases import Phases
+from capplan.results.resources import Bottleneck, Resources, ResourceUse
 
 CapacityVerdict = Literal["measured", "not_reached", "below_sla", "inconclusive"]
 Outcome = Literal["pass", "fail", "invalid"]
@@ -98,6 +99,7 @@ class Trial(Frozen):
     and what was answered with success. ``duration_s`` was held, of which the first ``warmup_s`` do
     not count; ``planned_s`` is what would have counted had the trial not ended early.
     ``errors`` are the five most frequent failures. ``visits`` is null in unit ``task``.
+    ``resources`` are what the target used in the time that counts, null where that was not seen.
     """
 
     purpose: Literal["probe", "bisect", "refine", "confirm"]
@@ -122,6 +124,7 @@ class Trial(Frozen):
     health: Health
     outcome: Outcome
     visits: VisitStats | None = None
+    resources: ResourceUse | None = None
     notes: tuple[Note, ...] = ()
 
 
@@ -210,6 +213,8 @@ class ScalePoint(Frozen):
     load_time_s: float
     made_at: datetime
     binding: Binding | None = None
+    resources: Resources | None = None
+    bottleneck: Bottleneck | None = None
     trials: tuple[Trial, ...] = ()
     phases: Phases = Phases()
 
@@ -267,6 +272,8 @@ class Capacity(Result):
 
     ``requests_per_arrival`` is that of the unit; ``sustained_visits_per_s`` and
     ``sustained_orders_per_min`` restate ``sustained_rps`` by ``visit_mix``.
+    ``resources`` are what the target used, null where nothing of it was seen, and ``bottleneck``
+    what stopped it.
     """
 
     schema_: Literal["capplan.capacity/1"] = Field(default="capplan.capacity/1", alias="schema")
@@ -284,6 +291,8 @@ class Capacity(Result):
     requests_per_arrival: float | None
     mix: dict[str, float]
     binding: Binding | None = None
+    resources: Resources | None = None
+    bottleneck: Bottleneck | None = None
     interrupted: bool = False
     generator: Generator | None = None
     scaling: Scaling | None = None

@@ -161,6 +161,8 @@ def _point(run: Capacity) -> ScalePoint:
         load_time_s=run.load_time_s,
         made_at=run.made_at,
         binding=run.binding,
+        resources=run.resources,
+        bottleneck=run.bottleneck,
         trials=run.trials,
         phases=run.phases,
     )

@@ -11,6 +11,7 @@ from pathlib import Path
 from capplan.errors import Interrupted, SetupError, UsageError
 from capplan.loadtest import measure
 from capplan.loadtest.engine import CheckedVisit, Engine
+from capplan.loadtest.job import Watching
 from capplan.loadtest.measure import Job, Measurement
 from capplan.loadtest.phases.asked import NO_PHASES, Asked
 from capplan.loadtest.progress import Progress
@@ -41,7 +42,8 @@ class Overrides:
     """What the command line says instead of the plan; None, or nothing, leaves the plan's word.
 
     Paths are relative to the working directory. ``max_rate_rps`` counts requests of the mix.
-    ``servers`` says how many of them stand behind the target.
+    ``servers`` says how many of them stand behind the target, ``target_pids`` are processes of the
+    target to be watched.
     """
 
     target: str | None = None
@@ -51,6 +53,7 @@ class Overrides:
     max_rate_rps: float | None = None
     time_budget_s: float = TIME_BUDGET_S
     servers: int = 1
+    target_pids: tuple[int, ...] = ()
 
 
 class NotKept(SetupError):
@@ -200,6 +203,7 @@ def prepare(plan_file: PlanFile, shelf: Shelf, overrides: Overrides, seed: int) 
         unit=service.unit,
         visit_tasks=plan_file.plan.visit.tasks,
         order_endpoint=plan_file.plan.visit.order_endpoint,
+        watching=Watching(overrides.target_pids),
     )
     identity = Identity(
         target=target,
@@ -280,6 +284,8 @@ def _result(
         requests_per_arrival=measured.requests_per_arrival,
         mix=measured.mix,
         binding=measured.binding,
+        resources=measured.resources,
+        bottleneck=measured.bottleneck,
         notes=measured.notes + _unused(run.service) + orders_not_seen(each),
         interrupted=measured.interrupted,
         generator=measured.generator,

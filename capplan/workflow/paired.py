@@ -45,6 +45,11 @@ def paired(
     """
     if overrides.target is not None:
         raise UsageError("--paired names both targets itself", "leave --target out")
+    if overrides.target_pids:
+        raise UsageError(
+            "--target-pid does not go with --paired: it could be of either target",
+            "leave it out: what listens at each target's port is watched",
+        )
     plan_file, shelf = open_plan(plan)
     sides: dict[Name, Prepared] = {}
     for name, url in (("base", base), ("head", head)):

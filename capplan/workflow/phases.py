@@ -12,8 +12,8 @@ from capplan.errors import Interrupted, UsageError
 from capplan.loadtest.engine import Engine
 from capplan.loadtest.measure import Job, Measurement
 from capplan.loadtest.phases.asked import Asked
-from capplan.loadtest.phases.memory import watch_memory
 from capplan.loadtest.phases.run import PhaseRun, Setting
+from capplan.loadtest.probes.probe import Probe
 from capplan.loadtest.progress import Progress
 from capplan.loadtest.protocol import Retry, Unit
 from capplan.loadtest.search import Bounds
@@ -151,7 +151,7 @@ class Holding:
             per_arrival=known.per_arrival,
             retry=Retry(sale.attempts, timeout_s, sale.backoff, sale.jitter),
             made_at=lambda: datetime.now(UTC).replace(microsecond=0),
-            memory_bytes=watch_memory(self.job.target),
+            memory_bytes=Probe.of(self.job.target, self.job.watching).memory_bytes,
         )
 
     def _note(self, code: str, message: str) -> None:

@@ -12,10 +12,11 @@ import pytest
 
 from capplan.errors import SetupError
 from capplan.loadtest.engine import Engine
+from capplan.loadtest.job import Watching
 from capplan.loadtest.phases.asked import Asked, Load
-from capplan.loadtest.phases.memory import watch_memory
 from capplan.loadtest.phases.overload import Definitions
 from capplan.loadtest.phases.run import PhaseRun, Setting
+from capplan.loadtest.probes.probe import Probe
 from capplan.loadtest.protocol import Retry
 from capplan.loadtest.search import Bounds
 from capplan.model.service_time import Exponential
@@ -44,7 +45,7 @@ def hold(folder, url, asked: Asked, rate_rps: float = 45.0) -> Phases:
         per_arrival=1.0,
         retry=Retry(attempts=3, timeout_s=0.5, backoff_s=0.05, jitter=0.5),
         made_at=lambda: NOW,
-        memory_bytes=watch_memory(url),
+        memory_bytes=Probe.of(url, Watching()).memory_bytes,
         definitions=Definitions(recovered_s=2.0, metastable_s=3.0),
         openings=2,
         steady_s=4.0,

@@ -1,0 +1,1 @@
+"""Probes of the target's side: its processes, and what Prometheus knows of it."""
