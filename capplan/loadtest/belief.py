@@ -22,6 +22,8 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.special import expit, log_ndtr, logit
 
+from capplan.loadtest.levels import Level, LevelAt, above
+
 Purpose = Literal["probe", "bisect", "refine", "confirm"]
 Floats = NDArray[np.float64]
 
@@ -67,7 +69,7 @@ class Observation:
     ``rate`` was asked, ``offered`` is how many arrivals/s chance then drew in the time that counts.
     ``at_least``: the trial was ended early because it could no longer pass; its misses would have
     become more, so that each share is a lower bound.
-    ``served`` is false when no request at all succeeded.
+    ``served`` is false when no request at all succeeded. ``levels`` of the target have limits, too.
     """
 
     rate: float
@@ -78,11 +80,13 @@ class Observation:
     at_least: bool
     misses: tuple[Misses, ...]
     served: bool = True
+    levels: tuple[Level, ...] = ()
 
     @property
     def failed(self) -> bool:
         """Whether the SLA was missed; a short probe has to miss it clearly to count."""
         clearly = any(m.share - m.allowed > 2 * m.variance**0.5 for m in self.misses)
+        clearly = clearly or any(level.clearly_over for level in self.levels)
         return not self.passed and (clearly or self.at_least or self.purpose != "probe")
 
 
@@ -118,8 +122,15 @@ def _over_criteria(grid: Floats, seen: Sequence[Observation]) -> Posterior:
         if miss.allowed > 0 and any(o.misses[index].share > 0 for o in seen):
             density = _of_criterion(grid, seen, index)
             survival *= 1 - np.cumsum(density) + density / 2
+    for index in range(len(seen[0].levels)):
+        survival *= above(grid, at_loads(seen, index))
     probability = np.clip(-np.diff(np.concatenate([[1.0], survival[:-1], [0.0]])), 0, None)
     return Posterior(grid, probability / probability.sum())
+
+
+def at_loads(seen: Sequence[Observation], index: int) -> list[LevelAt]:
+    """Return one level of the target at the loads that came."""
+    return [LevelAt(o.offered, o.levels[index], o.at_least) for o in seen]
 
 
 def _of_criterion(grid: Floats, seen: Sequence[Observation], index: int) -> Floats:

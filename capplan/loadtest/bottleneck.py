@@ -73,7 +73,8 @@ class _Evidence:
         self.cpu = most(lambda use: use.cpu)
         self.thread = most(lambda use: use.busiest_thread_cores)
         self.waiting = most(lambda use: use.waiting_threads)
-        self.wanted = most(_wanted_by_a_thread)
+        wanted = most(lambda use: _wanted(use, target.cores or 1.0))
+        self.wanted = self.cpu or 0.0 if wanted is None else wanted
         self.process = most(lambda use: use.busiest_process_cores)
         self.memory = most(lambda use: use.memory)
         self.files = most(lambda use: use.open_files_share)
@@ -82,6 +83,7 @@ class _Evidence:
     def judge(self, binding: Binding | None) -> Finding:
         """Take the first resource that is used up."""
         for found in (
+            self._limited(binding),
             self._cpu(),
             self._one_core(),
             self._network(),
@@ -92,6 +94,23 @@ class _Evidence:
             if found is not None:
                 return found
         return self._none_used_up(binding)
+
+    def _limited(self, binding: Binding | None) -> Finding | None:
+        """Take what the plan limits: the answer ends there, whatever the target could still do."""
+        if binding is None or binding.name not in ("cpu", "memory"):
+            return None
+        most = f"which the plan limits to {format_share(binding.limit)}"
+        advice = f"a higher service.max.{binding.name} lets it serve more, with less in reserve"
+        if binding.name == "cpu":
+            used = min(binding.exceedance, 1.0)
+            return (
+                "cpu",
+                used,
+                f"{cpu_text(used, self.target.cores)} near the limit, {most}",
+                advice,
+            )
+        used = binding.exceedance
+        return "memory", used, f"memory {format_share(used)} near the limit, {most}", advice
 
     def _cpu(self) -> Finding | None:
         if self.cpu is None or self.cpu < _USED_UP:
@@ -142,9 +161,7 @@ class _Evidence:
         """Find that others on the machine left the target too little of the CPU it wanted."""
         if self.cpu is None or self.waiting is None or self.waiting < _TAKEN:
             return None
-        cores = self.target.cores or 1.0
-        wanted = max(self.wanted or 0.0, (self.cpu * cores + self.waiting) / cores)
-        if wanted < _USED_UP:
+        if self.wanted < _QUEUES:
             return None
         waited = "a thread of it" if self.waiting < 1 else f"{self.waiting:.1f} threads of it"
         return (
@@ -167,7 +184,7 @@ class _Evidence:
             message = f"the CPU was not seen, and nothing else is used up{listed}{failed}"
             return "unclear", None, message, "watch its CPU as well"
         overloaded = any(t.served_rps < _OVERLOADED * t.achieved_rps for t in self.above)
-        if self.cpu < _QUEUES or overloaded:
+        if self.wanted < _QUEUES or overloaded:
             return (
                 "elsewhere",
                 self.cpu,
@@ -186,10 +203,12 @@ class _Evidence:
         return cpu_text(self.cpu or 0.0, self.target.cores)
 
 
-def _wanted_by_a_thread(use: ResourceUse) -> float | None:
-    """Return the share of the time in which the busiest thread ran or waited to run."""
-    used, waited = use.busiest_thread_cores, use.busiest_thread_wait
-    return None if used is None or waited is None else used + waited
+def _wanted(use: ResourceUse, cores: float) -> float | None:
+    """Return the share of its cores, or of a thread's core, that the target used or waited for."""
+    if use.cpu is None:
+        return None
+    by_thread = (use.busiest_thread_cores or 0.0) + (use.busiest_thread_wait or 0.0)
+    return max(by_thread, use.cpu + (use.waiting_threads or 0.0) / cores)
 
 
 def cpu_text(share: float, cores: float | None) -> str:

@@ -72,7 +72,7 @@ def unjudged(
 
     What counts are the requests in valid trials near the answer, or in all where there is none.
     """
-    near = _around(trials, answer_rps)
+    near = around(trials, answer_rps)
     return tuple(
         note
         for name, sla in endpoints.items()
@@ -107,17 +107,18 @@ def _requests(name: str, trials: Sequence[Trial]) -> int:
 
 
 def find_binding(trials: Sequence[Trial], answer_rps: float | None) -> Binding | None:
-    """Return the criterion that was missed most around the answer, None when all held.
+    """Return the criterion of the SLA that was missed most around the answer, None when all held.
 
     Without an answer it is the one that was missed most in the lowest failed trial.
     """
     failed = [trial for trial in trials if trial.outcome == "fail"]
     if not failed:
         return None
-    near = _around(trials, answer_rps)
+    near = around(trials, answer_rps)
     if answer_rps is None or all(trial.outcome == "pass" for trial in near):
         near = [min(failed, key=lambda trial: trial.rate_rps)]
-    by_criterion = zip(*(trial.criteria for trial in near), strict=True)
+    answers = ([c for c in trial.criteria if not c.of_target] for trial in near)
+    by_criterion = zip(*answers, strict=True)
     pooled = [_pool(criteria, near) for criteria in by_criterion]
     worst = max(pooled, key=excess)
     if worst.exceedance == 0:
@@ -138,7 +139,8 @@ def excess(criterion: Criterion) -> float:
     return criterion.exceedance / max(criterion.allowed, 1e-9)
 
 
-def _around(trials: Sequence[Trial], answer_rps: float | None) -> list[Trial]:
+def around(trials: Sequence[Trial], answer_rps: float | None) -> list[Trial]:
+    """Return the valid trials that tell what limits an answer, all of them where there is none."""
     valid = [trial for trial in trials if trial.outcome != "invalid"]
     if answer_rps is None:
         return valid

@@ -8,6 +8,7 @@ from pathlib import Path
 
 from capplan.loadtest.protocol import Unit, WorkerConfig
 from capplan.loadtest.search import Bounds
+from capplan.plan.schema import Metrics
 from capplan.plan.sla import Sla
 from capplan.results.base import Note
 from capplan.results.capacity import Binding, CapacityVerdict, Generator, Trial
@@ -16,9 +17,14 @@ from capplan.results.resources import Bottleneck, Resources
 
 @dataclass(frozen=True, slots=True)
 class Watching:
-    """What to watch of the target besides its answers: processes by their ids, else by its port."""
+    """What to watch of the target besides its answers: processes by their ids, else by its port.
+
+    ``metrics`` are read from Prometheus; ``limits`` bind like the SLA.
+    """
 
     pids: tuple[int, ...] = ()
+    metrics: Metrics | None = None
+    limits: Mapping[str, float] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,8 +11,9 @@ from dataclasses import dataclass, field, replace
 
 from capplan.loadtest import search
 from capplan.loadtest.belief import Misses, Observation
+from capplan.loadtest.binding import what_binds
 from capplan.loadtest.bottleneck import find_bottleneck
-from capplan.loadtest.endpoints import excess, find_binding, unjudged
+from capplan.loadtest.endpoints import excess, unjudged
 from capplan.loadtest.engine import CheckedVisit, Engine
 from capplan.loadtest.evaluate import evaluate, watch_for_hopeless
 from capplan.loadtest.job import Job as Job
@@ -24,7 +25,7 @@ from capplan.loadtest.progress import Progress, snapshot
 from capplan.loadtest.protocol import TrialSpec
 from capplan.loadtest.recording import Recording
 from capplan.loadtest.remedy import Standing, missing
-from capplan.loadtest.resources import target_side
+from capplan.loadtest.resources import level, target_side, with_use
 from capplan.loadtest.search import Bounds, Next, Settings, Stop
 from capplan.loadtest.summary import describe, mix, trial_notes
 from capplan.loadtest.target import is_here
@@ -91,6 +92,7 @@ class Run:
         """Make one visit of each class first: it shows what an arrival is, and fails early."""
         job = self.job
         order = [job.order_endpoint] if job.order_endpoint else []
+        self.probe = Probe.of(job.target, job.watching)
         visits = engine.check({*job.endpoints, *order}, job.time_budget_s)
         first = preview(visits, engine.ready.classes, job.unit, job.log)
         require_names(job.endpoints, visits, "service.endpoints")
@@ -99,7 +101,6 @@ class Run:
         self.notes = tuple(Note(code="script", message=text) for text in engine.ready.notes)
         if self.pace:
             self.notes += require_time(self.pace, job.time_budget_s)
-        self.probe = Probe.of(job.target, job.watching)
         self.notes += self.probe.notes
         self.same_machine = is_here(job.target)
         if self.same_machine:
@@ -175,7 +176,7 @@ class Run:
         self.spent_s += meter.elapsed_s
         trial = evaluate(recording, step.purpose, warmup_s, job.sla, job.endpoints, meter.usage())
         use = self.probe.use(trial.warmup_s, trial.duration_s)
-        trial = trial.model_copy(update={"resources": use})
+        trial = with_use(trial, use, job.watching.limits, self.probe.missing)
         proven = max((t.arrivals_per_s for t in self._valid()), default=0.0)
         remedy, self.standing = self.standing.after(trial, proven)
         if remedy == "add_process":
@@ -234,7 +235,10 @@ class Run:
         bounds_rps = Bounds(low, None if verdict == "inconclusive" else bounds_rps.mid, high)
         limit = self._limit()
         answer = bounds_rps.mid or bounds_rps.low
-        binding = find_binding(self.trials, bounds_rps.mid) if verdict != "not_reached" else None
+        binding = None
+        if verdict != "not_reached":
+            seen = [observation(t) for t in self._valid()]
+            binding = what_binds(self.trials, bounds_rps.mid, seen)
         resources = target_side(self.trials, answer, self.probe.seen)
         lacking = (missing(limit),) if limit and verdict == "inconclusive" else ()
         return Measurement(
@@ -291,8 +295,9 @@ def observation(trial: Trial) -> Observation:
         purpose=trial.purpose,
         passed=trial.outcome == "pass",
         at_least=trial.ended_early,
-        misses=tuple(_misses(c, trial) for c in trial.criteria),
+        misses=tuple(_misses(c, trial) for c in trial.criteria if not c.of_target),
         served=trial.successes > 0,
+        levels=tuple(level(c) for c in trial.criteria if c.of_target),
     )
 
 

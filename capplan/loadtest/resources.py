@@ -2,17 +2,71 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
+from capplan.loadtest.levels import Level
 from capplan.loadtest.probes.readings import Seen
 from capplan.model.line import through
-from capplan.results.capacity import Trial
+from capplan.results.base import Note
+from capplan.results.capacity import Criterion, Trial
 from capplan.results.resources import CpuAtRate, Resources, ResourceUse
 
 CONFIDENCE = 0.95
 _AROUND = 0.5, 1.1  # of the answer: trials whose CPU lies on one line with that at the answer
 _NEAR = 1.1
+_UNKNOWN_STDERR = 0.01  # of a level whose spread was not measured
 _FULL = 0.97  # CPU that is used up no longer rises with the load
+
+
+def with_use(
+    trial: Trial, use: ResourceUse | None, limits: Mapping[str, float], missing: Sequence[Note]
+) -> Trial:
+    """Add to a judged trial what the target used, and judge it against the plan's limits on that.
+
+    A trial in which a limited resource could not be seen is judged without it, with a note;
+    ``missing`` says why something could not be seen.
+    """
+    criteria = [_criterion(name, limit, use) for name, limit in limits.items()]
+    unseen = [c.name for c in criteria if c.measured is None]
+    notes = list(missing)
+    if unseen:
+        notes.append(
+            Note(
+                code="limit_not_checked",
+                message=f"service.max.{unseen[0]} was not checked: it was not seen",
+                advice="see that the target's processes, or its Prometheus, can be read throughout",
+            )
+        )
+    over = trial.outcome == "pass" and not all(c.held for c in criteria)
+    return trial.model_copy(
+        update={
+            "resources": use,
+            "criteria": (*trial.criteria, *criteria),
+            "outcome": "fail" if over else trial.outcome,
+            "notes": (*trial.notes, *notes),
+        }
+    )
+
+
+def level(criterion: Criterion) -> Level:
+    """Return what the target used, as the search sees it."""
+    seen = criterion.measured is not None
+    return Level(criterion.limit, criterion.exceedance if seen else None, criterion.variance**0.5)
+
+
+def _criterion(name: str, limit: float, use: ResourceUse | None) -> Criterion:
+    measured: float | None = getattr(use, name) if use else None
+    stderr = (use.cpu_stderr if use and name == "cpu" else None) or _UNKNOWN_STDERR
+    return Criterion(
+        endpoint=None,
+        name=name,
+        limit=limit,
+        measured=measured,
+        allowed=limit,
+        exceedance=measured or 0.0,
+        variance=stderr**2,
+        held=measured is None or measured <= limit,
+    )
 
 
 def target_side(trials: Sequence[Trial], rate_rps: float | None, seen: Seen) -> Resources | None:

@@ -12,6 +12,10 @@ from capplan.units import format_duration, format_share
 def describe(criterion: Criterion) -> str:
     """Say what a criterion measured, against its limit."""
     where = f" of {criterion.endpoint}" if criterion.endpoint else ""
+    if criterion.of_target:
+        name = {"cpu": "CPU"}.get(criterion.name, criterion.name)
+        used, limit = format_share(criterion.exceedance), format_share(criterion.limit)
+        return f"the {name} was {used} in use, over the {limit} of the plan"
     if criterion.name == "failures":
         return f"{format_share(criterion.exceedance)} of the requests{where} failed"
     if criterion.measured is None:

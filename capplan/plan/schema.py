@@ -32,6 +32,7 @@ from capplan.plan.types import (
     Moment,
     MultipleRange,
     Name,
+    PositiveShare,
     PositiveShareRange,
     Rps,
     RpsRange,
@@ -44,7 +45,7 @@ from capplan.plan.types import (
     UsdPerHour,
     Words,
 )
-from capplan.units import Range
+from capplan.units import Range, format_share
 
 
 class Sale(Section):
@@ -148,15 +149,42 @@ class PastSale(Section):
 class Metrics(Section):
     """Where the target's own measurements are."""
 
-    prometheus: Address
-    queries: dict[str, str] = Field(default={})
+    prometheus: Address = Field(description="The server that has them; it receives no load.")
+    queries: dict[Name, Name] = Field(
+        default={},
+        description="PromQL by name, one number each, read over each trial. Those named cpu and "
+        "memory are the shares (0 to 1) that the target uses.",
+    )
 
 
 class ResourceLimits(Section):
     """Limits of the target's resources that bind like the SLA."""
 
-    cpu: Share | None = None
-    memory: Share | None = None
+    cpu: PositiveShare | None = Field(
+        default=None, description="Of the cores that the target may use."
+    )
+    memory: PositiveShare | None = Field(
+        default=None, description="Of the memory that the target may have."
+    )
+
+    @property
+    def given(self) -> dict[str, float]:
+        """The limits that are set, by name.
+
+        >>> ResourceLimits(cpu="85%").given
+        {'cpu': 0.85}
+        """
+        limits = {"cpu": self.cpu, "memory": self.memory}
+        return {name: limit for name, limit in limits.items() if limit is not None}
+
+    @property
+    def words(self) -> list[str]:
+        """The limits as an SLA is written on the command line.
+
+        >>> ResourceLimits(cpu="85%", memory="90%").words
+        ['cpu<85%', 'memory<90%']
+        """
+        return [f"{name}<{format_share(limit)}" for name, limit in self.given.items()]
 
 
 class Endpoint(Sla):

@@ -262,6 +262,11 @@ Share = Annotated[
     BeforeValidator(_scalar(parse_share, _not_negative)),
     _schema("A share from 0% to 100%.", "1%", "0.01", unit="share"),
 ]
+PositiveShare = Annotated[
+    float,
+    BeforeValidator(_scalar(parse_share, _positive)),
+    _schema("A share above 0%, up to 100%.", "85%", "0.85", unit="share"),
+]
 Usd = Annotated[
     float,
     BeforeValidator(_scalar(parse_money, _not_negative)),

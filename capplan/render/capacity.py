@@ -121,6 +121,11 @@ def _binding(binding: Binding) -> str:
     who = binding.endpoint or "the whole mix"
     few, many = format_number(binding.from_rps), format_number(binding.to_rps)
     rates = f"at {few} rps" if few == many else f"between {few} and {many} rps"
+    if binding.name in ("cpu", "memory"):
+        used, name = format_share(binding.exceedance), binding.name.replace("cpu", "CPU")
+        return f"What binds: the {name} of the target. {used} in use {rates}, " + (
+            f"{format_share(binding.allowed)} may be (service.max)."
+        )
     missed, allowed = format_share(binding.exceedance), format_share(binding.allowed)
     if binding.name == "failures":
         return f"What binds: failures of {who}. {missed} failed {rates}, {allowed} may."

@@ -32,7 +32,9 @@ class Criterion(Frozen):
 
     ``endpoint`` is null for the whole mix. ``measured`` is null when it has no upper bound.
     ``exceedance`` is the share of requests that missed the limit, ``variance`` its squared
-    standard error (batch means), ``allowed`` the share that may miss it.
+    standard error (batch means), ``allowed`` the share that may miss it. For ``cpu`` and ``memory``
+    of the target, ``exceedance`` is the share in use and ``allowed`` how much may be; ``measured``
+    is null when it was not seen.
     """
 
     endpoint: str | None
@@ -43,6 +45,11 @@ class Criterion(Frozen):
     exceedance: float
     variance: float
     held: bool
+
+    @property
+    def of_target(self) -> bool:
+        """Whether it limits what the target uses, not how it answers."""
+        return self.name in ("cpu", "memory")
 
 
 class Health(Frozen):
@@ -132,7 +139,8 @@ class Binding(Frozen):
     """The criterion that limits the sustained rate: the one that was missed most around it.
 
     ``endpoint`` is null for the whole mix. Of its requests the share ``exceedance`` missed the
-    limit ``name`` in the trials from ``from_rps`` to ``to_rps`` (of the mix), ``allowed`` may.
+    limit ``name`` in the trials from ``from_rps`` to ``to_rps`` (of the mix), ``allowed`` may. For
+    ``cpu`` and ``memory`` of the target it is the share in use.
     """
 
     endpoint: str | None

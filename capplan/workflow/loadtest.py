@@ -21,7 +21,7 @@ from capplan.loadtest.target import require_loadable
 from capplan.plan.load import PlanFile
 from capplan.plan.schema import Service, Visit
 from capplan.plan.sla import Sla
-from capplan.results.base import Note, Provenance
+from capplan.results.base import Provenance
 from capplan.results.capacity import Capacity, Identity, SustainedRate
 from capplan.results.phases import Phases
 from capplan.results.scaling import accumulate
@@ -203,14 +203,14 @@ def prepare(plan_file: PlanFile, shelf: Shelf, overrides: Overrides, seed: int) 
         unit=service.unit,
         visit_tasks=plan_file.plan.visit.tasks,
         order_endpoint=plan_file.plan.visit.order_endpoint,
-        watching=Watching(overrides.target_pids),
+        watching=Watching(overrides.target_pids, service.metrics, service.max.given),
     )
     identity = Identity(
         target=target,
         locustfile=", ".join(path.name for path in scripts),
         locustfile_hash=file_hash(*sources(scripts)),
         arguments=arguments,
-        sla=str(sla),
+        sla=", ".join([str(sla), *service.max.words]),
         unit=service.unit,
         servers=overrides.servers,
     )
@@ -286,7 +286,7 @@ def _result(
         binding=measured.binding,
         resources=measured.resources,
         bottleneck=measured.bottleneck,
-        notes=measured.notes + _unused(run.service) + orders_not_seen(each),
+        notes=measured.notes + orders_not_seen(each),
         interrupted=measured.interrupted,
         generator=measured.generator,
         phases=phases or Phases(),
@@ -295,21 +295,6 @@ def _result(
 
 def _joined(earlier: Capacity | None, run: Capacity) -> Capacity:
     return in_visits(accumulate(earlier, run))
-
-
-def _unused(service: Service) -> tuple[Note, ...]:
-    unused = {
-        "service.max": service.max.cpu is not None or service.max.memory is not None,
-        "service.metrics": service.metrics is not None,
-    }
-    return tuple(
-        Note(
-            code="not_used",
-            message=f"{key} is not measured by this version: it did not limit the answer",
-        )
-        for key, given in unused.items()
-        if given
-    )
 
 
 def _store(shelf: Shelf, earlier: Capacity | None, result: Capacity) -> Capacity:

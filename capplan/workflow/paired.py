@@ -8,12 +8,13 @@ from dataclasses import replace
 from pathlib import Path
 
 from capplan.errors import Interrupted, SetupError, UsageError
+from capplan.loadtest.job import Watching
 from capplan.loadtest.measure import Measurement
 from capplan.loadtest.paired import Name, PairedMeasurement, measure_paired
 from capplan.loadtest.pairing import CONFIDENCE, FEWEST_PAIRS
 from capplan.loadtest.progress import Progress
 from capplan.model.ratio import Ratio
-from capplan.results.base import Provenance
+from capplan.results.base import Note, Provenance
 from capplan.results.capacity import SustainedRate
 from capplan.results.paired import Pair, Paired, PairedVerdict, RatioRange, Side
 from capplan.results.store import write_result
@@ -60,7 +61,8 @@ def paired(
                 "visits go on between two trials, so one target would not rest while the other "
                 "is loaded",
             )
-        job = replace(run.job, log=run.job.log.with_name(f"loadtest-{name}.log"))
+        log = run.job.log.with_name(f"loadtest-{name}.log")
+        job = replace(run.job, log=log, watching=Watching())
         sides["base" if name == "base" else "head"] = replace(run, job=job)
     service = sides["base"].service.model_copy(update={"target": plan_file.plan.service.target})
     origin = provenance(with_service(plan_file, service), sections.CAPACITY, seed)
@@ -102,8 +104,20 @@ def _result(sides: dict[Name, Prepared], found: PairedMeasurement, origin: Prove
         base=_side(sides["base"], found.base),
         head=_side(sides["head"], found.head),
         load_time_s=found.load_time_s,
-        notes=tuple(dict.fromkeys((*found.base.notes, *found.head.notes))),
+        notes=tuple(dict.fromkeys((*_unused(sides), *found.base.notes, *found.head.notes))),
         interrupted=found.interrupted,
+    )
+
+
+def _unused(sides: dict[Name, Prepared]) -> tuple[Note, ...]:
+    if not sides["base"].service.max.given:
+        return ()
+    return (
+        Note(
+            code="not_used",
+            message="service.max does not limit a comparison in turns: both targets are loaded as "
+            "far as the SLA holds",
+        ),
     )
 
 

@@ -10,6 +10,7 @@ from pathlib import Path
 
 from capplan.errors import Interrupted, UsageError
 from capplan.loadtest.engine import Engine
+from capplan.loadtest.job import Watching
 from capplan.loadtest.measure import Job, Measurement
 from capplan.loadtest.phases.asked import Asked
 from capplan.loadtest.phases.run import PhaseRun, Setting
@@ -151,7 +152,7 @@ class Holding:
             per_arrival=known.per_arrival,
             retry=Retry(sale.attempts, timeout_s, sale.backoff, sale.jitter),
             made_at=lambda: datetime.now(UTC).replace(microsecond=0),
-            memory_bytes=Probe.of(self.job.target, self.job.watching).memory_bytes,
+            memory_bytes=Probe.of(self.job.target, Watching(self.job.watching.pids)).memory_bytes,
         )
 
     def _note(self, code: str, message: str) -> None:

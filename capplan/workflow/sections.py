@@ -23,6 +23,8 @@ CAPACITY = (
     "service.unit",
     "service.timeout",
     "service.endpoints",
+    "service.max.cpu",
+    "service.max.memory",
 )
 RECOMMENDATION = (*DEMAND, *CAPACITY, "servers", "policy")
 SIMULATION = (*RECOMMENDATION, "saleday")

@@ -1,13 +1,19 @@
 """The target's side of real load tests: one server burns its CPU, the other waits for a slot."""
 
+from dataclasses import replace
+
+import psutil
 import pytest
 
+from capplan.loadtest.job import Watching
 from capplan.loadtest.measure import Measurement, measure
+from capplan.loadtest.probes import limits
 from tests.loadtest.harness import job, script
 from tests.loadtest.shops import shop
 
 pytestmark = pytest.mark.load
 
+UNSAID = Watching()
 PAGE = """
 class Buyer(FastHttpUser):
     @task
@@ -16,10 +22,9 @@ class Buyer(FastHttpUser):
 """
 
 
-def measured(folder, url) -> Measurement:
-    return measure(
-        job(script(folder, PAGE), url, time_budget_s=8.0), lambda _: None, lambda _: None
-    )
+def measured(folder, url, watching: Watching = UNSAID) -> Measurement:
+    asked = replace(job(script(folder, PAGE), url, time_budget_s=6.0), watching=watching)
+    return measure(asked, lambda _: None, lambda _: None)
 
 
 def test_a_server_that_burns_its_cpu_is_limited_by_it_and_one_that_waits_is_not(tmp_path):
@@ -46,3 +51,20 @@ def test_a_server_that_burns_its_cpu_is_limited_by_it_and_one_that_waits_is_not(
     assert "not the CPU" in found.bottleneck.message
     seen = [t.resources for t in found.trials if t.outcome != "invalid"]
     assert all(use is not None and use.open_files for use in seen)
+
+
+def test_a_limit_on_the_cpu_ends_the_search_below_what_the_sla_allows(tmp_path):
+    # 2 ms of one thread: 500/s at most, and a tenth of a core at 50/s
+    limit = 0.1 / limits.cores([psutil.Process()])
+    with shop("burn", 0.002) as (url, _):
+        found = measured(tmp_path, url, Watching(limits={"cpu": limit}))
+    assert found.binding is not None
+    assert (found.binding.name, found.binding.limit) == ("cpu", limit)
+    assert found.bottleneck is not None
+    assert found.bottleneck.resource == "cpu"
+    assert "which the plan limits" in found.bottleneck.message
+    assert found.bounds_rps.low is not None
+    # what the sockets cost comes on top of the 2 ms
+    assert found.bounds_rps.low < 50.0
+    failed = [t for t in found.trials if t.outcome == "fail"]
+    assert any(not c.held and c.of_target for t in failed for c in t.criteria)

@@ -6,15 +6,17 @@ processes that send the load know nothing of it.
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass, field
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, replace
 from time import monotonic
 
 import psutil
 
+from capplan.errors import SetupError, UsageError
 from capplan.loadtest.job import Watching
 from capplan.loadtest.probes import limits
 from capplan.loadtest.probes.family import Family, interface, listeners, named
+from capplan.loadtest.probes.prometheus import SHARES, Prometheus
 from capplan.loadtest.probes.readings import Ceilings, Reading, Seen, used
 from capplan.loadtest.target import is_here
 from capplan.results.base import Note
@@ -34,6 +36,9 @@ class Probe:
     clock: Callable[[], float] = monotonic
     seen: Seen = field(init=False, default=Seen())
     notes: tuple[Note, ...] = field(init=False, default=())
+    missing: tuple[Note, ...] = field(init=False, default=())
+    """Why metrics of the last trial could not be read."""
+    _prometheus: Prometheus | None = field(init=False, default=None)
     _target: str = field(init=False, default="")
     _named: bool = field(init=False, default=False)
     _family: Family | None = field(init=False, default=None)
@@ -43,7 +48,11 @@ class Probe:
 
     @classmethod
     def of(cls, target: str, watching: Watching) -> Probe:
-        """Find the processes of a target; raise ``UsageError`` for an id that none has."""
+        """Find the processes of a target, and ask its Prometheus once.
+
+        ``UsageError`` for an id that no process has, a query that is not one number, or a limit on
+        what is not seen; ``SetupError`` when Prometheus does not answer.
+        """
         probe = cls()
         found, here = named(watching.pids), is_here(target)
         probe._target, probe._named = target, bool(found)
@@ -51,9 +60,17 @@ class Probe:
             found = listeners(target)
         if found:
             probe._watch(found)
-        else:
-            probe.notes = (_not_seen(here=here),)
+        probe._ask(watching)
+        if not probe.seen.by:
+            probe.notes += (_not_seen(here=here),)
+        for name in watching.limits:
+            probe._require(name)
         return probe
+
+    def sees(self, name: str) -> bool:
+        """Return whether the share of the target's ``cpu`` or ``memory`` is known."""
+        asked = self._prometheus is not None and name in self._prometheus.queries
+        return self._family is not None or asked
 
     def begin(self, duration_s: float) -> None:
         """Forget what was sampled: a trial of ``duration_s`` begins."""
@@ -78,15 +95,43 @@ class Probe:
 
     def use(self, from_s: float, until_s: float) -> ResourceUse | None:
         """Return what was used from ``from_s`` to ``until_s`` after the trial began."""
-        if self._zero_s is None or self.seen.ceilings is None:
+        self.missing = ()
+        if self._zero_s is None:
             return None
-        zero_s = self._zero_s
-        return used(self._readings, zero_s + from_s, zero_s + until_s, self.seen.ceilings)
+        from_s, until_s = self._zero_s + from_s, self._zero_s + until_s
+        ceilings = self.seen.ceilings
+        use = used(self._readings, from_s, until_s, ceilings) if ceilings else None
+        if self._prometheus is None:
+            return use
+        now_s = self.clock()
+        try:
+            metrics = self._prometheus.over(now_s - from_s, now_s - until_s)
+        except SetupError as error:
+            self.missing = (Note(code="metrics_missing", message=str(error), advice=error.hint),)
+            return use
+        self.missing = _empty(metrics)
+        return with_metrics(use, metrics)
 
     def memory_bytes(self) -> float | None:
         """Return the resident memory of the target's processes now; None where it is not seen."""
         reading = self._family and self._family.read(self.clock())
         return reading.memory_bytes if reading else None
+
+    def _ask(self, watching: Watching) -> None:
+        metrics = watching.metrics
+        if metrics is None or not metrics.queries:
+            return
+        self._prometheus = Prometheus(metrics.prometheus, metrics.queries)
+        self.notes += self._prometheus.check()
+        self.seen = replace(self.seen, by=(*self.seen.by, "prometheus"))
+
+    def _require(self, name: str) -> None:
+        if not self.sees(name):
+            raise UsageError(
+                f"service.max.{name} cannot be kept: the {name} of the target is not seen",
+                f"name its process with --target-pid, or a query {name} in service.metrics; or "
+                "take the limit out",
+            )
 
     def _watch(self, found: list[psutil.Process]) -> None:
         nic = interface(self._target)
@@ -98,10 +143,11 @@ class Probe:
             network_bytes_per_s=speed * 1e6 / 8 or None,
         )
         processes = tuple(TargetProcess(pid=p.pid, name=_name(p)) for p in found)
-        self.seen = Seen(("processes",), processes, ceilings)
+        others = tuple(means for means in self.seen.by if means != "processes")
+        self.seen = Seen(("processes", *others), processes, ceilings)
         hands_on = [p.name for p in processes if p.name in _HANDS_ON]
         if hands_on and not self._named:
-            self.notes = (_hands_on(hands_on[0]),)
+            self.notes += (_hands_on(hands_on[0]),)
 
 
 def _name(process: psutil.Process) -> str:
@@ -109,6 +155,29 @@ def _name(process: psutil.Process) -> str:
         return process.name()
     except psutil.Error:
         return "?"
+
+
+def with_metrics(use: ResourceUse | None, metrics: Mapping[str, float | None]) -> ResourceUse:
+    """Add what Prometheus said; its ``cpu`` and ``memory`` take the place of those of processes."""
+    shares = {name: metrics[name] for name in SHARES if name in metrics}
+    others = {name: value for name, value in metrics.items() if name not in SHARES}
+    if "cpu" in shares:
+        shares |= {"cpu_stderr": None, "cores_used": None}
+    use = use or ResourceUse(samples=int(any(value is not None for value in metrics.values())))
+    return use.model_copy(update={**shares, "metrics": others})
+
+
+def _empty(metrics: Mapping[str, float | None]) -> tuple[Note, ...]:
+    empty = [name for name, value in metrics.items() if value is None]
+    if not empty:
+        return ()
+    return (
+        Note(
+            code="metrics_empty",
+            message=f"no single number came from the query {', '.join(empty)}",
+            advice="try it in the expression browser of Prometheus, over the time of the load test",
+        ),
+    )
 
 
 def _not_seen(*, here: bool) -> Note:
