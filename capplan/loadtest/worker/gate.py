@@ -139,6 +139,10 @@ class Gate:
         if user._state == LOCUST_STATE_STOPPING:
             raise StopUser
         if lane.backlog:
+            # others first: to read all answers and then send all requests keeps the processor's
+            # caches warm, which is worth a tenth of the generator's speed
+            gevent.sleep(0)
+        if lane.backlog:
             ticket = lane.backlog.popleft()
             self.in_flight.add(ticket)
         else:
