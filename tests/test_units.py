@@ -199,3 +199,46 @@ def test_a_duration_reads_back_as_it_is_shown(duration_s):
 def test_a_share_reads_back_as_it_is_shown(share):
     # two digits are kept, so up to half of the second one is lost
     assert parse_share(format_share(share)) == pytest.approx(share, rel=0.051)
+
+
+@pytest.mark.parametrize(
+    ("read", "unit", "factor"),
+    [
+        (parse_count, "k", 1e3),
+        (parse_count, " million people", 1e6),
+        (parse_share, "%", 0.01),
+        (parse_duration, " ms", 1e-3),
+        (parse_duration, " s", 1),
+        (parse_duration, " min", 60),
+        (parse_duration, " h", 3600),
+        (parse_duration, " d", 86400),
+        (parse_rate, " rps", 1),
+        (parse_rate, "k/s", 1e3),
+        (parse_rate, "/min", 1 / 60),
+        (parse_rate, " per hour", 1 / 3600),
+        (parse_multiple, "x", 1),
+        (parse_price, "/h", 1),
+    ],
+)
+@given(number=st.floats(1e-6, 99))
+def test_a_number_survives_being_written_with_a_unit(read, unit, factor, number):
+    written = f"{'$' if read is parse_price else ''}{number!r}{unit}"
+    assert read(written) == pytest.approx(number * factor, rel=1e-15)
+    low_high = parse_range(f"{written} to {written}", read)
+    assert low_high.low == low_high.high == read(written)
+
+
+@pytest.mark.parametrize(
+    ("show", "read", "most"),
+    [
+        (format_rate, parse_rate, 1e9),
+        (format_count, parse_count, 1e12),
+        (format_money, parse_money, 1e8),
+    ],
+)
+@given(share=st.floats(0, 1))
+def test_what_is_shown_reads_back_to_its_digits(show, read, most, share):
+    # from 1 on three digits are kept, or cents; the commas are for the eye only
+    value = most**share
+    kept = 0.00501 * value + (0.5 if show is format_money else 0)
+    assert read(show(value).replace(",", "")) == pytest.approx(value, abs=kept)

@@ -162,20 +162,24 @@ def _orders(found: Forecast) -> tuple[Percentiles | None, Percentiles | None]:
 def _estimates(found: Forecast) -> tuple[Estimate, ...]:
     outcome = found.outcome
     visits, peak = outcome.visits, outcome.peak
-    if outcome.ratio is None:
-        methods = {"funnel" if found.plan.audience else "multiple": np.ones_like(peak)}
-    else:
-        scales = (np.ones_like(peak), outcome.ratio, outcome.scale)
-        methods = dict(zip(("funnel", "multiple", "combined"), scales, strict=True))
+    usual = found.plan.usual
+    methods = {"funnel" if found.plan.audience else "multiple": (np.ones_like(peak), 1.0)}
+    if outcome.ratio is not None and usual is not None:
+        methods = {
+            "funnel": (np.ones_like(peak), 1 - usual.weight),
+            "multiple": (outcome.ratio, usual.weight),
+            "combined": (outcome.scale, 1.0),
+        }
     return tuple(
         Estimate.model_validate(
             {
                 "method": method,
+                "weight": weight,
                 "visits_total": percentiles(found.corrected(visits * scale)),
                 "peak_rps": percentiles(found.corrected(peak * scale)),
             }
         )
-        for method, scale in methods.items()
+        for method, (scale, weight) in methods.items()
     )
 
 

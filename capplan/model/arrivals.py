@@ -137,8 +137,8 @@ class Rising(FromTheStart):
 
     @property
     def begins_s(self) -> float:
-        """When 98 % are still to come, in the draw that begins first."""
-        return -4.0 * float(np.max(self.mean_s))
+        """When 95 % are still to come, in all but the earliest twentieth of the draws."""
+        return -3.0 * float(np.quantile(self.mean_s, 0.95))
 
     def begun(self, t_s: Floats) -> Floats:
         """Return F(t)."""

@@ -2,20 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 from rich.console import Group, RenderableType
 from rich.text import Text
 
 from capplan.render.chart import Band
 from capplan.render.parts import Bar, Chart, answer, bullets, next_step, notes, span, table, titled
-from capplan.results.demand import Demand, Percentiles
+from capplan.results.demand import Demand, Estimate, Percentiles
 from capplan.units import format_count, format_duration, format_number, format_rate, format_share
 
 _METHODS = {
     "funnel": "from the audience, bottom up",
     "multiple": "from usual orders, top down",
-    "combined": "both, with equal weight",
 }
 _MOST_ADVICE = 3
 _MOST_INPUTS = 5  # the first ones say where to look; all are in the JSON
@@ -48,12 +47,12 @@ def headline(result: Demand) -> str:
 def _percentiles(result: Demand) -> Group:
     rows = (
         ("peak, requests/s", result.peak_rps, format_number),
+        ("peak, orders/min", result.peak_orders_per_min, format_number),
+        ("peak, orders/s of one product", result.peak_hot_orders_per_s, format_number),
         ("peak, visitors at once", result.peak_visitors, format_count),
         ("visits in all", result.visits_total, format_count),
         ("requests in all", result.requests_total, format_count),
         ("requests per visit", result.requests_per_visit, format_number),
-        ("orders, busiest minute", result.peak_orders_per_min, format_number),
-        ("orders/s of one product", result.peak_hot_orders_per_s, format_number),
     )
     shown = table(
         ("", "p5", "p50", "p90", "p95", "p99", "mean"),
@@ -82,7 +81,7 @@ def _estimates(result: Demand) -> Group | None:
             ("", "p5", "p50", "p95", "visits, p50"),
             [
                 (
-                    _METHODS[estimate.method],
+                    named(estimate, result.estimates),
                     *cells(estimate.peak_rps),
                     format_count(estimate.visits_total.p50),
                 )
@@ -90,6 +89,16 @@ def _estimates(result: Demand) -> Group | None:
             ],
         ),
     )
+
+
+def named(estimate: Estimate, estimates: Sequence[Estimate]) -> str:
+    """Say where an estimate comes from; of a mixture, how much each part counts."""
+    if estimate.method != "combined":
+        return _METHODS[estimate.method]
+    second = next(e.weight for e in estimates if e.method == "multiple")
+    if second == 0.5:
+        return "both, with equal weight"
+    return f"both, {format_share(1 - second)} and {format_share(second)}"
 
 
 def _chart(result: Demand) -> Group:

@@ -25,10 +25,11 @@ class Estimate(Frozen):
     """One way to arrive at the number of visits.
 
     ``method`` is ``funnel`` (bottom-up, from the channels), ``multiple`` (top-down, from usual
-    orders) or ``combined`` (an equal-weight mixture of both).
+    orders) or ``combined`` (a mixture of both). ``weight`` is its share in the mixture.
     """
 
     method: Literal["funnel", "multiple", "combined"]
+    weight: float = 1.0
     visits_total: Percentiles
     peak_rps: Percentiles
 

@@ -233,3 +233,59 @@ def test_a_demo_does_not_touch_a_folder_of_something_else(capplan: Capplan) -> N
     ran = capplan("demo .")
     assert (ran.code, ran.out) == (2, "")
     assert ran.err.startswith("error: . is not empty and no earlier demo")
+
+
+def test_the_profile_of_an_estimate_is_written_second_by_second(capplan: Capplan) -> None:
+    ran = capplan("estimate sale.yaml --draws 1000 --csv out/profile.csv --json")
+    assert (ran.code, ran.err) == (0, "")
+    header, first, second, *_ = Path("out/profile.csv").read_text().splitlines()
+    assert header == "t_s,at,rps_p5,rps_p50,rps_p95"
+    assert float(second.split(",")[0]) == float(first.split(",")[0]) + 1
+    assert json.loads(ran.out)["schema"] == "capplan.demand/1"
+
+
+def test_an_outcome_is_compared_with_the_forecast_and_kept_in_the_plan(capplan: Capplan) -> None:
+    forecast = json.loads(capplan("estimate sale.yaml --draws 1000 --json").out)["peak_rps"]["p50"]
+    ran = capplan(f"estimate sale.yaml --after {2 * forecast:g}rps --name 'Spring sale' --json")
+    assert (ran.code, ran.err) == (0, "")
+    came = json.loads(ran.out)
+    assert came["schema"] == "capplan.outcome/1"
+    assert came["ratio"] == pytest.approx(2, rel=1e-4)
+    text = Path("sale.yaml").read_text()
+    assert text.startswith(PLAN)
+    assert "Spring sale" in text.removeprefix(PLAN)
+    # the next forecast knows it, and the same sale is not counted twice
+    assert "earlier sales (1)" in capplan("estimate sale.yaml --draws 1000").out
+    again = capplan("estimate sale.yaml --after 900rps --name 'Spring sale'")
+    assert (again.code, again.out) == (2, "")
+    assert "recorded already" in again.err
+    assert Path("sale.yaml").read_text() == text
+
+
+def test_an_outcome_is_told_in_words(capplan: Capplan) -> None:
+    capplan("estimate sale.yaml --draws 1000")
+    ran = capplan("estimate sale.yaml --after 87000/min")
+    assert (ran.code, ran.err) == (0, "")
+    first, *_ = ran.out.splitlines()
+    assert re.fullmatch(
+        r"1,450 rps came, [\d.]+x the median forecast: [\d.]+% of the forecast lay below it\.",
+        first,
+    )
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ("--after fast", "--after: 'fast' is not a rate"),
+        ("--after 1450rps", "no forecast of sale.yaml is stored"),
+        ("--after 1450rps --csv p.csv", "--after makes no estimate"),
+        ("--name Spring", "--name belongs to --after"),
+        ("--csv sale.yaml", "sale.yaml is the plan"),
+        ("--draws 10", "Invalid value for '--draws'"),
+    ],
+)
+def test_what_an_estimate_cannot_do_is_said(options: str, message: str, capplan: Capplan) -> None:
+    ran = capplan(f"estimate sale.yaml {options}")
+    assert (ran.code, ran.out) == (2, "")
+    assert message in " ".join(ran.err.split())
+    assert Path("sale.yaml").read_text() == PLAN

@@ -1,5 +1,6 @@
 """The plan that uses every key, against a simulation that shares no code with the estimate."""
 
+from functools import cache
 from pathlib import Path
 
 import numpy as np
@@ -11,6 +12,8 @@ from capplan.estimate.follow import traffic_of
 from capplan.estimate.inputs import BURST_S, EARLY_S, draw
 from capplan.plan.load import load_plan
 from capplan.plan.schema import Plan
+from capplan.results.basis import basis
+from capplan.results.demand import Demand
 from capplan.units import Range
 from tests.estimate.builders import demand_of
 
@@ -20,6 +23,9 @@ Z95 = float(norm.ppf(0.95))
 
 def changed(**sections: object) -> Plan:
     return FULL.model_copy(update=sections)
+
+
+BY_RANGES = changed(usual=None, history=())
 
 
 def lognormal(low: float, high: float, z: np.ndarray) -> np.ndarray:
@@ -70,13 +76,13 @@ def simulated_peaks(count: int, rng: np.random.Generator) -> np.ndarray:
     requests = lognormal(20, 60, own())
     first = np.minimum(lognormal(5, 15, own()), requests)
 
-    def there(seconds: float) -> np.ndarray:
+    def there(visits: np.ndarray, seconds: float) -> np.ndarray:
         ago = np.maximum(np.arange(len(edges_s)) - round(seconds / step_s), 0)
-        return np.asarray(begun - begun[:, ago])
+        return np.asarray(visits - visits[..., ago])
 
     durations_s = lognormal(120, 360, own())
-    later = np.stack([there(d)[i] / d for i, d in enumerate(durations_s)])
-    rate = first[:, None] * there(2.0) / 2.0 + (requests - first)[:, None] * later
+    later = np.stack([there(b, d) / d for b, d in zip(begun, durations_s, strict=True)])
+    rate = first[:, None] * there(begun, 2.0) / 2.0 + (requests - first)[:, None] * later
     sent = np.cumsum(rate, axis=1) * step_s
     lag = round(window_s / step_s)
     means = (sent[:, lag:] - sent[:, :-lag]) / window_s
@@ -91,16 +97,50 @@ def simulated_peaks(count: int, rng: np.random.Generator) -> np.ndarray:
     return peaks
 
 
-def test_nine_in_ten_of_a_thousand_sales_peak_within_the_range():
-    peak = demand_of(changed(usual=None, history=()), 50_000).peak_rps
+@cache
+def thousand_peaks() -> np.ndarray:
+    """A thousand truths, drawn from the plan's own ranges."""
     rng = np.random.default_rng(2026)
-    truths = np.concatenate([simulated_peaks(250, rng) for _ in range(4)])
+    return np.concatenate([simulated_peaks(250, rng) for _ in range(4)])
+
+
+@cache
+def demand_by_ranges_alone() -> Demand:
+    return demand_of(BY_RANGES, 20_000)
+
+
+def simulated_fleets(servers: int, count: int, rng: np.random.Generator) -> np.ndarray:
+    """What so many servers of full.yaml sustain, in ``count`` cases."""
+    one = lognormal(350, 420, rng.standard_normal(count))
+
+    def lost(p95: float) -> np.ndarray:
+        # a range from 0: highest at none
+        return np.asarray(1 - (1 - p95) ** (np.log(rng.random(count)) / np.log(0.05)))
+
+    return np.asarray(one * servers * (1 - lost(0.1)) * (1 - lost(0.15)))
+
+
+@pytest.mark.xdist_group("a thousand peaks")
+def test_nine_in_ten_of_a_thousand_sales_peak_within_the_range():
+    peak = demand_by_ranges_alone().peak_rps
+    truths = thousand_peaks()
     # three standard deviations of a share of .9 among 1,000 are .028
     assert ((truths >= peak.p5) & (truths <= peak.p95)).mean() == pytest.approx(0.9, abs=0.03)
     # neither end may make up for the other: three standard deviations of .05 are .021
     assert (truths > peak.p95).mean() == pytest.approx(0.05, abs=0.021)
     # the median of 1,000 with this spread has a standard error of 1.3 %
     assert np.median(truths) == pytest.approx(peak.p50, rel=0.04)
+
+
+@pytest.mark.xdist_group("a thousand peaks")
+@pytest.mark.parametrize("servers", [8, 12, 16, 24])
+def test_as_many_of_a_thousand_sales_overload_the_fleet_as_is_said(servers):
+    said = basis(BY_RANGES, demand_by_ranges_alone(), None).overload(servers)
+    fleets = simulated_fleets(servers, 1000, np.random.default_rng(servers))
+    # three standard deviations of the share of 1,000 are at most .048
+    spread = 3 * np.sqrt(said * (1 - said) / 1000)
+    assert (thousand_peaks() > fleets).mean() == pytest.approx(said, abs=spread)
+    assert 0.02 < said < 0.98
 
 
 @pytest.mark.parametrize("window_s", [1.0, 10.0, 60.0])

