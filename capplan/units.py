@@ -205,7 +205,7 @@ def format_count(count: float) -> str:
     """
     for size, suffix in ((1e9, "B"), (1e6, "M"), (1e3, "k")):
         if abs(count) >= size * 0.9995:
-            return f"{count / size:.3g}{suffix}"
+            return f"{format_number(count / size)}{suffix}"
     return f"{count:.3g}"
 
 

@@ -3,6 +3,8 @@
     python docs/transcript.py             what the seed determines
     python docs/transcript.py --measure   load the example shop, too (two minutes)
 
+With the documents go the results of the examples, as far as their numbers have changed.
+
 A console block under ``<!-- run -->`` is made again: each line ``$ COMMAND`` is run, and what it
 prints follows. A block under ``<!-- measured -->`` shows a load test. Its result is kept in the
 examples, and is shown as the command showed it; only ``--measure`` runs the command anew.
@@ -13,6 +15,8 @@ recommendation says so when the sale is over, and the documentation must not cha
 
 from __future__ import annotations
 
+import json
+import math
 import os
 import re
 import shutil
@@ -22,9 +26,12 @@ import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 ROOT = Path(__file__).parents[1]
-DOCUMENTS = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
+EXAMPLES = ROOT / "examples" / "README.md"
+DOCUMENTS = [ROOT / "README.md", EXAMPLES, *sorted((ROOT / "docs").glob("*.md"))]
+KEPT = ("demand.json", "recommendation.json", "verdict.json")
 CAPACITY = Path("examples") / "sale.capplan" / "capacity.json"
 NOW = "2026-11-24T12:00:00+00:00"
 BLOCK = re.compile(r"<!-- (?P<kind>run|measured) -->\n```console\n(?P<body>.*?)```\n", re.DOTALL)
@@ -47,6 +54,9 @@ if "NOW" in os.environ:
     for name in ("init", "provenance"):
         import_module(f"capplan.workflow.{{name}}").datetime = Clock
 import_module("capplan.cli.main").run()
+"""
+_PYTHON = f"""#!/bin/sh
+PYTHONPATH={ROOT} exec {sys.executable} "$@"
 """
 _SHOW_CAPACITY = f"""#!{sys.executable}
 import sys
@@ -72,7 +82,8 @@ class Workplace:
             ignored = shutil.ignore_patterns("shop", "__pycache__")
             shutil.copytree(ROOT / name, folder / name, ignore=ignored)
         (folder / "bin").mkdir()
-        for name, text in (("capplan", _CAPPLAN), ("show-capacity", _SHOW_CAPACITY)):
+        programs = {"capplan": _CAPPLAN, "python": _PYTHON, "show-capacity": _SHOW_CAPACITY}
+        for name, text in programs.items():
             program = folder / "bin" / name
             program.write_text(text)
             program.chmod(0o755)
@@ -111,6 +122,14 @@ class Workplace:
 
         return BLOCK.sub(renew, text)
 
+    def results(self) -> dict[Path, dict[str, Any]]:
+        """Return the results of the examples, by their path in the repository."""
+        found = [path for name in KEPT for path in self._folder.glob(f"examples/**/{name}")]
+        return {
+            ROOT / path.relative_to(self._folder): json.loads(path.read_text("utf-8"))
+            for path in sorted(found)
+        }
+
     def _output(self, command: str, _measure: bool) -> str:
         done = self.run(command)
         # the documentation may show a refusal or a mistake, and no more than that
@@ -127,6 +146,30 @@ class Workplace:
             (ROOT / CAPACITY).parent.mkdir(exist_ok=True)
             shutil.copy(self._folder / CAPACITY, ROOT / CAPACITY)
         return self.run("show-capacity").stdout
+
+
+def holds(kept: Any, fresh: Any) -> bool:
+    """Whether a fresh result still says what was kept, whenever and wherever each was made.
+
+    It may say more: a new key changes nothing.
+    """
+    if isinstance(kept, dict) and isinstance(fresh, dict):
+        keys = kept.keys() - {"made_at", "environment"}
+        return all(key in fresh and holds(kept[key], fresh[key]) for key in keys)
+    if isinstance(kept, list) and isinstance(fresh, list):
+        return len(kept) == len(fresh) and all(map(holds, kept, fresh))
+    if isinstance(kept, float) and isinstance(fresh, float):
+        return math.isclose(kept, fresh, rel_tol=1e-5, abs_tol=1e-9)
+    return bool(kept == fresh)
+
+
+def keep(results: dict[Path, dict[str, Any]]) -> None:
+    """Store the results that say something else, or more, than the kept ones."""
+    for path, result in results.items():
+        before = json.loads(path.read_text("utf-8")) if path.exists() else {}
+        if not (holds(before, result) and holds(result, before)):
+            path.parent.mkdir(exist_ok=True)
+            path.write_text(json.dumps(result, indent=2, ensure_ascii=False) + "\n", "utf-8")
 
 
 @contextmanager
@@ -156,6 +199,8 @@ def main() -> None:
         text = document.read_text("utf-8")
         with workplace() as place:
             renewed = place.renewed(text, measure="--measure" in sys.argv[1:])
+            if document == EXAMPLES:
+                keep(place.results())
         if renewed != text:
             document.write_text(renewed, "utf-8")
 

@@ -166,6 +166,7 @@ def test_any_text_is_a_finite_number_or_refused(read, text):
         (format_count, 999.4, "999"),
         (format_count, 999.6, "1k"),
         (format_count, 999_950, "1M"),
+        (format_count, 1.09e12, "1,090B"),
         (format_number, -1234.5, "-1,230"),
         (format_number, 0, "0"),
         (format_share, 0.00012, "0.012%"),

@@ -11,7 +11,7 @@ from dataclasses import replace
 import numpy as np
 from numpy.typing import NDArray
 
-from capplan.estimate.follow import combined_peak, traffic_of
+from capplan.estimate.follow import follow, traffic_of
 from capplan.estimate.inputs import Inputs
 from capplan.estimate.waiting_room import admission
 from capplan.model.arrivals import Curve, Decay
@@ -40,10 +40,10 @@ def levers(
     that which history corrects; ``peak`` is the estimate without any lever.
     """
     few = inputs.only(slice(0, _DRAWS))
-    before = combined_peak(plan, few)
+    before = follow(plan, few).peak * mixture[:_DRAWS]
     return (
         Lever(name="as planned", peak_rps=peak, how=""),
-        *_slower_messages(plan, few, before, peak),
+        *_slower_messages(plan, few, mixture[:_DRAWS], before, peak),
         *_waiting_rooms(plan, inputs, (mixture, scale), before, peak),
         *(
             Lever(
@@ -57,15 +57,18 @@ def levers(
 
 
 def _slower_messages(
-    plan: Plan, inputs: Inputs, before: Floats, peak: Percentiles
+    plan: Plan, inputs: Inputs, mixture: Floats, before: Floats, peak: Percentiles
 ) -> Iterator[Lever]:
-    """Give the levers of sending the messages over a longer time than planned."""
+    """Give the levers of sending the messages over a longer time than planned.
+
+    They move visits and bring none, so that the second estimate counts as it does without them.
+    """
     for over_s in SEND_OVER_S:
         sent = [c.channel for c in plan.audience if c.arrive.sent and c.send_over < over_s]
         if not sent:
             continue
         slower = {name: _sent_over(inputs.curves[name], over_s) for name in sent}
-        after = combined_peak(plan, replace(inputs, curves={**inputs.curves, **slower}))
+        after = follow(plan, replace(inputs, curves={**inputs.curves, **slower})).peak * mixture
         yield Lever(
             name=f"send over {format_duration(over_s)}",
             peak_rps=_times(peak, _ratios(before, after)),

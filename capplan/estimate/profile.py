@@ -21,6 +21,7 @@ _ROWS = 50  # draws that are followed at once: more would only leave the process
 _COLUMNS = 1_000
 _LOOKS = 100
 _ROUNDING = 1e-12
+_PLATEAU = 1e-3
 
 
 def profile(
@@ -36,7 +37,8 @@ def profile(
     rates = traffic_of(inputs, slice(0, count)).rate(t_s, window_s) * scale[:count, None]
     p5, p50, p95 = np.quantile(rates, _LEVELS, axis=0)
     shape = Profile(t_s=_short(t_s), rps_p5=_short(p5), rps_p50=_short(p50), rps_p95=_short(p95))
-    return shape, float(t_s[int(np.argmax(p50))])
+    # of a plateau, its beginning
+    return shape, float(t_s[int(np.argmax(p50 >= (1 - _PLATEAU) * p50.max()))])
 
 
 def by_second(inputs: Inputs, window_s: float, duration_s: float, scale: Floats) -> Profile:

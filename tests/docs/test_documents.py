@@ -2,6 +2,7 @@
 
 import importlib.util
 import itertools
+import json
 import re
 import shlex
 from pathlib import Path
@@ -21,7 +22,8 @@ transcript = importlib.util.module_from_spec(spec)
 spec.loader.exec_module(transcript)
 
 DOCUMENTS = sorted(
-    path.relative_to(ROOT).as_posix() for path in [*ROOT.glob("*.md"), *ROOT.glob("docs/**/*.md")]
+    path.relative_to(ROOT).as_posix()
+    for path in [*ROOT.glob("*.md"), *ROOT.glob("docs/**/*.md"), transcript.EXAMPLES]
 )
 SHOWING = [path.relative_to(ROOT).as_posix() for path in transcript.DOCUMENTS]
 COMMANDS: dict[str, Any] = typer.main.get_command(app).commands  # type: ignore[attr-defined]
@@ -57,8 +59,13 @@ def test_the_documentation_is_found():
 @pytest.mark.parametrize("document", SHOWING)
 def test_what_is_shown_is_what_a_fresh_run_prints(document):
     with transcript.workplace() as place:
-        # renew it with: make docs
+        # renew both with: make docs
         assert place.renewed(text_of(document)) == text_of(document)
+        if ROOT / document == transcript.EXAMPLES:
+            results = place.results()
+            assert len(results) >= 3 * 2 + 6
+            for path, result in results.items():
+                assert transcript.holds(json.loads(path.read_text("utf-8")), result), path
 
 
 @pytest.mark.parametrize("document", DOCUMENTS)

@@ -138,7 +138,13 @@ def test_the_profile_follows_the_headline():
     assert all(p5 <= p50 <= p95 for p5, p50, p95 in bands)
     # each draw has its peak at its own time, so that of the medians is a little lower
     assert 0.85 < max(profile.rps_p50) / demand.peak_rps.p50 < 1.05
-    assert profile.t_s[profile.rps_p50.index(max(profile.rps_p50))] == demand.peak_at_s
+    at_peak = profile.rps_p50[profile.t_s.index(demand.peak_at_s)]
+    assert at_peak == pytest.approx(max(profile.rps_p50), rel=1e-3)
+
+
+def test_a_plateau_is_reached_when_it_begins():
+    # 7,200 visits in 7,200 s, of 300 s each: from then on as many leave as come
+    assert demand_of(plan(CERTAIN)).peak_at_s == pytest.approx(300, rel=0.05)
 
 
 def test_the_quantiles_of_the_peak_agree_with_its_percentiles():

@@ -4,7 +4,7 @@ import pytest
 from capplan.estimate import forecast
 from capplan.estimate.follow import traffic_of
 from capplan.estimate.waiting_room import admission
-from tests.estimate.builders import CERTAIN, SALE, WHOLE, channel, demand_of, plan
+from tests.estimate.builders import CERTAIN, SALE, USUAL, WHOLE, channel, demand_of, plan
 
 
 def levers(some):
@@ -34,6 +34,20 @@ def test_to_send_slowly_is_worth_what_the_plan_says_when_it_does_so():
         assert (lever.p5, lever.p50, lever.p99) == pytest.approx(
             (adopted.peak_rps.p5, adopted.peak_rps.p50, adopted.peak_rps.p99), rel=0.01
         )
+
+
+def test_to_send_slowly_never_raises_the_peak_whatever_the_second_estimate_says():
+    # sent over an hour, fewer come within usual.within: that brings nobody else in their place
+    some = plan(
+        channel(channel="countdown", arrive="at the start"),
+        channel(arrive="like an e-mail", visits="0.5% to 2%"),
+        usual=USUAL | {"within": "30 min", "orders_per_day": "20"},
+    )
+    found = levers(some)
+    before = found["as planned"].peak_rps
+    for over in ("10 min", "30 min", "1 h"):
+        # the peak of each draw is found to 1 %
+        assert found[f"send over {over}"].peak_rps.p95 <= 1.01 * before.p95
 
 
 def test_where_nothing_is_sent_there_is_no_such_lever():
