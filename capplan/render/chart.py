@@ -106,17 +106,28 @@ def time_axis(start: datetime, first_s: float, last_s: float, width: int) -> dic
     {0: '12:00', 12: '12:30', 24: '13:00', 36: '13:30'}
     """
     span_s = max(last_s - first_s, 1.0)
+    labels = {}
+    for at_s, text in time_ticks(start, first_s, last_s, width):
+        x = round((at_s - first_s) / span_s * (width - 1))
+        if x + len(text) <= width:
+            labels[x] = text
+    return labels
+
+
+def time_ticks(
+    start: datetime, first_s: float, last_s: float, width: int
+) -> list[tuple[float, str]]:
+    """Return round clock times for an axis with room for ``width`` letters, as seconds and text."""
+    span_s = max(last_s - first_s, 1.0)
     step_s = next((s for s in _TIME_STEPS_S if span_s / s * _LABEL <= width), _TIME_STEPS_S[-1])
     while span_s / step_s * _LABEL > width:
         step_s *= 2
     first = start + timedelta(seconds=first_s)
-    labels = {}
-    for moment in _round_moments(first, span_s, step_s):
-        x = round((moment - first).total_seconds() / span_s * (width - 1))
-        text = moment.strftime(_clock_format(step_s))
-        if x + len(text) <= width:
-            labels[x] = text
-    return labels
+    clock = _clock_format(step_s)
+    return [
+        (first_s + (moment - first).total_seconds(), moment.strftime(clock))
+        for moment in _round_moments(first, span_s, step_s)
+    ]
 
 
 def framed(band: Band, start: datetime, canvas: Canvas) -> list[str]:

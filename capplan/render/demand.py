@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 
 from rich.console import Group, RenderableType
 from rich.text import Text
@@ -44,8 +44,9 @@ def headline(result: Demand) -> str:
     )
 
 
-def _percentiles(result: Demand) -> Group:
-    rows = (
+def amounts(result: Demand) -> Iterator[tuple[str, Percentiles, Callable[[float], str]]]:
+    """Give how much comes: a name, the distribution, and how its numbers are shown."""
+    rows: tuple[tuple[str, Percentiles | None, Callable[[float], str]], ...] = (
         ("peak, requests/s", result.peak_rps, format_number),
         ("peak, orders/min", result.peak_orders_per_min, format_number),
         ("peak, orders/s of one product", result.peak_hot_orders_per_s, format_number),
@@ -54,12 +55,17 @@ def _percentiles(result: Demand) -> Group:
         ("requests in all", result.requests_total, format_count),
         ("requests per visit", result.requests_per_visit, format_number),
     )
+    for name, p, show in rows:
+        if p is not None:
+            yield name, p, show
+
+
+def _percentiles(result: Demand) -> Group:
     shown = table(
         ("", "p5", "p50", "p90", "p95", "p99", "mean"),
         [
             (name, *map(show, (p.p5, p.p50, p.p90, p.p95, p.p99, p.mean)))
-            for name, p, show in rows
-            if p is not None
+            for name, p, show in amounts(result)
         ],
     )
     if result.peak_visitors_at_s is None:

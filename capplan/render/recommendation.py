@@ -51,7 +51,7 @@ def _servers(option: Option) -> str:
 
 
 def _stakes(option: Option, floor: float) -> str:
-    risk = _risk(option.overload_probability, floor)
+    risk = shown_risk(option.overload_probability, floor)
     return f"overload risk {risk} at {format_money(option.cost)}"
 
 
@@ -68,8 +68,8 @@ def _options(result: Recommendation) -> Group:
                 (
                     _count(option, result.planned_instance),
                     format_money(option.cost),
-                    _risk(option.overload_probability, floor),
-                    *[_risk(option.zone_loss_probability, floor)] * zones,
+                    shown_risk(option.overload_probability, floor),
+                    *[shown_risk(option.zone_loss_probability, floor)] * zones,
                     _lost(option.expected_lost_visits, option.expected_lost_value),
                     _lost(option.expected_lost_visits_unshed, option.expected_lost_value_unshed),
                     "chosen" if option.chosen else option.excuse,
@@ -99,7 +99,7 @@ def _why(result: Recommendation) -> Group | None:
     )
 
 
-def _risk(probability: float | None, floor: float) -> str:
+def shown_risk(probability: float | None, floor: float) -> str:
     """Write a probability; one at the resolution of the draws is an upper bound."""
     if probability is None:
         return "-"
@@ -118,7 +118,7 @@ def _ceilings(result: Recommendation) -> Group | None:
                 (
                     ceiling.name,
                     format_rate(ceiling.ceiling_rps),
-                    _risk(ceiling.exceed_probability, result.resolution),
+                    shown_risk(ceiling.exceed_probability, result.resolution),
                     "binds: no number of servers helps" if ceiling.binds else "",
                 )
                 for ceiling in result.ceilings

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Literal, TypeVar
 
 from capplan.errors import CapplanError
 from capplan.plan.load import PlanFile
+from capplan.results.base import Result
 from capplan.results.simulation import Simulation
 from capplan.results.verdict import Verdict
 from capplan.workflow import sections
@@ -14,6 +15,7 @@ from capplan.workflow.capacity import current_capacity
 from capplan.workflow.changes import changed, listed
 from capplan.workflow.curves import read_curves
 from capplan.workflow.demand import current_demand
+from capplan.workflow.levers import with_servers
 from capplan.workflow.provenance import provenance
 from capplan.workflow.shelf import Shelf, open_plan
 
@@ -22,6 +24,11 @@ if TYPE_CHECKING:
 
 Format = Literal["html", "md"]
 S = TypeVar("S", Simulation, Verdict)
+
+_MISSING: dict[type[Result], str] = {
+    Simulation: "the sale day, simulated request by request",
+    Verdict: "the verdict on the planned fleet",
+}
 
 
 def report(plan: Path | str, *, style: Format = "html", seed: int = 1) -> str:
@@ -50,7 +57,8 @@ def gather(plan_file: PlanFile, shelf: Shelf, seed: int) -> Contents:
     from capplan.results.whatif import fleet_table
 
     plan = plan_file.plan
-    demand, _ = current_demand(plan_file, shelf, seed)
+    stored, _ = current_demand(plan_file, shelf, seed)
+    demand = with_servers(plan_file, shelf, stored)
     draws = what_if(forecast(plan, demand.seed, demand.draws, read_curves(plan_file)))
     capacity, advice, fleets, missing = None, None, None, []
     try:
@@ -80,9 +88,9 @@ def _stored(
 ) -> S | None:
     found = shelf.find(kind)
     if found is None:
-        missing.append(f"the answer of: capplan {command}")
+        missing.append(f"{_MISSING[kind]}: capplan {command}")
         return None
     if changes := changed(found.plan.sections, plan_file.sections(*read)):
-        missing.append(f"the answer of capplan {command}: {listed(changes)} changed since")
+        missing.append(f"{_MISSING[kind]}, as {listed(changes)} changed since: capplan {command}")
         return None
     return found

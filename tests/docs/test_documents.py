@@ -56,6 +56,7 @@ def test_the_documentation_is_found():
     assert len(transcript.BLOCK.findall(text_of("README.md"))) >= 5
 
 
+@pytest.mark.timeout(600)  # some twenty commands, one of which compiles
 @pytest.mark.parametrize("document", SHOWING)
 def test_what_is_shown_is_what_a_fresh_run_prints(document):
     with transcript.workplace() as place:

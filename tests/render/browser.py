@@ -19,6 +19,9 @@ def _high(ends: tuple[int, int]) -> list[int]:
     return moved
 
 
+_KEYS = {"Tab": 9, "ArrowRight": 39}
+
+
 class Browser:
     """One page in a browser of its own; ``with`` ends it.
 
@@ -72,6 +75,17 @@ class Browser:
         """Load a file and wait until it is complete."""
         self._page("Page.navigate", url=path.as_uri())
         self.until(lambda: self.run("document.readyState") == "complete")
+
+    def press(self, key: str) -> None:
+        """Press a key, for whatever has the focus."""
+        for kind in ("keyDown", "keyUp"):
+            self._page("Input.dispatchKeyEvent", type=kind, key=key, code=key,
+                       windowsVirtualKeyCode=_KEYS[key])  # fmt: skip
+
+    def show_as(self, medium: str, scheme: str = "light") -> None:
+        """Show the page on a ``screen`` or in ``print``, to somebody who likes it light or dark."""
+        feature = {"name": "prefers-color-scheme", "value": scheme}
+        self._page("Emulation.setEmulatedMedia", media=medium, features=[feature])
 
     def run(self, expression: str) -> Any:
         """Evaluate an expression in the page and return its value."""

@@ -29,6 +29,18 @@ history:
   - {name: May, forecast: 70 rps, actual: 90 rps}
 """
 
+CONTRAST = """(() => {
+  const parts = (color) => color.match(/[\\d.]+/g).slice(0, 3).map(Number);
+  const light = (color) => parts(color).map((v) => v / 255)
+    .map((v) => (v <= 0.04045 ? v / 12.92 : ((v + 0.055) / 1.055) ** 2.4))
+    .reduce((sum, v, i) => sum + v * [0.2126, 0.7152, 0.0722][i], 0);
+  const element = document.querySelector("ELEMENT"), style = getComputedStyle(element);
+  const ink = light(element.closest("svg") ? style.fill : style.color);
+  const card = element.closest("section") || document.body;
+  const page = light(getComputedStyle(card).backgroundColor);
+  return (Math.max(ink, page) + 0.05) / (Math.min(ink, page) + 0.05);
+})()"""
+
 
 @pytest.fixture(scope="module")
 def sale(tmp_path_factory: pytest.TempPathFactory) -> Path:
@@ -189,6 +201,68 @@ def test_a_phone_scrolls_in_one_direction_and_every_slider_has_a_name(sale, tmp_
     with Browser(tmp_path, width=390, height=800) as phone:
         phone.open(sale.parent / "sale.html")
         assert phone.run("document.documentElement.scrollWidth") <= 390
+        # a table that had to be scrolled would hide its last columns
+        wide = (
+            "[...document.querySelectorAll('.scroll')].filter(s => s.scrollWidth > s.clientWidth)"
+        )
+        assert phone.run(f"{wide}.length") == 0
+        # and letters in a picture are as large as on a wide page
+        letters = (
+            "[...document.querySelectorAll('svg .tick')].map(t => t.getBoundingClientRect().height)"
+        )
+        assert phone.run(f"Math.min(...{letters}.filter(h => h > 0))") > 10
         unnamed = "[...document.querySelectorAll('input')].filter(i => !i.labels.length).length"
         assert phone.run(unnamed) == 0
         assert phone.run("document.querySelectorAll('input[type=range]').length") >= 6
+
+
+def test_the_page_tells_both_estimates_the_levers_and_how_it_was_measured(sale, browser):
+    browser.open(sale.parent / "sale.html")
+    demand = read_result(sale.parent / "sale.capplan" / "demand.json", Demand)
+    levers = browser.run(
+        "[...document.querySelectorAll('#levers tbody tr')].map(r => "
+        "[...r.cells].map(c => c.textContent))"
+    )
+    assert [row[0] for row in levers] == [lever.name for lever in demand.levers]
+    advice = read_result(sale.parent / "sale.capplan" / "recommendation.json", Recommendation)
+    assert int(levers[0][3]) == advice.servers  # as planned
+    assert 0 < int(levers[-1][3]) < advice.servers
+    text = browser.run("document.querySelector('main').innerText")
+    for said in ("from the audience, bottom up", "from usual orders, top down", "peak, orders/min",
+                 "As wrong as a published failure", "Measured on 2026-11-24 at http://127.0.0.1:8899",
+                 "the knee", "seed"):  # fmt: skip
+        assert said in text
+    assert "knee, 1" in browser.run("document.querySelector('#capacity svg').textContent")
+
+
+def test_a_slider_moves_by_the_keyboard(sale, browser):
+    browser.open(sale.parent / "sale.html")
+    before = out(browser, "p50")
+    browser.run("document.getElementById('s-requests').focus()")
+    for _ in range(30):
+        browser.press("ArrowRight")
+    wait_for(browser, "requests", "×2")
+    assert out(browser, "p50") == pytest.approx(10**0.3 * before)
+    assert "requests=0.3" in browser.run("location.hash")
+    browser.press("Tab")
+    assert browser.run("document.activeElement.id") == "s-servers"
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_letters_stand_out_by_day_and_by_night(sale, browser, scheme):
+    browser.show_as("screen", scheme)
+    browser.open(sale.parent / "sale.html")
+    for element in ("h1", "section > p", "td", "dl.facts small", "svg .tick"):
+        # WCAG 2.1, level AA, asks for 4.5
+        assert browser.run(CONTRAST.replace("ELEMENT", element)) > 4.5, element
+    browser.show_as("screen")
+
+
+def test_on_paper_there_is_no_slider_and_ink_is_black(sale, browser):
+    browser.show_as("print")
+    browser.open(sale.parent / "sale.html")
+    shown = "[...document.querySelectorAll('input, button')].filter(e => e.offsetParent).length"
+    assert browser.run(shown) == 0
+    assert browser.run("getComputedStyle(document.body).backgroundColor") == "rgb(255, 255, 255)"
+    assert browser.run("[...document.querySelectorAll('svg')].some(e => e.clientHeight > 0)")
+    browser.show_as("screen")

@@ -7,20 +7,20 @@ from datetime import datetime, timedelta
 
 from markupsafe import Markup
 
-from capplan.render.chart import time_axis
-from capplan.render.html.svg import Axis, Picture, linear
+from capplan.model.knee import knee
+from capplan.render.chart import time_ticks
+from capplan.render.html.svg import WIDE, Axis, Picture, Size, linear
 from capplan.render.recommendation import fleet
 from capplan.results.capacity import Capacity, Trial
 from capplan.results.demand import Demand
 from capplan.results.recommendation import Recommendation
 from capplan.results.simulation import Act
-from capplan.units import format_duration, format_money, format_rate, format_share
+from capplan.units import format_duration, format_money, format_number, format_rate, format_share
 
-_COLUMNS = 66  # of the labels of a time axis
 _LEAST_RISK = 1e-4
 
 
-def traffic(demand: Demand, advice: Recommendation | None) -> Markup:
+def traffic(demand: Demand, advice: Recommendation | None, size: Size = WIDE) -> Markup:
     """Draw λ(t) with its band, and what the scheduled fleet carries."""
     profile, start = demand.profile, demand.sale_start
     fleets = {option.servers: option.fleet_rps for option in advice.options} if advice else {}
@@ -28,8 +28,10 @@ def traffic(demand: Demand, advice: Recommendation | None) -> Markup:
     first, last = profile.t_s[0], profile.t_s[-1]
     picture = Picture(
         "Requests per second over time, with the range, and what the fleet carries",
-        _clock(start, first, last),
+        _clock(start, first, last, size.letters),
         linear(0.0, top * 1.08, "requests/s"),
+        size.height,
+        size.width,
     )
     picture.band(profile.t_s, profile.rps_p5, profile.rps_p95, "demand")
     picture.line(zip(profile.t_s, profile.rps_p50, strict=True), "demand")
@@ -47,7 +49,7 @@ def traffic(demand: Demand, advice: Recommendation | None) -> Markup:
     return picture.svg()
 
 
-def cost_and_risk(advice: Recommendation, accepted: float) -> Markup:
+def cost_and_risk(advice: Recommendation, accepted: float, size: Size = WIDE) -> Markup:
     """Draw the overload probability of each option against its cost."""
     options = sorted(advice.options, key=lambda option: option.cost)
     risks = [max(option.overload_probability, _LEAST_RISK) for option in options]
@@ -60,7 +62,8 @@ def cost_and_risk(advice: Recommendation, accepted: float) -> Markup:
         logarithmic=True,
     )
     x = linear(0.0, options[-1].cost * 1.08 or 1.0, "cost, US dollars")
-    picture = Picture("Risk of an overload against cost, per server count", x, y)
+    label = "Risk of an overload against cost, per server count"
+    picture = Picture(label, x, y, size.height, size.width)
     picture.line([(x.low, accepted), (x.high, accepted)], "limit")
     picture.text(x.high, accepted, f"accepted: {format_share(accepted)}", end=True)
     # the line joins what is worth its money; what lies above it costs more for no less risk
@@ -78,8 +81,8 @@ def cost_and_risk(advice: Recommendation, accepted: float) -> Markup:
     return picture.svg()
 
 
-def measured(capacity: Capacity) -> Markup:
-    """Draw the latency of every trial against its load, with the limit and the interval found."""
+def measured(capacity: Capacity, size: Size = WIDE) -> Markup:
+    """Draw the latency of every trial against its load, with knee, limit and the interval found."""
     shown = [(trial, *_worst(trial)) for trial in capacity.trials if trial.outcome != "invalid"]
     shown = [entry for entry in shown if entry[1] is not None]
     if not shown:
@@ -88,13 +91,17 @@ def measured(capacity: Capacity) -> Markup:
     highest = max(trial.rate_rps for trial, *_ in shown)
     top = min(max(entry[1] or 0.0 for entry in shown), 4 * limit)
     x = linear(0.0, highest * 1.05, "requests/s asked")
-    picture = Picture(
-        f"{name} of each trial against its load", x, _milliseconds(max(top, limit) * 1.1, name)
-    )
+    y = _milliseconds(max(top, limit) * 1.1, name)
+    label = f"{name} of each trial against its load"
+    picture = Picture(label, x, y, size.height, size.width)
     found = capacity.sustained_rps
     if found.low is not None and found.high is not None:
-        y = picture.y
         picture.band([found.low, found.high], [y.low] * 2, [y.high] * 2, "interval")
+        said = f"{format_number(found.low)} to {format_rate(found.high)}"
+        picture.text(found.low, y.high * 0.93, said, end=True)
+    if (bend := knee_of(capacity)) is not None:
+        picture.line([(bend, y.low), (bend, y.high * 0.8)], "knee")
+        picture.text(bend, y.high * 0.8, f"knee, {format_rate(bend)}", end=bend > highest / 2)
     picture.line([(x.low, limit), (x.high, limit)], "limit")
     picture.text(x.low, limit, f"limit {format_duration(limit)}")
     for trial, value, *_ in shown:
@@ -106,12 +113,22 @@ def measured(capacity: Capacity) -> Markup:
     return picture.svg()
 
 
+def knee_of(capacity: Capacity) -> float | None:
+    """Return the knee of the trials that the generator held, by their median latency."""
+    held = [
+        (trial.rate_rps, trial.latency_s.p50)
+        for trial in capacity.trials
+        if trial.outcome != "invalid" and trial.latency_s.p50 is not None
+    ]
+    return knee([rate for rate, _ in held], [latency_s for _, latency_s in held])
+
+
 def act(shown: Act, start: datetime, top: float, first: float, last: float) -> Markup:
     """Draw what shoppers asked for in one act, and what they got in time."""
     series = shown.series
     picture = Picture(
         f"{shown.name}: requests offered and answered in time",
-        _clock(start, first, last, columns=36),
+        _clock(start, first, last, 36),
         linear(0.0, top * 1.05 or 1.0, "shoppers' requests/s"),
         height=230.0,
         width=480.0,
@@ -136,10 +153,8 @@ def _steps(
     ]
 
 
-def _clock(start: datetime, first_s: float, last_s: float, columns: int = _COLUMNS) -> Axis:
-    span = last_s - first_s
-    labels = time_axis(start, first_s, last_s, columns)
-    ticks = [(first_s + column / columns * span, text) for column, text in labels.items()]
+def _clock(start: datetime, first_s: float, last_s: float, letters: int) -> Axis:
+    ticks = time_ticks(start, first_s, last_s, letters)
     day = (start + timedelta(seconds=first_s)).strftime("%Y-%m-%d, UTC%z")
     return Axis(first_s, last_s, tuple(ticks), day)
 

@@ -10,7 +10,7 @@ import base64
 import hashlib
 import json
 import math
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -24,8 +24,11 @@ from capplan.render import recommendation as advice_text
 from capplan.render import simulation as simulation_text
 from capplan.render.contents import Contents
 from capplan.render.html import figures
+from capplan.render.html.svg import PHONE, WIDE, Size
 from capplan.render.html.whatif import panel_data
 from capplan.results.base import Note, Result
+from capplan.results.capacity import Capacity
+from capplan.results.demand import Demand
 from capplan.results.recommendation import Option
 from capplan.results.simulation import Act, Simulation
 from capplan.units import (
@@ -60,6 +63,7 @@ class _Slider:
 def page(found: Contents) -> str:
     """Return the report as one HTML document."""
     advice, demand, simulation = found.advice, found.demand, found.simulation
+    accepted = found.plan.policy.overload_risk
     template = _ENVIRONMENT.get_template("report.html.j2")
     data = panel_data(found.draws, found.fleets, found.plan, advice)
     return template.render(
@@ -72,17 +76,20 @@ def page(found: Contents) -> str:
         answer=advice_text.headline(advice) if advice else demand_text.headline(demand),
         demand_answer=demand_text.headline(demand),
         facts=list(_facts(found)),
-        traffic=figures.traffic(demand, advice),
+        traffic=_drawn(lambda size: figures.traffic(demand, advice, size)),
+        amounts=list(_amounts(demand)),
+        estimates=_estimates(demand),
+        levers=_levers(demand),
+        counted=any(lever.servers is not None for lever in demand.levers),
+        stress=[(case.name, format_rate(case.peak_rps), case.why) for case in demand.stress],
         advice=advice,
         zones=bool(advice and advice.options[0].zone_loss_probability is not None),
-        options=[_option(o) for o in advice.options] if advice else [],
-        cost_and_risk=advice and figures.cost_and_risk(advice, found.plan.policy.overload_risk),
+        options=[_option(o, advice.resolution) for o in advice.options] if advice else [],
+        cost_and_risk=advice and _drawn(lambda size: figures.cost_and_risk(advice, accepted, size)),
         draws=format_number(len(found.draws.gusts)),
         sliders=list(_sliders(found)),
         capacity=found.capacity,
-        measured=found.capacity and figures.measured(found.capacity),
-        capacity_answer=found.capacity
-        and capacity_text.headline(found.capacity, found.capacity.identity.sla),
+        **_measured(found.capacity),
         sensitivity=[
             {"input": s.input, "share": s.share, "text": format_share(s.share), "advice": s.advice}
             for s in sorted(demand.sensitivity, key=lambda s: -s.share)[:_MOST_BARS]
@@ -97,6 +104,70 @@ def page(found: Contents) -> str:
         version=demand.capplan_version,
         hashes=", ".join(f"{key} {value[:8]}" for key, value in demand.plan.sections.items()),
     )
+
+
+def _drawn(draw: Callable[[Size], Markup]) -> Markup:
+    """Return a picture twice: for a wide page, and for a phone. The style shows one of them."""
+    wide, phone = draw(WIDE), draw(PHONE)
+    if not wide:
+        return Markup()
+    return Markup('<div class="wide">{}</div><div class="phone">{}</div>').format(wide, phone)
+
+
+def _measured(capacity: Capacity | None) -> dict[str, Any]:
+    """Return what the page says of the measurement, and how it was made."""
+    if capacity is None:
+        return {"measured": None}
+    made, found = capacity.identity, capacity.sustained_rps
+    held = sum(trial.outcome != "invalid" for trial in capacity.trials)
+    servers = "one server" if made.servers == 1 else f"{made.servers} servers"
+    how = (
+        f"Measured on {capacity.made_at:%Y-%m-%d} at {made.target} ({servers}) with "
+        f"{made.locustfile}: {held} valid trials of {len(capacity.trials)}, "
+        f"{format_duration(capacity.load_time_s)} of load in all, one arrival being a {made.unit}; "
+        f"the interval should contain the truth {format_share(found.confidence)} of the time"
+    )
+    return {
+        "measured": _drawn(lambda size: figures.measured(capacity, size)),
+        "capacity_answer": capacity_text.headline(capacity, made.sla),
+        "how_measured": how,
+        "knee": figures.knee_of(capacity) is not None,
+    }
+
+
+def _amounts(demand: Demand) -> Iterator[tuple[str, ...]]:
+    """Give the rows of how much comes: a name, then p5, p50 and p95."""
+    for name, p, show in demand_text.amounts(demand):
+        yield (name, show(p.p5), show(p.p50), show(p.p95))
+
+
+def _estimates(demand: Demand) -> list[tuple[str, ...]]:
+    if len(demand.estimates) < 2:
+        return []
+    return [
+        (
+            demand_text.named(estimate, demand.estimates),
+            *(format_number(v) for v in (p.p5, p.p50, p.p95)),
+            format_count(estimate.visits_total.p50),
+        )
+        for estimate in demand.estimates
+        for p in [estimate.peak_rps]
+    ]
+
+
+def _levers(demand: Demand) -> list[dict[str, str]]:
+    if len(demand.levers) < 2:
+        return []
+    return [
+        {
+            "name": lever.name,
+            "p50": format_number(lever.peak_rps.p50),
+            "p95": format_number(lever.peak_rps.p95),
+            "servers": "-" if lever.servers is None else f"{lever.servers:,}",
+            "how": lever.how,
+        }
+        for lever in demand.levers
+    ]
 
 
 def _policy() -> str:
@@ -118,11 +189,18 @@ def _json(data: dict[str, Any]) -> Markup:
 
 def _facts(found: Contents) -> Iterator[dict[str, str]]:
     peak, visits, advice = found.demand.peak_rps, found.demand.visits_total, found.advice
+    orders = found.demand.peak_orders_per_min
     yield _fact(
         "peak, median",
         format_rate(peak.p50),
         f"{format_number(peak.p5)} to {format_rate(peak.p95)}",
     )
+    if orders:
+        yield _fact(
+            "orders/min",
+            format_number(orders.p50),
+            f"{format_number(orders.p5)} to {format_number(orders.p95)}",
+        )
     yield _fact(
         "visits in all", format_count(visits.p50),
         f"{format_count(visits.p5)} to {format_count(visits.p95)}",
@@ -130,13 +208,14 @@ def _facts(found: Contents) -> Iterator[dict[str, str]]:
     if advice is None:
         return
     chosen = advice.chosen
-    low, high = format_number(advice.server_rps_low), format_rate(advice.server_rps_high)
-    yield _fact("one server sustains", f"{low} to {high}", advice.capacity_source)
+    low, high = format_number(advice.server_rps_low), format_number(advice.server_rps_high)
+    yield _fact("a server sustains", f"{low} to {high}", f"rps, {advice.capacity_source}")
     same = advice.instance == advice.planned_instance
     of_today = f"{format_number(chosen.multiple)}x of today's fleet" if same else "of another kind"
     yield _fact("servers", advice_text.fleet(chosen), of_today)
-    yield _fact("overload risk", format_share(chosen.overload_probability), _accepted(found.plan))
-    yield _fact("cost", format_money(chosen.cost), "the fleet over its window")
+    risk = advice_text.shown_risk(chosen.overload_probability, advice.resolution)
+    yield _fact("overload risk", risk, _accepted(found.plan))
+    yield _fact("cost", format_money(chosen.cost), "of the whole fleet")
 
 
 def _accepted(plan: Plan) -> str:
@@ -147,13 +226,13 @@ def _fact(name: str, value: str, detail: str) -> dict[str, str]:
     return {"name": name, "value": value, "detail": detail}
 
 
-def _option(option: Option) -> dict[str, Any]:
+def _option(option: Option, floor: float) -> dict[str, Any]:
     zone = option.zone_loss_probability
     return {
         "servers": advice_text.fleet(option),
         "cost": format_money(option.cost),
-        "risk": format_share(option.overload_probability),
-        "zone": "" if zone is None else format_share(zone),
+        "risk": advice_text.shown_risk(option.overload_probability, floor),
+        "zone": "" if zone is None else advice_text.shown_risk(zone, floor),
         "over": format_duration(option.expected_overload_s),
         "lost": _lost(option.expected_lost_visits, option.expected_lost_value),
         "unshed": _lost(option.expected_lost_visits_unshed, option.expected_lost_value_unshed),

@@ -111,7 +111,9 @@
     return value >= 100 ? Math.round(Number(value.toPrecision(3))).toLocaleString("en")
       : String(Number(value.toPrecision(3)));
   }
-  function percent(value) { return value < 1e-4 ? "<0.01%" : number(value * 100) + "%"; }
+  function percent(value) {
+    return value < 1e-4 ? "<0.01%" : Number((value * 100).toPrecision(2)) + "%";
+  }
 
   function settings() {
     const value = (name) => Number(inputs.find((input) => input.name === name)?.value ?? 0);

@@ -11,6 +11,9 @@ from markupsafe import Markup, escape
 from capplan.units import format_number
 
 WIDTH, HEIGHT = 720.0, 300.0
+NARROW, SHORT = 350.0, 240.0
+"""Of a picture for a phone, on which a wide one would have letters too small to read."""
+
 _LEFT, _RIGHT, _TOP, _BOTTOM = 64.0, 14.0, 28.0, 40.0
 
 
@@ -48,6 +51,22 @@ def linear(low: float, high: float, title: str) -> Axis:
 def _round_step(least: float) -> float:
     size = 10.0 ** math.floor(math.log10(least))
     return next(step * size for step in (1, 2, 5, 10) if step * size >= least * 0.7)
+
+
+@dataclass(frozen=True)
+class Size:
+    """How large a picture is; its letters have the same size in all of them."""
+
+    width: float = WIDTH
+    height: float = HEIGHT
+
+    @property
+    def letters(self) -> int:
+        """How many letters of a tick fit along its width."""
+        return int(self.width / 11)
+
+
+WIDE, PHONE = Size(), Size(NARROW, SHORT)
 
 
 @dataclass
