@@ -65,7 +65,10 @@ def cost_and_risk(advice: Recommendation, accepted: float, size: Size = WIDE) ->
     label = "Risk of an overload against cost, per server count"
     picture = Picture(label, x, y, size.height, size.width)
     picture.line([(x.low, accepted), (x.high, accepted)], "limit")
-    picture.text(x.high, accepted, f"accepted: {format_share(accepted)}", end=True)
+    # each label on the side where the other one is not
+    right = x.share(advice.chosen.cost) > 0.5
+    at = x.low if right else x.high
+    picture.text(at, accepted, f"accepted: {format_share(accepted)}", end=not right)
     # the line joins what is worth its money; what lies above it costs more for no less risk
     front = [(o.cost, r) for o, r in zip(options, risks, strict=True) if o.pareto]
     picture.line(front, "demand")
@@ -77,7 +80,8 @@ def cost_and_risk(advice: Recommendation, accepted: float, size: Size = WIDE) ->
         kind = "chosen" if option.chosen else "other"
         picture.dot(option.cost, risk, kind, said, 7 if option.chosen else 4)
         if option.chosen:
-            picture.text(option.cost, risk, f"{fleet(option)} servers")
+            said = f"{fleet(option)} servers"
+            picture.text(option.cost, risk, said, end=right, above=not right)
     return picture.svg()
 
 
