@@ -1,6 +1,7 @@
 """Time a recommendation and a verdict on a real estimate, and compare the risk with its formula.
 
-Prints a table. The first call of a process also pays for loading scipy, so both are shown.
+Prints a table: the commands as whole processes, with a stored estimate and a measured capacity, and
+the calls inside. The first call of a process also pays for loading scipy, so both are shown.
 
     python benchmarks/recommend.py [--repeat 5]
 """
@@ -9,10 +10,15 @@ from __future__ import annotations
 
 import argparse
 import math
+import shutil
 import statistics
+import subprocess
+import sys
+import tempfile
 import time
 from collections.abc import Callable
 from datetime import UTC, datetime
+from pathlib import Path
 
 import numpy as np
 
@@ -35,6 +41,41 @@ PLAN = {
                 "zones": "3", "ceilings": [{"name": "database", "rate": "9000 rps"}]},
     "policy": {"value_per_visit": "$0.40"},
 }  # fmt: skip
+
+
+ROOT = Path(__file__).parents[1]
+KINDS = """\
+  instance: m7i.large
+  alternatives:
+    - {instance: m7g.large, relative_speed: 1 to 1.2}
+    - {instance: m7i.xlarge}
+    - {name: big box, price: $0.50/h, relative_speed: 3}
+"""
+
+
+def processes(repeat: int) -> dict[str, list[float]]:
+    """Return how long commands take as whole processes, by what they do."""
+    with tempfile.TemporaryDirectory() as folder:
+        here = Path(folder) / "examples"
+        shutil.copytree(ROOT / "examples", here, ignore=shutil.ignore_patterns("shop"))
+        shutil.copytree(ROOT / "locustfiles", Path(folder) / "locustfiles")
+        text = (here / "sale.yaml").read_text("utf-8")
+        (here / "kinds.yaml").write_text(text.replace("  price: $0.17/h\n", KINDS))
+        shutil.copytree(here / "sale.capplan", here / "kinds.capplan")
+
+        def run(*arguments: str) -> None:
+            command = [sys.executable, "-m", "capplan", *arguments]
+            subprocess.run(command, cwd=here, check=True, capture_output=True)
+
+        for plan in ("sale.yaml", "kinds.yaml"):
+            run("estimate", plan)
+        return {
+            "recommend": seconds(lambda: run("recommend", "sale.yaml"), repeat),
+            "recommend, four kinds of server": seconds(
+                lambda: run("recommend", "kinds.yaml", "--why", "14"), repeat
+            ),
+            "gate": seconds(lambda: run("gate", "sale.yaml"), repeat),
+        }
 
 
 def seconds(work: Callable[[], object], repeat: int) -> list[float]:
@@ -75,6 +116,10 @@ def main() -> None:
     parser = argparse.ArgumentParser()
     parser.add_argument("--repeat", type=int, default=5)
     repeat = parser.parse_args().repeat
+    print("| whole process | median | largest |")
+    print("|---|---|---|")
+    for name, taken in processes(repeat).items():
+        print(f"| {name} | {statistics.median(taken):.2f} s | {max(taken):.2f} s |")
     plan = Plan.model_validate(PLAN)
     origin = Provenance(
         plan=PlanRef(name="benchmark", sections={}),
@@ -84,7 +129,7 @@ def main() -> None:
     )
     demand = estimate(plan, origin)
     result = recommend(plan, demand, None, origin)
-    print(f"{result.servers} servers, {len(result.options)} options, {demand.draws:,} draws\n")
+    print(f"\n{result.servers} servers, {len(result.options)} options, {demand.draws:,} draws\n")
     print("| | first | median |")
     print("|---|---|---|")
     for name, work in (

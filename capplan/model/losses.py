@@ -19,7 +19,6 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.integrate import cumulative_trapezoid, trapezoid
 
 Floats = NDArray[np.float64]
 
@@ -88,12 +87,15 @@ def _lost(t_s: Floats, demand: Floats, level: float) -> tuple[float, float, floa
     high, low = np.maximum(over[1:], over[:-1]), np.minimum(over[1:], over[:-1])
     crossed = np.where(high > low, high / np.where(high > low, high - low, 1.0), 1.0)
     above = np.where(high > 0, np.clip(crossed, 0.0, 1.0), 0.0)
-    piled = cumulative_trapezoid(over, t_s, initial=0)
+    piled = np.concatenate(([0.0], np.cumsum(_means(over) * step_s)))
     queue = piled - np.minimum.accumulate(piled)
     busy = ((queue > 0) | (over > 0)).astype(float)
-    came = (demand[1:] + demand[:-1]) / 2 * step_s
     return (
         float(step_s @ above),
-        float(trapezoid(np.maximum(over, 0.0), t_s)),
-        float(came @ ((busy[1:] + busy[:-1]) / 2)),
+        float(step_s @ _means(np.maximum(over, 0.0))),
+        float(step_s @ (_means(demand) * _means(busy))),
     )
+
+
+def _means(values: Floats) -> Floats:
+    return np.asarray((values[1:] + values[:-1]) / 2)

@@ -52,7 +52,8 @@ def candidates(plan: Plan, demand: Demand, found: Basis, queue: Fitted | None) -
     for other in plan.servers.alternatives:
         kind = found.on(other)
         # how many slots another kind has was not measured
-        others.append(_candidate(Decider(kind.plan, demand, kind), other.relative_speed is None))
+        decider = Decider(kind.plan, demand, kind, server=None, table=own.decider.losses)
+        others.append(_candidate(decider, guessed=other.relative_speed is None))
     return [own, *others]
 
 

@@ -9,7 +9,7 @@ from functools import cache, cached_property
 import numpy as np
 
 from capplan.model.fitted import Fitted
-from capplan.model.losses import Loss, losses
+from capplan.model.losses import Loss, Losses, losses
 from capplan.model.overload import left_after_zone_loss
 from capplan.model.queueing import erlang_c
 from capplan.plan.schema import Plan
@@ -26,13 +26,15 @@ MULTIPLES = (1, 3, 5, 10)
 class Decider:
     """Judges any count of servers by the plan's policy.
 
-    ``server`` is the queue that one measured server is; None where no load test tells.
+    ``server`` is the queue that one measured server is; None where no load test tells. ``table`` is
+    what the demand loses, where it was tabulated before.
     """
 
     plan: Plan
     demand: Demand
     basis: Basis
     server: Fitted | None = None
+    table: Losses | None = None
 
     def complaint(self, servers: int) -> str:
         """Say why a count does not meet the policy; empty when it does."""
@@ -118,7 +120,7 @@ class Decider:
 
     def loss(self, servers: int) -> Loss:
         """Return what is lost with a count, in requests."""
-        return self._losses(servers)
+        return self._loss(servers)
 
     def saved(self, servers: int) -> tuple[float, float]:
         """Return how many visits one server more would save, with shedding and without."""
@@ -126,13 +128,17 @@ class Decider:
         return max(0.0, now[0] - then[0]), max(0.0, now[1] - then[1])
 
     @cached_property
-    def _losses(self) -> Callable[[int], Loss]:
+    def losses(self) -> Losses:
+        """What the demand loses in a fleet of any size."""
         profile = self.demand.profile
-        lost = losses(np.asarray(profile.t_s), np.asarray(profile.rps_p50))
+        return self.table or losses(np.asarray(profile.t_s), np.asarray(profile.rps_p50))
 
+    @cached_property
+    def _loss(self) -> Callable[[int], Loss]:
         @cache
         def of(servers: int) -> Loss:
-            return lost.expected(self.basis.peaks.values_rps, self.basis.fleet.rates(servers))
+            rates = self.basis.fleet.rates(servers)
+            return self.losses.expected(self.basis.peaks.values_rps, rates)
 
         return of
 
