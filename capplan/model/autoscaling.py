@@ -18,7 +18,7 @@ from __future__ import annotations
 
 import math
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -88,20 +88,28 @@ def wanted(
     return max(1, math.ceil(usage - _ROUNDING))
 
 
-@dataclass(frozen=True)
-class Trajectory:
+@dataclass(frozen=True, slots=True)
+class Shortfall:
+    """How many requests came above what a fleet sustained, over ``short_s`` seconds in all.
+
+    The last of these seconds was at ``short_until_s``; None: there was none.
+    """
+
+    lost_requests: float
+    short_s: float
+    short_until_s: float | None
+
+
+@dataclass(frozen=True, slots=True)
+class Trajectory(Shortfall):
     """What the autoscaler did.
 
-    From ``t_s[i]`` on, ``servers[i]`` were ready. ``lost_requests`` is what came above that fleet's
-    rate, over ``short_s`` seconds in all, the last of them at ``short_until_s`` (None: never).
-    ``server_s`` are the server-seconds from ordering on, which are paid.
+    From ``t_s[i]`` on, ``servers[i]`` were ready. ``server_s`` are the server-seconds from ordering
+    on, which are paid.
     """
 
     t_s: tuple[float, ...]
     servers: tuple[int, ...]
-    lost_requests: float
-    short_s: float
-    short_until_s: float | None
     server_s: float
 
 
@@ -129,48 +137,37 @@ def follow(
     >>> alone.short_until_s, alone.lost_requests
     (225.0, 1408500.0)
     """
-    arrived = _Integral(t_s, rate_rps)
     fleet = _Fleet(float(t_s[0]), least)
     longest = max(rule.up_after_s, rule.down_after_s)
     asked = deque([(float(t_s[0]), least)])  # at rest until then
-    syncs = math.ceil((t_s[-1] - t_s[0]) / rule.sync_s)
-    for now in t_s[0] + rule.sync_s * np.arange(1, syncs):
-        before = float(now) - rule.sync_s
+    syncs = t_s[0] + rule.sync_s * np.arange(math.ceil((t_s[-1] - t_s[0]) / rule.sync_s))
+    means = _means(t_s, rate_rps, syncs)
+    for now, mean_rps in zip(syncs[1:].tolist(), means.tolist(), strict=True):
         # one that became ready at this very moment has shown no load yet
-        ready = fleet.ready_before(float(now))
-        load = min(cap, arrived.between(before, float(now)) / rule.sync_s / fleet_rps(ready))
-        total = fleet.total
+        ready, total = fleet.ready_before(now), fleet.total
+        load = min(cap, mean_rps / fleet_rps(ready))
         one = wanted(ready, total - ready, load, target, rule.above, rule.below)
-        asked.append((float(now), min(most, max(least, one))))
+        asked.append((now, min(most, max(least, one))))
         while asked[0][0] < now - longest - _ROUNDING:
             asked.popleft()
         up = min(count for at, count in asked if at >= now - rule.up_after_s - _ROUNDING)
         down = max(count for at, count in asked if at >= now - rule.down_after_s - _ROUNDING)
         if up > total:
-            fleet.order(rule.grown(total, up), float(now), start_s)
+            fleet.order(rule.grown(total, up), now, start_s)
         elif down < total:
-            fleet.order(down, float(now), start_s)
+            fleet.order(down, now, start_s)
     return _trajectory(t_s, rate_rps, fleet_rps, fleet)
 
 
-class _Integral:
-    """How much arrived between two moments, exactly for a rate that is linear between points."""
-
-    def __init__(self, t_s: Floats, rate_rps: Floats) -> None:
-        self._t, self._rate = t_s, rate_rps
-        pieces = np.diff(t_s) * (rate_rps[:-1] + rate_rps[1:]) / 2
-        self._sum = np.concatenate([[0.0], np.cumsum(pieces)])
-
-    def between(self, start_s: float, end_s: float) -> float:
-        return self._until(end_s) - self._until(start_s)
-
-    def _until(self, moment_s: float) -> float:
-        i = int(np.searchsorted(self._t, moment_s, side="right")) - 1
-        i = min(max(i, 0), len(self._t) - 2)
-        width = self._t[i + 1] - self._t[i]
-        share = (moment_s - self._t[i]) / width if width else 0.0
-        there = self._rate[i] + share * (self._rate[i + 1] - self._rate[i])
-        return float(self._sum[i] + (moment_s - self._t[i]) * (self._rate[i] + there) / 2)
+def _means(t_s: Floats, rate_rps: Floats, edges_s: Floats) -> Floats:
+    """Return the mean of λ(t) between each two of ``edges_s``, exactly."""
+    pieces = np.diff(t_s) * (rate_rps[:-1] + rate_rps[1:]) / 2
+    whole = np.concatenate([[0.0], np.cumsum(pieces)])
+    i = np.clip(np.searchsorted(t_s, edges_s, side="right") - 1, 0, len(t_s) - 2)
+    width, after = t_s[i + 1] - t_s[i], edges_s - t_s[i]
+    slope = (rate_rps[i + 1] - rate_rps[i]) / np.where(width > 0, width, 1.0)
+    until = whole[i] + after * (rate_rps[i] + slope * after / 2)
+    return np.asarray(np.diff(until) / np.diff(edges_s))
 
 
 class _Fleet:
@@ -213,23 +210,38 @@ def _trajectory(
     t_s: Floats, rate_rps: Floats, fleet_rps: Callable[[int], float], fleet: _Fleet
 ) -> Trajectory:
     fleet.ready_before(float(t_s[-1]))
-    times = np.array([at for at, _ in fleet.changes] + [t_s[-1]])
+    lost = shortfall(t_s, rate_rps, fleet_rps, fleet.changes)
+    paid = np.array([at for at, _ in fleet.ordered] + [t_s[-1]])
+    counts = np.array([count for _, count in fleet.ordered])
+    return Trajectory(
+        lost.lost_requests,
+        lost.short_s,
+        lost.short_until_s,
+        t_s=tuple(at for at, _ in fleet.changes),
+        servers=tuple(count for _, count in fleet.changes),
+        server_s=float(np.sum(np.diff(paid) * counts)),
+    )
+
+
+def shortfall(
+    t_s: Floats,
+    rate_rps: Floats,
+    fleet_rps: Callable[[int], float],
+    changes: Sequence[tuple[float, int]],
+) -> Shortfall:
+    """Return what a fleet loses of the load λ(t): ∫ max(0, λ - X) dt, exactly.
+
+    ``changes`` says from when on how many servers are ready; the first is no later than
+    ``t_s[0]``, and X is what ``fleet_rps`` says of them.
+    """
+    times = np.clip([*(at for at, _ in changes), np.inf], t_s[0], t_s[-1])
     lost, short_s, until = 0.0, 0.0, None
-    for i, (_, servers) in enumerate(fleet.changes):
+    for i, (_, servers) in enumerate(changes):
         piece = _piece(t_s, rate_rps, times[i], times[i + 1])
         above, long_s, last = _above(*piece, fleet_rps(servers))
         lost, short_s = lost + above, short_s + long_s
         until = until if last is None else last
-    paid = np.array([at for at, _ in fleet.ordered] + [t_s[-1]])
-    counts = np.array([count for _, count in fleet.ordered])
-    return Trajectory(
-        t_s=tuple(at for at, _ in fleet.changes),
-        servers=tuple(count for _, count in fleet.changes),
-        lost_requests=lost,
-        short_s=short_s,
-        short_until_s=until,
-        server_s=float(np.sum(np.diff(paid) * counts)),
-    )
+    return Shortfall(lost, short_s, until)
 
 
 def _piece(t_s: Floats, rate_rps: Floats, start_s: float, end_s: float) -> tuple[Floats, Floats]:

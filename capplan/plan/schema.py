@@ -253,6 +253,22 @@ class Alternative(Section):
         return self.name or (self.instance.name if self.instance else "")
 
 
+class Batch(Section):
+    """How many servers are started at once."""
+
+    servers: Integer
+    every: Seconds = Field(description="From one batch to the next.")
+
+
+def _read_batch(value: Any) -> Any:
+    if not isinstance(value, str):
+        return value
+    match = re.fullmatch(r"(\S+) every (.+)", " ".join(value[:200].split()))
+    if match is None:
+        raise ValueError(f"{value[:60]!r} is not of the form '4 every 2 min'")
+    return dict(zip(("servers", "every"), match.groups(), strict=True))
+
+
 class Servers(Section):
     """The fleet: what one server costs and how long it needs."""
 
@@ -266,6 +282,28 @@ class Servers(Section):
     alternatives: tuple[Alternative, ...] = ()
     boot: SecondsOrZero = Field(default=300.0, description="From request to serving.")
     warmup: SecondsOrZero = Field(default=0.0, description="From serving to full speed.")
+    batch: (
+        Annotated[
+            Batch,
+            BeforeValidator(_read_batch),
+            WithJsonSchema(
+                {
+                    "type": "string",
+                    "description": "How many are started at once; else all of them.",
+                    "examples": ["4 every 2 min"],
+                }
+            ),
+        ]
+        | None
+    ) = None
+    hold: SecondsOrZero = Field(
+        default=1800.0,
+        description="After the peak, and after each step down, until the next step down.",
+    )
+    headroom: Share = Field(
+        default=0.3,
+        description="Of what a server sustains, left free under an autoscaler.",
+    )
     zones: Integer = Field(default=1, description="The fleet survives the loss of one.")
     limit: Integer | None = Field(default=None, description="The quota of the account.")
     ceilings: tuple[Ceiling, ...] = ()

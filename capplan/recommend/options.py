@@ -67,17 +67,15 @@ class Decider:
         A policy below the resolution is met as nearly as can be told. ``MOST_SERVERS`` when no
         smaller count does, or the largest count whose scaling is known.
         """
-        finest = self.basis.peaks.resolution
-        overload_risk = max(self.plan.policy.overload_risk, finest)
-        zone_loss_risk = max(self.plan.policy.zone_loss_risk, finest)
+        return first(self.keeps, self.most)
 
-        def enough(servers: int) -> bool:
-            zone = self.basis.zone_loss(servers)
-            return self.basis.overload(servers) <= overload_risk and (
-                zone is None or zone <= zone_loss_risk
-            )
-
-        return first(enough, self.most)
+    def keeps(self, servers: int) -> bool:
+        """Say whether the risks of a count meet the policy, as nearly as can be told."""
+        finest, policy = self.basis.peaks.resolution, self.plan.policy
+        if self.basis.overload(servers) > max(policy.overload_risk, finest):
+            return False
+        zone = self.basis.zone_loss(servers)
+        return zone is None or zone <= max(policy.zone_loss_risk, finest)
 
     @property
     def most(self) -> int:

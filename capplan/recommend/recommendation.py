@@ -4,17 +4,18 @@ from __future__ import annotations
 
 from capplan.errors import UsageError
 from capplan.plan.schema import Plan
+from capplan.recommend.autoscaling import Scaler, trigger_reasons
 from capplan.recommend.candidates import candidates, cheapest, guesses, options
 from capplan.recommend.newsvendor import newsvendor
 from capplan.recommend.reasons import reasons
-from capplan.recommend.schedule import schedule
+from capplan.recommend.schedule import cost_usd, schedule
 from capplan.recommend.why import explained
 from capplan.results.base import Note, Provenance
-from capplan.results.basis import Basis, basis
+from capplan.results.basis import basis
 from capplan.results.capacity import Capacity
 from capplan.results.ceilings import ceilings
 from capplan.results.demand import Demand
-from capplan.results.recommendation import Recommendation
+from capplan.results.recommendation import Recommendation, Step
 from capplan.results.slots import fitted_server, service_time_measured
 
 
@@ -43,11 +44,14 @@ def recommend(
     queue = fitted_server(plan, found.fleet.server.mid, capacity) if measured else None
     known = candidates(plan, demand, found, queue)
     best = cheapest(known)
-    other = None if best is known[0] else best.decider.basis.kind
+    decider = best.decider
+    other = None if best is known[0] else decider.basis.kind
     checks, ceiling_notes = ceilings(plan, found.peaks)
     shown = options(known, best, asked)
-    bought = newsvendor(best.decider)
-    server, today = found.fleet.server, plan.servers.today
+    bought = newsvendor(decider)
+    server = found.fleet.server
+    steps = schedule(decider, best.chosen, other)
+    scaling = Scaler(decider, best.chosen, None).result(steps)
     return Recommendation(
         **dict(provenance),
         servers=best.chosen,
@@ -56,7 +60,10 @@ def recommend(
         feasible=best.feasible and not any(check.binds for check in checks),
         asked=asked,
         options=tuple(shown),
-        schedule=schedule(plan, best.chosen, found.window, other),
+        schedule=steps,
+        schedule_cost=cost_usd(steps, decider.plan.servers.usd_per_h) if steps else None,
+        hold_cost=decider.basis.cost_usd(best.chosen) if steps else None,
+        autoscaling=scaling,
         ceilings=checks,
         capacity_source=found.source,
         server_rps_low=server.low,
@@ -66,18 +73,16 @@ def recommend(
         resolution=found.peaks.resolution,
         newsvendor=bought,
         why=explained(known[0].decider, shown, asked),
-        reasons=reasons(known, best, shown, checks, bought),
-        notes=(
-            *found.notes,
-            *guesses(known),
-            *ceiling_notes,
-            *_on_time(plan, provenance, found, changed=bool(other) or best.chosen > today),
+        reasons=(
+            *reasons(known, best, shown, checks, bought),
+            *trigger_reasons(scaling, best.chosen),
         ),
+        notes=(*found.notes, *guesses(known), *ceiling_notes, *_on_time(plan, provenance, steps)),
     )
 
 
-def _on_time(plan: Plan, provenance: Provenance, found: Basis, *, changed: bool) -> list[Note]:
-    """Compare the schedule with the time of the recommendation; ``changed``: servers start."""
+def _on_time(plan: Plan, provenance: Provenance, steps: tuple[Step, ...]) -> list[Note]:
+    """Compare the schedule with the time at which the recommendation is made."""
     made_at, start = provenance.made_at, plan.sale.start
     if start < made_at:
         return [
@@ -87,7 +92,7 @@ def _on_time(plan: Plan, provenance: Provenance, found: Basis, *, changed: bool)
                 advice="set sale.start to the next one",
             )
         ]
-    if changed and found.window.up < made_at:
+    if steps and steps[0].at < made_at:
         return [
             Note(
                 code="late",

@@ -7,6 +7,7 @@ from datetime import datetime
 from rich.console import Group, RenderableType
 
 from capplan.render.parts import answer, bullets, facts, next_step, notes, table, titled
+from capplan.render.schedule import autoscaling, schedule
 from capplan.results.recommendation import Option, Recommendation
 from capplan.units import format_count, format_money, format_rate, format_share
 
@@ -19,7 +20,8 @@ def recommendation(result: Recommendation, plan: str) -> RenderableType:
         _why(result),
         _options(result),
         _ceilings(result),
-        _schedule(result),
+        schedule(result),
+        autoscaling(result),
         bullets(result.reasons) if result.reasons else None,
         notes(result.notes),
         next_step("capplan loadtest" if assumed else "capplan gate", plan),
@@ -122,21 +124,6 @@ def _ceilings(result: Recommendation) -> Group | None:
                     "binds: no number of servers helps" if ceiling.binds else "",
                 )
                 for ceiling in result.ceilings
-            ],
-        ),
-    )
-
-
-def _schedule(result: Recommendation) -> Group | None:
-    if not result.schedule:
-        return None
-    return titled(
-        "Schedule",
-        table(
-            ("at", "servers", "<why"),
-            [
-                (f"{step.at:%a %d %b %H:%M}", str(step.servers), step.why)
-                for step in result.schedule
             ],
         ),
     )

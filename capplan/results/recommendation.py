@@ -9,6 +9,8 @@ from pydantic import Field
 
 from capplan.results.base import Frozen, Result
 
+Metric = Literal["cpu", "requests", "none"]
+
 
 class Option(Frozen):
     """One count of one kind of server, what it costs and what it risks.
@@ -79,11 +81,51 @@ class Fact(Frozen):
 
 
 class Step(Frozen):
-    """One step of the schedule."""
+    """One step of the schedule: ``at`` this time, order or stop as many as leaves ``servers``.
+
+    They serve from ``ready_at`` on, and sustain ``fleet_rps`` in the middle case.
+    """
 
     at: datetime
+    ready_at: datetime
     servers: int
+    fleet_rps: float
     why: str
+
+
+class Alone(Frozen):
+    """What is lost along the upper band (p95) of the demand.
+
+    ``rule`` is the autoscaler that begins with today's servers and has nothing but its metric, or
+    ``schedule``. Its fleet was too small for ``short_s`` seconds in all, the last of them at
+    ``short_until`` (null: never); it had ``most_servers`` ready at most. Value in US dollars.
+    """
+
+    rule: str
+    metric: Metric
+    lost_visits: float
+    lost_value: float | None
+    short_s: float
+    short_until: datetime | None
+    most_servers: int
+
+
+class Autoscaling(Frozen):
+    """A trigger derived from what one server sustains, and what it would lose alone.
+
+    ``metric`` is kept at ``value`` by adding servers: the share of a server's CPU, or requests/s
+    per server. ``at_sustained`` is the metric at the sustained rate in the recommended fleet, of
+    which ``headroom`` is left free. Between ``least_servers`` and ``most_servers``.
+    """
+
+    metric: Literal["cpu", "requests"]
+    value: float
+    at_sustained: float
+    headroom: float
+    requests_per_server_rps: float
+    least_servers: int
+    most_servers: int
+    alone: tuple[Alone, ...]
 
 
 class CeilingCheck(Frozen):
@@ -102,6 +144,8 @@ class Recommendation(Result):
     ``instance`` is the kind of the ``servers``, ``planned_instance`` that of the plan; null where
     it does not name one. ``why`` explains the count of the latter that was ``asked`` for.
     ``newsvendor`` is null without a value of a visit or a price.
+    ``schedule_cost`` is that of all servers along the schedule, ``hold_cost`` that of the whole
+    fleet from its start to the end of the schedule, in US dollars; null without a schedule.
     """
 
     schema_: Literal["capplan.recommendation/1"] = Field(
@@ -114,6 +158,9 @@ class Recommendation(Result):
     asked: int | None = None
     options: tuple[Option, ...]
     schedule: tuple[Step, ...]
+    schedule_cost: float | None = None
+    hold_cost: float | None = None
+    autoscaling: Autoscaling | None = None
     ceilings: tuple[CeilingCheck, ...]
     capacity_source: Literal["measured", "assumed"]
     server_rps_low: float

@@ -192,6 +192,11 @@ OPTIONS = (
 )
 
 
+def step(minute: float, servers: int, why: str) -> Step:
+    at = START + timedelta(minutes=minute)
+    return Step(at=at, ready_at=at, servers=servers, fleet_rps=servers * 380.0, why=why)
+
+
 def recommendation(**changes: Any) -> Recommendation:
     fields: dict[str, Any] = {
         **origin(),
@@ -199,8 +204,8 @@ def recommendation(**changes: Any) -> Recommendation:
         "feasible": True,
         "options": OPTIONS,
         "schedule": (
-            Step(at=START - timedelta(minutes=18), servers=24, why="boot 4 min, warm-up 2 min"),
-            Step(at=START + timedelta(hours=2), servers=6, why="back to today's fleet"),
+            step(-18.0, 24, "boot 4 min, warm-up 2 min"),
+            step(120.0, 6, "back to today's fleet"),
         ),
         "ceilings": (
             CeilingCheck(name="database", ceiling_rps=9000.0, exceed_probability=0.03, binds=True),

@@ -36,14 +36,12 @@ def traffic(demand: Demand, advice: Recommendation | None, size: Size = WIDE) ->
     picture.band(profile.t_s, profile.rps_p5, profile.rps_p95, "demand")
     picture.line(zip(profile.t_s, profile.rps_p50, strict=True), "demand")
     if advice and advice.schedule:
-        steps = _steps(advice, start, fleets)
-        if steps:
-            points = [(first, steps[0][1])]
-            for at_s, rate in steps:
-                points += [(max(at_s, first), points[-1][1]), (max(at_s, first), rate)]
-            picture.line([*points, (last, points[-1][1])], "fleet")
-            chosen = fleets[advice.servers]
-            picture.text(last, chosen, f"{advice.servers} servers carry", end=True)
+        points = [(first, advice.schedule[-1].fleet_rps)]  # before, as after it
+        for step in advice.schedule:
+            at_s = min(max((step.ready_at - start).total_seconds(), first), last)
+            points += [(at_s, points[-1][1]), (at_s, step.fleet_rps)]
+        picture.line([*points, (last, points[-1][1])], "fleet")
+        picture.text(last, _carried(advice, fleets)[0], f"{advice.servers} servers carry", end=True)
     elif advice and advice.servers in fleets:
         picture.line([(first, fleets[advice.servers]), (last, fleets[advice.servers])], "fleet")
     return picture.svg()
@@ -145,16 +143,6 @@ def act(shown: Act, start: datetime, top: float, first: float, last: float) -> M
 
 def _carried(advice: Recommendation | None, fleets: dict[int, float]) -> list[float]:
     return [fleets[advice.servers]] if advice and advice.servers in fleets else []
-
-
-def _steps(
-    advice: Recommendation, start: datetime, fleets: dict[int, float]
-) -> list[tuple[float, float]]:
-    return [
-        ((step.at - start).total_seconds(), fleets[step.servers])
-        for step in advice.schedule
-        if step.servers in fleets
-    ]
 
 
 def _clock(start: datetime, first_s: float, last_s: float, letters: int) -> Axis:

@@ -1,0 +1,140 @@
+"""When an autoscaler should add servers, and what it would lose if nothing else did."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from datetime import timedelta
+from functools import lru_cache
+
+import numpy as np
+from numpy.typing import NDArray
+
+from capplan.model.autoscaling import HPA, TARGET_TRACKING, Shortfall, follow, shortfall
+from capplan.recommend.options import Decider
+from capplan.results.recommendation import Alone, Autoscaling, Metric, Step
+from capplan.units import format_count, format_duration, format_money, format_number, format_share
+
+Floats = NDArray[np.float64]
+
+SCHEDULE = "schedule"
+
+_LONGEST_S = 86_400.0
+_ROOM = 2
+
+
+@dataclass(frozen=True)
+class Scaler:
+    """The trigger of a recommended fleet. ``cpu`` is the share used at the sustained rate."""
+
+    decider: Decider
+    servers: int
+    cpu: float | None
+
+    def result(self, steps: tuple[Step, ...]) -> Autoscaling:
+        """Return the trigger, and what it would lose alone beside what the schedule loses."""
+        servers = self.decider.plan.servers
+        free = 1 - servers.headroom
+        one_rps = self._fleet_rps(self.servers) / self.servers
+        at_sustained = one_rps if self.cpu is None else self.cpu
+        return Autoscaling(
+            metric="requests" if self.cpu is None else "cpu",
+            value=at_sustained * free,
+            at_sustained=at_sustained,
+            headroom=servers.headroom,
+            requests_per_server_rps=one_rps * free,
+            least_servers=servers.today,
+            most_servers=self.most,
+            alone=self._alone(steps),
+        )
+
+    @property
+    def most(self) -> int:
+        """The quota, or twice the fleet where none is known."""
+        return max(self.decider.plan.servers.limit or _ROOM * self.servers, self.servers)
+
+    def _alone(self, steps: tuple[Step, ...]) -> tuple[Alone, ...]:
+        t_s, high_rps = self._busy()
+        servers = self.decider.plan.servers
+        fleet = lru_cache(maxsize=None)(self._fleet_rps)
+        found = []
+        # CPU that was not measured is taken to be full at the sustained rate
+        full = 1 / self.cpu if self.cpu else 1.0
+        for rule, cap in ((HPA, full), (HPA, math.inf), (TARGET_TRACKING, full)):
+            path = follow(
+                t_s,
+                high_rps,
+                fleet,
+                rule,
+                target=max(1 - servers.headroom, 0.01),
+                start_s=servers.boot + servers.warmup,
+                least=servers.today,
+                most=max(self.most, servers.today),
+                cap=cap,
+            )
+            metric: Metric = "requests" if cap == math.inf else "cpu"
+            found.append(self._lost(rule.name, metric, path, max(path.servers)))
+        if steps:
+            start = self.decider.plan.sale.start
+            changes = [(float(t_s[0]), servers.today)]
+            changes += [((step.ready_at - start).total_seconds(), step.servers) for step in steps]
+            lost = shortfall(t_s, high_rps, fleet, changes)
+            found.append(self._lost(SCHEDULE, "none", lost, self.servers))
+        return tuple(found)
+
+    def _busy(self) -> tuple[Floats, Floats]:
+        """Return the upper band from when it asks for more than today's servers, for a day."""
+        profile = self.decider.demand.profile
+        t_s, high_rps = np.asarray(profile.t_s), np.asarray(profile.rps_p95)
+        today = self.decider.plan.servers.today
+        asked = (1 - self.decider.plan.servers.headroom) * self._fleet_rps(today)
+        busy = np.flatnonzero(high_rps > asked)
+        if not len(busy):
+            return np.array([t_s[0], t_s[0] + 1.0]), np.array([0.0, 0.0])
+        first = max(0, busy[0] - 1)
+        last = min(busy[-1] + 2, np.searchsorted(t_s, t_s[first] + _LONGEST_S) + 1)
+        t_s, high_rps = t_s[first:last], high_rps[first:last]
+        if len(t_s) < 2:  # a profile of one moment
+            return np.array([t_s[0], t_s[0] + 1.0]), np.repeat(high_rps, 2)
+        return t_s, high_rps
+
+    def _fleet_rps(self, servers: int) -> float:
+        return float(np.median(self.decider.basis.fleet.rates(servers)))
+
+    def _lost(self, rule: str, metric: Metric, path: Shortfall, most: int) -> Alone:
+        visits = path.lost_requests / self.decider.demand.requests_per_visit.p50
+        value, until_s = self.decider.plan.policy.value_per_visit, path.short_until_s
+        start = self.decider.plan.sale.start
+        return Alone(
+            rule=rule,
+            metric=metric,
+            lost_visits=visits,
+            lost_value=None if value is None else visits * value,
+            short_s=path.short_s,
+            short_until=None if until_s is None else start + timedelta(seconds=until_s),
+            most_servers=most,
+        )
+
+
+def trigger_reasons(found: Autoscaling, servers: int) -> tuple[str, ...]:
+    """Say in words when to scale, and why that alone would not do."""
+    kept = format_share(1 - found.headroom)
+    if found.metric == "cpu":
+        rule = f"{format_share(found.value)} CPU"
+        why = f"{kept} of the {format_share(found.at_sustained)} at the sustained rate"
+    else:
+        rule = f"{format_number(found.value)} requests/s per server"
+        why = f"{kept} of what each of {servers:,} sustains"
+    trigger = f"beside the schedule, let an autoscaler keep {rule}: {why}"
+    best = min((one for one in found.alone if one.rule != SCHEDULE), key=lambda a: a.lost_visits)
+    lost = f"{format_count(round(best.lost_visits))} visits"
+    if best.lost_value is not None:
+        lost += f" worth {format_money(best.lost_value)}"
+    if best.short_s <= 0:
+        return (trigger, "an autoscaler alone would keep up with the upper band of this demand")
+    return (
+        trigger,
+        f"without a schedule even the best of them ({best.rule}) would be short for "
+        f"{format_duration(best.short_s)} and lose {lost} along the upper band of the demand: "
+        "servers that are ordered when the crowd is there come too late",
+    )

@@ -1,0 +1,131 @@
+import math
+from datetime import datetime, timedelta
+from typing import Any
+
+import pytest
+
+from capplan.recommend import recommend
+from capplan.recommend.autoscaling import SCHEDULE, Scaler
+from capplan.recommend.options import Decider
+from capplan.results.basis import basis
+from capplan.results.demand import Profile
+from capplan.results.recommendation import Alone, Autoscaling, Recommendation
+from tests.recommend.builders import (
+    REQUESTS_PER_VISIT,
+    START,
+    certain,
+    demand,
+    plan,
+    provenance,
+)
+
+SALE = datetime.fromisoformat(START)
+ONE_RPS = 100.0
+JUMP = ((-15.0, 600.0), (0.0, 600.0), (1e-6, 10_000.0), (1200.0, 10_000.0))
+PODS = {"today": "10", "boot": "30 s", "warmup": "0", "headroom": "40%", "limit": "1000"}
+
+
+def through(*points: tuple[float, float]) -> Profile:
+    t_s, high = (tuple(column) for column in zip(*points, strict=True))
+    return Profile(t_s=t_s, rps_p5=high, rps_p50=high, rps_p95=high)
+
+
+def answer(
+    *points: tuple[float, float], policy: dict[str, Any] | None = None, **servers: Any
+) -> Recommendation:
+    return recommend(
+        plan(PODS | servers, policy),
+        demand(profile=through(*points), count=400),
+        certain(ONE_RPS),
+        provenance(),
+    )
+
+
+def trigger(result: Recommendation) -> Autoscaling:
+    assert result.autoscaling is not None
+    return result.autoscaling
+
+
+def alone(result: Recommendation, rule: str, metric: str = "cpu") -> Alone:
+    found = trigger(result).alone
+    return next(one for one in found if (one.rule, one.metric) == (rule, metric))
+
+
+def test_the_trigger_leaves_the_head_room_free_of_what_each_server_sustains() -> None:
+    found = trigger(answer(*JUMP, headroom="30%"))
+    assert found.metric == "requests"
+    assert found.at_sustained == pytest.approx(100)
+    assert found.value == pytest.approx(70)
+
+
+def test_what_running_many_servers_loses_is_not_in_the_trigger() -> None:
+    found = trigger(answer(*JUMP, headroom="30%", scaling_loss="20%"))
+    assert found.value == pytest.approx(0.8 * 70)
+
+
+def test_where_cpu_was_measured_the_trigger_is_cpu() -> None:
+    asked, traffic = plan(PODS), demand(profile=through(*JUMP), count=400)
+    decider = Decider(asked, traffic, basis(asked, traffic, certain(ONE_RPS)))
+    found = Scaler(decider, 100, cpu=0.8).result(())
+    assert found.metric == "cpu"
+    assert found.value == pytest.approx(0.8 * 0.6)
+    assert found.requests_per_server_rps == pytest.approx(60)
+    # it shows up to 100 %, which is 1.25 of what is sustained, and so grows faster by that
+    full = trigger(answer(*JUMP)).alone[0]
+    assert found.alone[0].short_s < full.short_s
+
+
+def test_alone_the_autoscaler_loses_what_the_worked_example_says() -> None:
+    result = answer(*JUMP)
+    found = alone(result, "Kubernetes HPA")
+    assert found.lost_visits == pytest.approx(1_408_500 / REQUESTS_PER_VISIT, rel=1e-6)
+    assert found.short_until == SALE + timedelta(seconds=225)
+    assert found.short_s == pytest.approx(225, abs=1e-3)
+    assert found.lost_value is None
+
+
+def test_a_lost_visit_has_its_value() -> None:
+    found = alone(answer(*JUMP, policy={"value_per_visit": "$2"}), "Kubernetes HPA")
+    assert found.lost_value == pytest.approx(2 * found.lost_visits)
+
+
+def test_the_schedule_loses_nothing_where_the_fleet_carries_the_band() -> None:
+    result = answer(*JUMP, policy={"overload_risk": "1%"})
+    assert result.servers >= 100
+    found = alone(result, SCHEDULE, "none")
+    assert (found.lost_visits, found.short_s, found.short_until) == (0, 0, None)
+
+
+def test_the_schedule_loses_what_its_fleet_does_not_carry() -> None:
+    result = answer(*JUMP, limit="60")
+    found = alone(result, SCHEDULE, "none")
+    assert result.servers == 60
+    # from the jump to the end of the profile, the band stays where it is
+    assert found.lost_visits == pytest.approx(4000 * 1200 / REQUESTS_PER_VISIT, rel=1e-6)
+
+
+def test_the_quota_bounds_the_autoscaler_and_twice_the_fleet_where_there_is_none() -> None:
+    assert trigger(answer(*JUMP, limit="200")).most_servers == 200
+    free = answer(*JUMP, limit=None)
+    assert trigger(free).most_servers == 2 * free.servers
+    assert trigger(free).least_servers == 10
+
+
+def test_the_answer_says_what_autoscaling_alone_would_lose() -> None:
+    result = answer(*JUMP)
+    said = result.reasons[-1]
+    best = min(trigger(result).alone[:3], key=lambda one: one.lost_visits)
+    assert said.startswith(f"without a schedule even the best of them ({best.rule})")
+    assert "come too late" in said
+
+
+def test_a_crowd_that_an_autoscaler_follows_is_said_to_be_one() -> None:
+    result = answer((0.0, 500.0), (7200.0, 1200.0))
+    assert result.reasons[-1].startswith("an autoscaler alone would keep up")
+    assert all(one.short_s == 0 for one in trigger(result).alone)
+
+
+def test_a_demand_that_today_carries_asks_nothing_of_an_autoscaler() -> None:
+    result = answer((0.0, 10.0), (7200.0, 10.0))
+    assert all(one.lost_visits == 0 for one in trigger(result).alone)
+    assert math.isfinite(trigger(result).value)
