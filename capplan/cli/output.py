@@ -31,7 +31,12 @@ def deliver(result: Result, shown: RenderableType, *, as_json: bool, output: Pat
         write(to_json(result))
     else:
         say(shown)
-    if output:  # a full disk must not cost the answer
+    keep(result, output)  # a full disk must not cost the answer
+
+
+def keep(result: Result, output: Path | None) -> None:
+    """Write the result to ``output`` when that is given."""
+    if output:
         write_text(output, to_json(result))
 
 

@@ -300,6 +300,10 @@ class Servers(Section):
         default=1800.0,
         description="After the peak, and after each step down, until the next step down.",
     )
+    group: Name | None = Field(
+        default=None,
+        description="The Deployment or the Auto Scaling group that exports name.",
+    )
     headroom: Share = Field(
         default=0.3,
         description="Of what a server sustains, left free under an autoscaler.",

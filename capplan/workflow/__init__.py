@@ -19,6 +19,7 @@ a ``capplan.errors.CapplanError``.
 from capplan.workflow.breaking import find_breaking_point, sweep
 from capplan.workflow.demand import estimate
 from capplan.workflow.demo import demo
+from capplan.workflow.export import export
 from capplan.workflow.gate import gate
 from capplan.workflow.init import init
 from capplan.workflow.loadtest import Overrides, loadtest
@@ -31,6 +32,7 @@ __all__ = [
     "Overrides",
     "demo",
     "estimate",
+    "export",
     "find_breaking_point",
     "gate",
     "init",

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from capplan.plan.load import PlanFile
 from capplan.results.recommendation import Recommendation
 from capplan.workflow import sections
 from capplan.workflow.capacity import current_capacity
 from capplan.workflow.demand import current_demand
 from capplan.workflow.provenance import provenance
-from capplan.workflow.shelf import open_plan
+from capplan.workflow.shelf import Shelf, open_plan
 
 
 def recommend(plan: Path | str, *, why: int | None = None, seed: int = 1) -> Recommendation:
@@ -19,9 +20,13 @@ def recommend(plan: Path | str, *, why: int | None = None, seed: int = 1) -> Rec
     done, or was done for another state of the plan. Raises ``UsageError`` for a plan with mistakes
     and for a measured capacity that no longer belongs to the plan.
     """
+    return decided(*open_plan(plan), why, seed)
+
+
+def decided(plan_file: PlanFile, shelf: Shelf, why: int | None, seed: int) -> Recommendation:
+    """Recommend, for a plan that is already read, and keep the answer."""
     from capplan.recommend import recommend as compute  # loads scipy, which takes its time
 
-    plan_file, shelf = open_plan(plan)
     measured = current_capacity(plan_file, shelf)
     traffic, notes = current_demand(plan_file, shelf, seed)
     origin = provenance(plan_file, sections.RECOMMENDATION, seed)

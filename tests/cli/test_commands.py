@@ -289,3 +289,77 @@ def test_what_an_estimate_cannot_do_is_said(options: str, message: str, capplan:
     assert (ran.code, ran.out) == (2, "")
     assert message in " ".join(ran.err.split())
     assert Path("sale.yaml").read_text() == PLAN
+
+
+SOON = PLAN.replace("2026-11-27", "2099-11-27").replace("servers: {", "servers: {group: shop, ")
+
+
+def test_exports_are_written_among_the_results_and_said_after_the_answer(capplan: Capplan) -> None:
+    Path("sale.yaml").write_text(SOON)
+    ran = capplan("recommend sale.yaml --export kubernetes --export aws-asg --export kubernetes")
+    assert (ran.code, ran.err) == (0, "")
+    assert ran.out.splitlines()[-2:] == [
+        "Wrote sale.capplan/exports/kubernetes.yaml for review; then: "
+        "kubectl apply -f sale.capplan/exports/kubernetes.yaml",
+        "Wrote sale.capplan/exports/aws-asg.sh for review; then: "
+        "sh sale.capplan/exports/aws-asg.sh",
+    ]
+    folder = Path("sale.capplan/exports")
+    assert sorted(path.name for path in folder.iterdir()) == ["aws-asg.sh", "kubernetes.yaml"]
+    assert "kind: CronJob" in (folder / "kubernetes.yaml").read_text("utf-8")
+
+
+def test_exports_go_where_they_are_told(capplan: Capplan) -> None:
+    Path("sale.yaml").write_text(SOON)
+    ran = capplan("recommend sale.yaml --export keda --export-to 'my files'")
+    assert ran.out.endswith("kubectl apply -f 'my files/keda.yaml'\n")
+    assert Path("my files/keda.yaml").read_text("utf-8").startswith("# Schedule of")
+
+
+def test_an_export_on_stdout_is_the_file_and_nothing_else(capplan: Capplan) -> None:
+    Path("sale.yaml").write_text(SOON)
+    ran = capplan("recommend sale.yaml --export terraform --export-to - -o answer.json")
+    assert (ran.code, ran.err) == (0, "")
+    assert ran.out.startswith("# Schedule of")
+    assert not Path("sale.capplan/exports").exists()
+    assert json.loads(Path("answer.json").read_text("utf-8"))["autoscaling"]["metric"] == "requests"
+
+
+def test_with_json_the_exports_are_said_on_stderr(capplan: Capplan) -> None:
+    Path("sale.yaml").write_text(SOON)
+    ran = capplan("recommend sale.yaml --export keda --json")
+    assert json.loads(ran.out)["schema"] == "capplan.recommendation/1"
+    assert ran.err.startswith("Wrote sale.capplan/exports/keda.yaml for review")
+
+
+@pytest.mark.parametrize(
+    ("plan", "options", "said"),
+    [
+        (PLAN.replace("2026", "2020"), "--export keda", "is past"),
+        (SOON.replace("capacity: 350", "today: 900, capacity: 350"), "--export keda", "are enough"),
+        (SOON.replace("group: shop", "group: My Shop"), "--export keda", "name of a Deployment"),
+        (SOON, "--export keda --export-to - --json", "both want stdout"),
+        (SOON, "--export-to -", "--export-to needs --export"),
+        (SOON, "--export nomad", "nomad"),
+    ],
+    ids=["past", "enough", "name", "two on stdout", "no format", "unknown format"],
+)
+def test_an_export_that_cannot_be_is_refused_and_writes_nothing(
+    plan: str, options: str, said: str, capplan: Capplan
+) -> None:
+    Path("sale.yaml").write_text(plan)
+    ran = capplan(f"recommend sale.yaml {options}")
+    assert (ran.code, ran.out) == (2, "")
+    assert said in ran.err
+    assert not list(Path().rglob("exports/*"))
+
+
+def test_an_export_of_a_plan_from_stdin_needs_a_place(
+    capplan: Capplan, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sys, "stdin", TextIOWrapper(BytesIO(SOON.encode())))
+    ran = capplan("recommend - --export keda")
+    assert (ran.code, ran.out) == (2, "")
+    assert "--export-to" in ran.err
+    monkeypatch.setattr(sys, "stdin", TextIOWrapper(BytesIO(SOON.encode())))
+    assert "ScaledObject" in capplan("recommend - --export keda --export-to -").out
