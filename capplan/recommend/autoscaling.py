@@ -12,7 +12,9 @@ from numpy.typing import NDArray
 
 from capplan.model.autoscaling import HPA, TARGET_TRACKING, Shortfall, follow, shortfall
 from capplan.recommend.options import Decider
+from capplan.results.capacity import Capacity
 from capplan.results.recommendation import Alone, Autoscaling, Metric, Step
+from capplan.results.resources import CpuAtRate
 from capplan.units import format_count, format_duration, format_money, format_number, format_share
 
 Floats = NDArray[np.float64]
@@ -21,25 +23,41 @@ SCHEDULE = "schedule"
 
 _LONGEST_S = 86_400.0
 _ROOM = 2
+_LEAST_CPU = 0.2
+
+
+def telling(capacity: Capacity | None) -> CpuAtRate | None:
+    """Return the CPU at the sustained rate, where it was seen and rises with the load.
+
+    A server that waits for something else hardly uses its CPU: that would be no trigger.
+    """
+    resources = capacity.resources if capacity else None
+    cpu = resources.cpu_at_sustained if resources else None
+    return (
+        cpu if cpu and cpu.mid >= _LEAST_CPU and cpu.per_rps * cpu.rate_rps >= _LEAST_CPU else None
+    )
 
 
 @dataclass(frozen=True)
 class Scaler:
-    """The trigger of a recommended fleet. ``cpu`` is the share used at the sustained rate."""
+    """The trigger of a recommended fleet. ``cpu`` is that of one server at its sustained rate."""
 
     decider: Decider
     servers: int
-    cpu: float | None
+    cpu: CpuAtRate | None
 
     def result(self, steps: tuple[Step, ...]) -> Autoscaling:
         """Return the trigger, and what it would lose alone beside what the schedule loses."""
         servers = self.decider.plan.servers
         free = 1 - servers.headroom
         one_rps = self._fleet_rps(self.servers) / self.servers
-        at_sustained = one_rps if self.cpu is None else self.cpu
+        value, at_sustained = one_rps * free, one_rps
+        if self.cpu:
+            at_sustained = self.cpu.mid
+            value = self.cpu.mid - self.cpu.per_rps * self.cpu.rate_rps * servers.headroom
         return Autoscaling(
-            metric="requests" if self.cpu is None else "cpu",
-            value=at_sustained * free,
+            metric="cpu" if self.cpu else "requests",
+            value=value,
             at_sustained=at_sustained,
             headroom=servers.headroom,
             requests_per_server_rps=one_rps * free,
@@ -59,7 +77,7 @@ class Scaler:
         fleet = lru_cache(maxsize=None)(self._fleet_rps)
         found = []
         # CPU that was not measured is taken to be full at the sustained rate
-        full = 1 / self.cpu if self.cpu else 1.0
+        full = 1 / self.cpu.mid if self.cpu else 1.0
         for rule, cap in ((HPA, full), (HPA, math.inf), (TARGET_TRACKING, full)):
             path = follow(
                 t_s,
@@ -121,7 +139,8 @@ def trigger_reasons(found: Autoscaling, servers: int) -> tuple[str, ...]:
     kept = format_share(1 - found.headroom)
     if found.metric == "cpu":
         rule = f"{format_share(found.value)} CPU"
-        why = f"{kept} of the {format_share(found.at_sustained)} at the sustained rate"
+        full = format_share(found.at_sustained)
+        why = f"what {kept} of the sustained rate uses, at which it is {full}"
     else:
         rule = f"{format_number(found.value)} requests/s per server"
         why = f"{kept} of what each of {servers:,} sustains"

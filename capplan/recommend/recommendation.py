@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from capplan.errors import UsageError
 from capplan.plan.schema import Plan
-from capplan.recommend.autoscaling import Scaler, trigger_reasons
+from capplan.recommend.autoscaling import Scaler, telling, trigger_reasons
 from capplan.recommend.candidates import candidates, cheapest, guesses, options
 from capplan.recommend.newsvendor import newsvendor
 from capplan.recommend.reasons import reasons
@@ -51,7 +51,7 @@ def recommend(
     bought = newsvendor(decider)
     server = found.fleet.server
     steps = schedule(decider, best.chosen, other)
-    scaling = Scaler(decider, best.chosen, None).result(steps)
+    scaling = Scaler(decider, best.chosen, telling(capacity)).result(steps)
     return Recommendation(
         **dict(provenance),
         servers=best.chosen,

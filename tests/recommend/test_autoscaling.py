@@ -5,11 +5,11 @@ from typing import Any
 import pytest
 
 from capplan.recommend import recommend
-from capplan.recommend.autoscaling import SCHEDULE, Scaler
-from capplan.recommend.options import Decider
-from capplan.results.basis import basis
+from capplan.recommend.autoscaling import SCHEDULE
+from capplan.results.capacity import Capacity
 from capplan.results.demand import Profile
 from capplan.results.recommendation import Alone, Autoscaling, Recommendation
+from capplan.results.resources import CpuAtRate, Resources
 from tests.recommend.builders import (
     REQUESTS_PER_VISIT,
     START,
@@ -63,16 +63,46 @@ def test_what_running_many_servers_loses_is_not_in_the_trigger() -> None:
     assert found.value == pytest.approx(0.8 * 70)
 
 
-def test_where_cpu_was_measured_the_trigger_is_cpu() -> None:
-    asked, traffic = plan(PODS), demand(profile=through(*JUMP), count=400)
-    decider = Decider(asked, traffic, basis(asked, traffic, certain(ONE_RPS)))
-    found = Scaler(decider, 100, cpu=0.8).result(())
+def with_cpu(mid: float, idle: float) -> Capacity:
+    """A server whose CPU was seen: idle without load, mid at the sustained rate."""
+    cpu = CpuAtRate(
+        rate_rps=ONE_RPS,
+        low=None,
+        mid=mid,
+        high=None,
+        confidence=0.95,
+        idle=idle,
+        per_rps=(mid - idle) / ONE_RPS,
+        trials=3,
+    )
+    return certain(ONE_RPS, resources=Resources(seen_by=("processes",), cpu_at_sustained=cpu))
+
+
+def on_cpu(capacity: Capacity) -> Recommendation:
+    return recommend(plan(PODS), demand(profile=through(*JUMP), count=400), capacity, provenance())
+
+
+def test_where_cpu_was_measured_the_trigger_is_the_cpu_that_leaves_the_head_room() -> None:
+    result = on_cpu(with_cpu(0.8, idle=0.1))
+    found = trigger(result)
     assert found.metric == "cpu"
-    assert found.value == pytest.approx(0.8 * 0.6)
+    assert found.at_sustained == 0.8
+    assert found.value == pytest.approx(0.1 + 0.6 * 0.7)
     assert found.requests_per_server_rps == pytest.approx(60)
-    # it shows up to 100 %, which is 1.25 of what is sustained, and so grows faster by that
-    full = trigger(answer(*JUMP)).alone[0]
-    assert found.alone[0].short_s < full.short_s
+    assert any("keep 52% CPU" in reason for reason in result.reasons)
+
+
+def test_cpu_that_is_not_full_at_the_sustained_rate_makes_the_fleet_grow_faster() -> None:
+    # it shows up to 100 %, which is 1.25 of what is sustained
+    quick, slow = (alone(result, "Kubernetes HPA") for result in (
+        on_cpu(with_cpu(0.8, idle=0.0)), on_cpu(certain(ONE_RPS)),
+    ))  # fmt: skip
+    assert quick.short_s < slow.short_s
+
+
+@pytest.mark.parametrize(("mid", "idle"), [(0.05, 0.0), (0.9, 0.85)], ids=["low", "flat"])
+def test_cpu_that_does_not_tell_of_the_load_is_no_trigger(mid: float, idle: float) -> None:
+    assert trigger(on_cpu(with_cpu(mid, idle))).metric == "requests"
 
 
 def test_alone_the_autoscaler_loses_what_the_worked_example_says() -> None:
