@@ -19,6 +19,7 @@ from pydantic import (
 )
 
 from capplan.plan.arrive import Arrive
+from capplan.plan.contradictions import contradictions
 from capplan.plan.instances import InstanceType
 from capplan.plan.saleday import Saleday as Saleday
 from capplan.plan.section import Section
@@ -436,6 +437,16 @@ class Plan(Section):
                     f"the channel {channel.channel!r} stands twice, as [{before}] and [{i}]"
                 )
         return audience
+
+    @field_validator("saleday")
+    @classmethod
+    def _contradicts_nothing(cls, saleday: Saleday, info: ValidationInfo) -> Saleday:
+        sale, service = info.data.get("sale"), info.data.get("service")
+        if sale is not None and service is not None:
+            found = contradictions(saleday, sale.duration, service.timeout)
+            if first := next(found, None):
+                raise ValueError(first)
+        return saleday
 
     @model_validator(mode="after")
     def _someone_comes(self) -> Plan:

@@ -114,8 +114,6 @@ def _changed(section: M, path: Sequence[str], value: Any, key: str) -> M:
         value = Range(value, value)
     elif isinstance(value, float) and value.is_integer() and _unit(section, [name]) == "whole":
         value = int(value)
-    if isinstance(section, Plan):
-        return section.model_copy(update={name: value})
     try:
         return type(section).model_validate(dict(section) | {name: value})
     except ValidationError as error:

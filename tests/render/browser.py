@@ -19,7 +19,7 @@ def _high(ends: tuple[int, int]) -> list[int]:
     return moved
 
 
-_KEYS = {"Tab": 9, "ArrowRight": 39}
+_KEYS = {"Tab": 9, "ArrowUp": 38, "ArrowRight": 39}
 
 
 class Browser:

@@ -212,7 +212,7 @@ def test_the_same_seed_gives_the_same_acts_and_another_does_not():
 @pytest.mark.parametrize(
     ("day", "message"),
     [
-        ({"bots": [{"name": "x", "rate": "1 rps", "start": "2 h"}]}, "start after the end"),
+        ({"bots": [{"name": "x", "rate": "1 rps", "start": "1 h"}]}, "start after the end"),
         ({"bots": [{"name": "pay", "rate": "1 rps"}]}, "the name of a class"),
     ],
 )

@@ -13,6 +13,7 @@ from capplan.results.basis import Peaks, basis
 from capplan.results.capacity import Capacity
 from capplan.results.demand import Demand
 from capplan.results.recommendation import Recommendation
+from capplan.results.simulation import Simulation
 from capplan.results.store import read_result
 from capplan.units import Range
 from capplan.workflow import estimate, gate, recommend, report, simulate
@@ -182,19 +183,45 @@ def test_what_does_not_exist_is_named_and_names_cannot_break_the_page(tmp_path, 
     assert "it is not known what one server sustains" in markdown
 
 
-def test_the_acts_stand_side_by_side_and_can_be_hidden(tmp_path, browser):
-    plan = tmp_path / "drop.yaml"
+@pytest.fixture(scope="module")
+def drop(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The page of the small drop, with its acts."""
+    plan = tmp_path_factory.mktemp("drop") / "drop.yaml"
     shutil.copy(EXAMPLES / "drop.yaml", plan)
     simulate(plan)
-    page = tmp_path / "drop.html"
+    page = plan.with_suffix(".html")
     page.write_text(report(plan))
-    browser.open(page)
+    return page
+
+
+def test_the_acts_stand_side_by_side_and_can_be_hidden(drop, browser):
+    browser.open(drop)
     assert browser.complaints == []
-    shown = "document.querySelectorAll('.acts figure:not([hidden])').length"
+    shown = "document.querySelectorAll('#acts .acts figure:not([hidden])').length"
     before = browser.run(shown)
     assert before >= 4
-    browser.run("document.querySelector('input[data-act]:checked').click()")
+    browser.run("document.querySelector('input[type=checkbox][data-act]:checked').click()")
     assert browser.run(shown) == before - 1
+
+
+def test_the_protections_that_stand_in_front_can_be_chosen_by_key_as_well(drop, browser):
+    browser.open(drop)
+    shown = (
+        "[...document.querySelectorAll('#worth figure:not([hidden]) h3')]"
+        ".map(h => h.textContent).join()"
+    )
+    assert browser.run(shown) == "No protection,All"
+    browser.run("document.querySelector('input[data-act=set-only-0]').click()")
+    assert browser.run(shown).startswith("No protection,Only ")
+    browser.run("document.querySelector('input[name=set]:checked').focus()")
+    browser.press("ArrowUp")
+    assert browser.run(shown).startswith("No protection,All but ")
+    assert browser.complaints == []
+    sets = browser.run("document.querySelectorAll('#worth input[type=radio]').length")
+    ranked = read_result(drop.parent / "drop.capplan" / "simulation.json", Simulation)
+    assert ranked.protection_worth is not None
+    # one figure more: that of no protection, which always stands beside the chosen one
+    assert sets == len(ranked.protection_worth.runs) - 1
 
 
 def test_a_phone_scrolls_in_one_direction_and_every_slider_has_a_name(sale, tmp_path):

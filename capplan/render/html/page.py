@@ -23,7 +23,7 @@ from capplan.render import demand as demand_text
 from capplan.render import recommendation as advice_text
 from capplan.render import simulation as simulation_text
 from capplan.render.contents import Contents
-from capplan.render.html import figures
+from capplan.render.html import figures, worth
 from capplan.render.html.svg import PHONE, WIDE, Size
 from capplan.render.html.whatif import panel_data
 from capplan.results.base import Note, Result
@@ -95,6 +95,9 @@ def page(found: Contents) -> str:
             for s in sorted(demand.sensitivity, key=lambda s: -s.share)[:_MOST_BARS]
         ],
         acts=_acts(simulation) if simulation else [],
+        worth=simulation
+        and simulation.protection_worth
+        and worth.panel(simulation.protection_worth),
         simulation_answer=simulation and simulation_text.headline(simulation),
         checks=found.verdict.checks if found.verdict else (),
         verdict=found.verdict.verdict if found.verdict else "",

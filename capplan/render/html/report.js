@@ -181,11 +181,11 @@
   read();
 
   function toggles() {
-    for (const box of document.querySelectorAll("input[data-act]")) {
-      const act = document.getElementById(box.dataset.act);
-      const follow = () => { act.hidden = !box.checked; };
-      box.addEventListener("change", follow);
-      follow();
-    }
+    const boxes = document.querySelectorAll("input[data-act]");
+    const follow = () => {
+      for (const box of boxes) document.getElementById(box.dataset.act).hidden = !box.checked;
+    };
+    for (const box of boxes) box.addEventListener("change", follow);
+    follow();
   }
 })();

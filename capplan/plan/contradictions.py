@@ -1,0 +1,77 @@
+"""Settings of the day of the sale that each are possible, and cannot be meant together."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from capplan.plan.saleday import BotGroup, Saleday
+from capplan.units import format_duration
+
+
+def contradictions(saleday: Saleday, lasts_s: float, service_timeout_s: float) -> Iterator[str]:
+    """Yield what is wrong, key first, with a sale of ``lasts_s`` seconds.
+
+    Only what stands in the plan is held against it, never a default.
+    """
+    timeout_s = saleday.timeout or service_timeout_s
+    yield from _clients(saleday, timeout_s, lasts_s)
+    yield from _queue(saleday, timeout_s)
+    yield from _detection(saleday, lasts_s)
+    for group in saleday.bots:
+        yield from _bots(group, lasts_s)
+    if twice := next((n for n in saleday.protections if saleday.protections.count(n) > 1), None):
+        yield f"protections: {twice!r} stands twice"
+
+
+def _clients(saleday: Saleday, timeout_s: float, lasts_s: float) -> Iterator[str]:
+    pauses_s = saleday.backoff * (2.0 ** (saleday.attempts - 1) - 1)
+    if saleday.attempts * timeout_s + pauses_s > lasts_s:
+        yield (
+            f"attempts: {saleday.attempts} attempts of {format_duration(timeout_s)} with their "
+            f"pauses last {format_duration(saleday.attempts * timeout_s + pauses_s)}, and the sale "
+            f"{format_duration(lasts_s)}: lower attempts, timeout or backoff"
+        )
+    if saleday.attempts == 1 and "retry_budget" in saleday.limits.model_fields_set:
+        yield "limits.retry_budget: with one attempt there are no retries: raise attempts"
+
+
+def _queue(saleday: Saleday, timeout_s: float) -> Iterator[str]:
+    limits = saleday.limits
+    bounded = [name for name in ("queue", "queue_timeout") if getattr(limits, name) is not None]
+    if bounded and "queue-bound" not in saleday.protections:
+        yield (
+            f"limits.{bounded[0]}: it bounds a queue, but queue-bound is not one of the "
+            f"protections: add it, or leave out limits.{bounded[0]}"
+        )
+    if limits.queue_timeout is not None and limits.queue_timeout >= timeout_s:
+        yield (
+            f"limits.queue_timeout: nobody waits {format_duration(limits.queue_timeout)} in a "
+            f"queue when clients hang up after {format_duration(timeout_s)}: make it shorter"
+        )
+
+
+def _detection(saleday: Saleday, lasts_s: float) -> Iterator[str]:
+    limits = saleday.limits
+    if "lag" in limits.waf.model_fields_set and limits.waf.lag >= lasts_s:
+        yield (
+            f"limits.waf.lag: a WAF that learns for {format_duration(limits.waf.lag)} is no help "
+            f"in a sale of {format_duration(lasts_s)}: shorten it, or leave waf out"
+        )
+    if "window" in limits.per_source.model_fields_set and limits.per_source.window > lasts_s:
+        yield (
+            f"limits.per_source.window: {format_duration(limits.per_source.window)} are longer "
+            f"than the sale of {format_duration(lasts_s)}"
+        )
+
+
+def _bots(group: BotGroup, lasts_s: float) -> Iterator[str]:
+    if group.start >= lasts_s:
+        yield (
+            f"bots: {group.name!r} start {format_duration(group.start)} after the start, and the "
+            f"sale lasts {format_duration(lasts_s)}"
+        )
+    if group.duration is not None and group.ramp > group.duration:
+        yield (
+            f"bots: {group.name!r} last {format_duration(group.duration)} and never reach their "
+            f"rate in a ramp of {format_duration(group.ramp)}"
+        )
