@@ -111,8 +111,8 @@ def _picture(ranking: Ranking, run: RankingRun, label: str, top: float) -> Marku
         f"{label}: requests offered and answered in time",
         x,
         linear(0.0, top, "shoppers' requests/s"),
-        height=230.0,
-        width=480.0,
+        height=210.0,
+        width=360.0,
     )
     picture.band(times, [0.0] * len(times), run.good, "good")
     picture.line(zip(times, run.offered, strict=True), "offered")
