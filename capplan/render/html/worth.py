@@ -98,7 +98,7 @@ def panel(ranking: Ranking) -> Panel:
 
 def _difference(found: Difference | None) -> str:
     if found is None:
-        return "not in the plan"
+        return "–"
     return f"{format_count(round(found.paid))} ± {format_count(round(found.error))}"
 
 
