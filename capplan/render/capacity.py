@@ -17,6 +17,8 @@ from capplan.results.phases import Phases
 from capplan.results.scaling import of_the_run
 from capplan.units import format_duration, format_number, format_share
 
+_COLUMNS = ("trial", "asked", "sent", "p50", "p95", "p99", "failed", "late p99")
+_SEEN = ("cpu", "memory")
 _ANSWERED = ("measured", "not_reached")
 
 
@@ -136,13 +138,11 @@ def _binding(binding: Binding) -> str:
 
 
 def _trials(trials: Sequence[Trial]) -> Group:
-    seen = any(trial.resources and trial.resources.cpu is not None for trial in trials)
+    seen = [name for name in _SEEN if _shown(name, trials)]
     return titled(
         "Trials: latency from the intended start, rates in requests/s",
         table(
-            ("trial", "asked", "sent", "p50", "p95", "p99", "failed", "late p99")
-            + (("cpu",) if seen else ())
-            + ("<outcome",),
+            (*_COLUMNS, *seen, "<outcome"),
             [
                 (
                     trial.purpose,
@@ -151,7 +151,7 @@ def _trials(trials: Sequence[Trial]) -> Group:
                     *map(_latency, (trial.latency_s.p50, trial.latency_s.p95, trial.latency_s.p99)),
                     format_share((trial.failures + trial.timeouts) / max(trial.requests, 1)),
                     _latency(trial.health.lateness_s_p99),
-                    *([_cpu(trial)] if seen else []),
+                    *(_used(trial, name) for name in seen),
                     trial.outcome,
                 )
                 for trial in trials
@@ -160,8 +160,15 @@ def _trials(trials: Sequence[Trial]) -> Group:
     )
 
 
-def _cpu(trial: Trial) -> str:
-    used = trial.resources.cpu if trial.resources else None
+def _shown(name: str, trials: Sequence[Trial]) -> bool:
+    """Show the CPU where it was seen, and memory where the plan limits it."""
+    if any(criterion.name == name for trial in trials for criterion in trial.criteria):
+        return True
+    return name == "cpu" and any(t.resources and t.resources.cpu is not None for t in trials)
+
+
+def _used(trial: Trial, name: str) -> str:
+    used = getattr(trial.resources, name) if trial.resources else None
     return "-" if used is None else format_share(used)
 
 

@@ -44,6 +44,7 @@ def report(found: Contents) -> str:
     answers.append(demand_text.headline(found.demand))
     if found.capacity:
         answers.append(capacity_text.headline(found.capacity, found.capacity.identity.sla))
+        answers += capacity_text.limits(found.capacity)
     if found.simulation:
         answers.append(simulation_text.headline(found.simulation))
     lines = [f"### {_plain(answers[0])}", "", *(f"- {_plain(text)}" for text in answers[1:])]

@@ -44,7 +44,7 @@ def _used(target: Resources, use: ResourceUse | None) -> Iterator[str]:
         yield f"memory {size(use.memory_bytes)}{share}"
     if use.open_files is not None:
         share = "" if use.open_files_share is None else f" ({format_share(use.open_files_share)})"
-        yield f"{format_number(use.open_files)} open files{share}"
+        yield f"{format_number(round(use.open_files))} open files{share}"
     if use.sent_bytes_per_s is not None and target.processes:
         yield f"{size(use.sent_bytes_per_s)}/s sent"
     for name, value in use.metrics.items():

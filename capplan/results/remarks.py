@@ -6,10 +6,10 @@ from capplan.model.overload import ServerRate
 from capplan.plan.schema import Plan
 from capplan.results.base import Note
 from capplan.results.capacity import Capacity, Scaling, ScalingLaw
+from capplan.results.today import contradiction
 from capplan.results.visits import visit_requests
-from capplan.units import format_number, format_rate, format_share
+from capplan.units import format_number, format_share
 
-_CONTRADICTION = 1.5
 _SAME_VISIT = 1.25
 
 
@@ -21,7 +21,7 @@ def remarks(
     ``resolution`` is the smallest probability that can be told from none.
     """
     return [
-        *_contradiction(plan, server),
+        *_contradiction(plan, server, capacity),
         *_assumptions(plan),
         *_scaling(plan, capacity),
         *_too_fine(plan, resolution),
@@ -29,22 +29,11 @@ def remarks(
     ]
 
 
-def _contradiction(plan: Plan, server: ServerRate) -> list[Note]:
-    """Compare with what is seen today: a rate at a share of the CPU says what all of it carries."""
+def _contradiction(plan: Plan, server: ServerRate, capacity: Capacity | None) -> list[Note]:
     seen = plan.usual.peak if plan.usual else None
-    if seen is None or seen.cpu == 0:
-        return []
-    implied = seen.rate / seen.servers / seen.cpu
-    if implied / _CONTRADICTION <= server.high and server.low <= implied * _CONTRADICTION:
-        return []
-    return [
-        Note(
-            code="contradicts_today",
-            message=f"today's peak implies about {format_rate(implied)} per server at full CPU, "
-            f"the capacity says {format_rate(server.mid)}",
-            advice="check usual.peak, and whether the load test calls what real visitors call",
-        )
-    ]
+    alone = capacity is not None and capacity.identity.servers == 1
+    resources = capacity.resources if capacity and alone else None
+    return contradiction(seen, server, resources.cpu_at_sustained if resources else None)
 
 
 def _assumptions(plan: Plan) -> list[Note]:

@@ -18,14 +18,16 @@ from capplan.loadtest.progress import Progress
 from capplan.loadtest.search import CONFIDENCE
 from capplan.loadtest.sources import sources
 from capplan.loadtest.target import require_loadable
+from capplan.model.overload import ServerRate
 from capplan.plan.load import PlanFile
-from capplan.plan.schema import Service, Visit
+from capplan.plan.schema import SeenPeak, Service, Visit
 from capplan.plan.sla import Sla
-from capplan.results.base import Provenance
+from capplan.results.base import Note, Provenance
 from capplan.results.capacity import Capacity, Identity, SustainedRate
 from capplan.results.phases import Phases
 from capplan.results.scaling import accumulate
 from capplan.results.store import write_result
+from capplan.results.today import contradiction
 from capplan.results.visits import in_visits, orders_not_seen, visit_mix
 from capplan.workflow import sections
 from capplan.workflow.changes import file_hash
@@ -166,6 +168,7 @@ class Prepared:
     service: Service
     visit: Visit
     identity: Identity
+    peak: SeenPeak | None = None
 
 
 def prepare(plan_file: PlanFile, shelf: Shelf, overrides: Overrides, seed: int) -> Prepared:
@@ -214,7 +217,8 @@ def prepare(plan_file: PlanFile, shelf: Shelf, overrides: Overrides, seed: int) 
         unit=service.unit,
         servers=overrides.servers,
     )
-    return Prepared(job, service, plan_file.plan.visit, identity)
+    usual = plan_file.plan.usual
+    return Prepared(job, service, plan_file.plan.visit, identity, usual.peak if usual else None)
 
 
 def _locustfiles(plan_file: PlanFile, overrides: Overrides) -> tuple[Path, ...]:
@@ -286,11 +290,22 @@ def _result(
         binding=measured.binding,
         resources=measured.resources,
         bottleneck=measured.bottleneck,
-        notes=measured.notes + orders_not_seen(each),
+        notes=measured.notes + _against_today(run, measured) + orders_not_seen(each),
         interrupted=measured.interrupted,
         generator=measured.generator,
         phases=phases or Phases(),
     )
+
+
+def _against_today(run: Prepared, measured: Measurement) -> tuple[Note, ...]:
+    """Compare with today's peak while the load test can still be repeated with another script."""
+    known, bounds = measured.resources, measured.bounds_rps
+    server = None
+    if bounds.low and bounds.mid and bounds.high:
+        server = ServerRate(bounds.low, bounds.mid, bounds.high, CONFIDENCE)
+    if run.identity.servers > 1:
+        return ()
+    return tuple(contradiction(run.peak, server, known.cpu_at_sustained if known else None))
 
 
 def _joined(earlier: Capacity | None, run: Capacity) -> Capacity:

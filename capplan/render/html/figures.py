@@ -125,6 +125,33 @@ def knee_of(capacity: Capacity) -> float | None:
     return knee([rate for rate, _ in held], [latency_s for _, latency_s in held])
 
 
+def used(capacity: Capacity, size: Size = WIDE) -> Markup:
+    """Draw the CPU of every trial against its load, with its limit and the interval found."""
+    shown = [
+        (trial, trial.resources.cpu)
+        for trial in capacity.trials
+        if trial.outcome != "invalid" and trial.resources and trial.resources.cpu is not None
+    ]
+    if not shown:
+        return Markup()
+    x = linear(0.0, max(trial.rate_rps for trial, _ in shown) * 1.05, "requests/s asked")
+    ticks = tuple((share, format_share(share)) for share in (0.0, 0.25, 0.5, 0.75, 1.0))
+    cores = capacity.resources.cores if capacity.resources else None
+    of = "CPU" if cores is None else f"CPU of {format_number(cores)} cores"
+    label, y = "CPU of each trial against its load", Axis(0.0, 1.05, ticks, of)
+    picture = Picture(label, x, y, size.height, size.width)
+    found = capacity.sustained_rps
+    if found.low is not None and found.high is not None:
+        picture.band([found.low, found.high], [0.0] * 2, [1.05] * 2, "interval")
+    for limit in {c.limit for trial, _ in shown for c in trial.criteria if c.name == "cpu"}:
+        picture.line([(x.low, limit), (x.high, limit)], "limit")
+        picture.text(x.low, limit, f"limit {format_share(limit)}")
+    for trial, share in shown:
+        said = f"{format_rate(trial.rate_rps)}: CPU {format_share(share)}, {trial.outcome}"
+        picture.dot(trial.rate_rps, min(share, 1.0), trial.outcome, said)
+    return picture.svg()
+
+
 def act(shown: Act, start: datetime, top: float, first: float, last: float) -> Markup:
     """Draw what shoppers asked for in one act, and what they got in time."""
     series = shown.series

@@ -132,6 +132,8 @@ def _measured(capacity: Capacity | None) -> dict[str, Any]:
     )
     return {
         "measured": _drawn(lambda size: figures.measured(capacity, size)),
+        "used": _drawn(lambda size: figures.used(capacity, size)),
+        "limits": capacity_text.limits(capacity),
         "capacity_answer": capacity_text.headline(capacity, made.sla),
         "how_measured": how,
         "knee": figures.knee_of(capacity) is not None,
