@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pydantic import Field, ValidationInfo, field_validator
 
+from capplan.plan.layers import Autoscale, CacheSettings, Prescale
 from capplan.plan.section import Section
 from capplan.plan.types import (
     Attempts,
@@ -21,11 +22,14 @@ PROTECTIONS = (
     "waiting-room",
     "waf",
     "per-source-limit",
+    "cache",
     "concurrency-limit",
     "token-bucket",
     "leaky-bucket",
     "priorities",
     "queue-bound",
+    "prescale",
+    "autoscale",
     "retry-budget",
 )
 """In the order in which a request meets them; the last one is the client's own."""
@@ -39,7 +43,8 @@ USUAL = (
     "queue-bound",
     "retry-budget",
 )
-"""Those of a plan that names none: a concurrency limit makes the two buckets superfluous."""
+"""Those of a plan that names none: a concurrency limit makes the two buckets superfluous, and what
+needs more than settings, a cache or more servers, is not taken for granted."""
 
 
 class RequestClass(Section):
@@ -49,6 +54,7 @@ class RequestClass(Section):
     per_visit: Multiple = Field(description="How many such requests a visit makes on average.")
     cost: Multiple = Field(default=1.0, description="Of one, against the mean of the load test.")
     priority: Level = Field(default=1, description="0 is served first, 9 last.")
+    cacheable: Share = Field(default=0.0, description="Of its answers, those the edge may keep.")
 
 
 class BotGroup(Section):
@@ -102,6 +108,9 @@ class Limits(Section):
     queue_timeout: Seconds | None = Field(
         default=None, description="A request that has waited longer is refused."
     )
+    cache: CacheSettings = CacheSettings()
+    prescale: Prescale = Prescale()
+    autoscale: Autoscale = Autoscale()
     retry_budget: Share = Field(default=0.1, description="Retries, as a share of the requests.")
 
 
@@ -130,9 +139,7 @@ class Saleday(Section):
     refusal_cost: Share = Field(
         default=0.0, description="Of a request that finds the queue full, of one that is served."
     )
-    protections: tuple[Name, ...] = Field(
-        default=USUAL, description="Those that the plan has; else all but the two buckets."
-    )
+    protections: tuple[Name, ...] = Field(default=USUAL, description="Those that the plan has.")
     limits: Limits = Limits()
 
     @field_validator("protections")

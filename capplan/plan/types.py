@@ -196,6 +196,14 @@ def _read_address(value: Any) -> str:
     return text
 
 
+def _yes_or_no(value: Any) -> bool:
+    if isinstance(value, bool):
+        return value
+    if value not in ("yes", "no", "true", "false"):
+        raise ValueError(f"{str(value)[:60]!r} is neither yes nor no")
+    return value in ("yes", "true")
+
+
 Name = Annotated[
     str,
     BeforeValidator(_read_name),
@@ -284,6 +292,11 @@ Attempts = Annotated[
     int,
     BeforeValidator(_read_attempts),
     _schema("A whole number from 1 to 10; 1 is a client that gives up at once.", "2", unit="whole"),
+]
+YesNo = Annotated[
+    bool,
+    BeforeValidator(_yes_or_no),
+    WithJsonSchema({"description": "yes or no.", "enum": ["yes", "no", True, False]}),
 ]
 Level = Annotated[
     int, BeforeValidator(_read_level), _schema("A whole number from 0 to 9.", "0", unit="whole")

@@ -70,6 +70,7 @@ def stage(scene: Scene, script: Script, seed: int) -> Setup:
             attempts=saleday.attempts,
             pause_s=saleday.backoff,
             jitter=saleday.jitter,
+            cacheable=step.cacheable,
             paid=number == len(scene.steps) - 1,
         )
         for number, step in enumerate(scene.steps)
@@ -112,7 +113,9 @@ def _bot_kind(scene: Scene, group: BotGroup, kinds: Sequence[Kind]) -> Kind:
         )
     if any(kind.name == group.name for kind in kinds):
         raise UsageError(f"saleday.bots: {group.name!r} is the name of a class of requests, too")
-    return Kind(group.name, same.service, patience_s=scene.patience_s, bot=True)
+    return Kind(
+        group.name, same.service, patience_s=scene.patience_s, cacheable=same.cacheable, bot=True
+    )
 
 
 def _bot_rate(scene: Scene, group: BotGroup) -> np.ndarray:

@@ -10,10 +10,13 @@ from collections.abc import Collection
 from dataclasses import replace
 
 from capplan.model import protections as rules
-from capplan.plan.saleday import PROTECTIONS
+from capplan.plan.saleday import PROTECTIONS, Limits
 from capplan.results.simulation import Setting
+from capplan.simulate.edge import cache_settings, edge_cache
+from capplan.simulate.growth import growth_settings, scaling
 from capplan.simulate.kernel.setup import Edge, Fleet, Gateway, Kind, Room, Setup
 from capplan.simulate.scene import Scene
+from capplan.simulate.setting import setting
 from capplan.units import format_duration, format_number, format_rate, format_share
 
 _TOLERATED_S = 0.5
@@ -23,7 +26,13 @@ _ROOM = 0.9  # of what the fleet sustains, so that those inside are served well
 
 def settings(scene: Scene, servers: int) -> tuple[Setting, ...]:
     """Return the settings of all protections for a fleet of so many servers."""
-    return (*_in_front(scene, servers), *_at_the_gateway(scene, servers), *_behind(scene, servers))
+    return (
+        *_in_front(scene, servers),
+        *cache_settings(scene),
+        *_at_the_gateway(scene, servers),
+        *_behind(scene, servers),
+        *growth_settings(scene, servers),
+    )
 
 
 def _in_front(scene: Scene, servers: int) -> tuple[Setting, ...]:
@@ -37,13 +46,13 @@ def _in_front(scene: Scene, servers: int) -> tuple[Setting, ...]:
     limit, enough = rules.source_limit(human, spare, window_s, sources)
     tight = "" if enough else "; by itself that does not save the servers"
     return (
-        _setting("waiting-room", "rate", given.room_rate, room, "visits/s",
+        setting("waiting-room", "rate", given.room_rate, room, "visits/s",
                  f"{format_share(_ROOM)} of {format_rate(rate_rps)} / "
                  f"{format_number(scene.per_visit)} requests per visit"),
-        _setting("waf", "lag", given.waf.lag, given.waf.lag, "s",
+        setting("waf", "lag", given.waf.lag, given.waf.lag, "s",
                  f"then {format_share(given.waf.catches)} of the bots' requests are caught, and "
                  f"{format_share(given.waf.mistakes)} of people's"),
-        _setting("per-source-limit", "requests", given.per_source.requests, limit,
+        setting("per-source-limit", "requests", given.per_source.requests, limit,
                  f"per {format_duration(window_s)}",
                  f"all but one in a thousand people make {format_number(human)} at most; "
                  f"{sources} sources{tight}"),
@@ -59,13 +68,13 @@ def _at_the_gateway(scene: Scene, servers: int) -> tuple[Setting, ...]:
     rate = f"95% of {format_rate(rate_rps)}"
     token_rate, leak_rate = given.token_rate or steady, given.leak_rate or steady
     return (
-        _setting("concurrency-limit", "in flight", given.in_flight, inside, "requests", knee),
-        _setting("token-bucket", "rate", given.token_rate, steady, "rps", rate),
-        _setting("token-bucket", "burst", given.token_burst,
+        setting("concurrency-limit", "in flight", given.in_flight, inside, "requests", knee),
+        setting("token-bucket", "rate", given.token_rate, steady, "rps", rate),
+        setting("token-bucket", "burst", given.token_burst,
                  rules.burst(token_rate, _TOLERATED_S), "requests",
                  f"rate x {format_duration(_TOLERATED_S)}"),
-        _setting("leaky-bucket", "rate", given.leak_rate, steady, "rps", rate),
-        _setting("leaky-bucket", "wait", given.leak_wait, _TOLERATED_S, "s",
+        setting("leaky-bucket", "rate", given.leak_rate, steady, "rps", rate),
+        setting("leaky-bucket", "wait", given.leak_wait, _TOLERATED_S, "s",
                  f"{format_number(leak_rate * _TOLERATED_S)} requests wait at most"),
     )  # fmt: skip
 
@@ -76,21 +85,14 @@ def _behind(scene: Scene, servers: int) -> tuple[Setting, ...]:
     timeout_s = given.queue_timeout or rules.queue_timeout_s(scene.patience_s, slow_s, 0.0)
     waits = f"{format_duration(scene.patience_s)} - p99 service {format_duration(slow_s)}"
     return (
-        _setting("priorities", "reserve", None, _RESERVE, "of each limit",
+        setting("priorities", "reserve", None, _RESERVE, "of each limit",
                  "for every rank of priority above a class"),
-        _setting("queue-bound", "timeout", given.queue_timeout, timeout_s, "s", waits),
-        _setting("queue-bound", "places", given.queue, rules.queue_length(rate_rps, timeout_s),
+        setting("queue-bound", "timeout", given.queue_timeout, timeout_s, "s", waits),
+        setting("queue-bound", "places", given.queue, rules.queue_length(rate_rps, timeout_s),
                  "requests", f"{format_rate(rate_rps)} x {format_duration(timeout_s)}"),
-        _setting("retry-budget", "retries", None, given.retry_budget, "of the requests",
+        setting("retry-budget", "retries", None, given.retry_budget, "of the requests",
                  "so retries add at most that to the load"),
     )  # fmt: skip
-
-
-def _setting(
-    protection: str, name: str, given: float | None, computed: float, unit: str, why: str
-) -> Setting:
-    value = computed if given is None else given
-    return Setting(protection=protection, name=name, value=float(value), unit=unit, why=why)
 
 
 def _mean_s(scene: Scene) -> float:
@@ -139,12 +141,29 @@ def protect(
         kinds=_ranked(setup, scene) if on["priorities"] else setup.kinds,
         fleet=fleet,
         edge=edge,
+        cache=edge_cache(scene, values["cache", "places"]) if on["cache"] else setup.cache,
+        scaling=scaling(
+            scene,
+            servers,
+            values,
+            ahead=on["prescale"],
+            auto=on["autoscale"],
+            follow=_follows(given),
+        ),
         gateway=gateway,
         room=Room(values["waiting-room", "rate"], given.room_patience)
         if on["waiting-room"]
         else None,
         retry_budget=given.retry_budget if on["retry-budget"] else None,
     )
+
+
+def _follows(given: Limits) -> tuple[str, ...]:
+    """Return the limits that grow with the fleet: those that were computed from it."""
+    computed = {"most_inside": given.in_flight, "token_rate": given.token_rate,
+                "token_burst": given.token_burst, "leak_rate": given.leak_rate,
+                "room_rate": given.room_rate}  # fmt: skip
+    return tuple(name for name, value in computed.items() if value is None)
 
 
 def _ranked(setup: Setup, scene: Scene) -> list[Kind]:

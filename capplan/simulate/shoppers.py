@@ -22,6 +22,7 @@ _ENDPOINTS = (
     ("cart", re.compile(r"cart|basket", re.I)),
     ("search", re.compile(r"search|query", re.I)),
 )
+_CACHEABLE = {"browse": 0.5}  # of what reaches the servers today
 _PRIORITIES = {"browse": 2, "search": 2, "cart": 1, "order": 0, "pay": 0}
 
 
@@ -33,6 +34,7 @@ class Step:
     per_visit: float
     cost: float = 1.0
     priority: int = 1
+    cacheable: float = 0.0
 
 
 def steps(plan: Plan, capacity: Capacity | None, per_visit: float) -> tuple[Step, ...]:
@@ -43,7 +45,8 @@ def steps(plan: Plan, capacity: Capacity | None, per_visit: float) -> tuple[Step
     """
     if plan.saleday.classes:
         return tuple(
-            Step(one.name, one.per_visit, one.cost, one.priority) for one in plan.saleday.classes
+            Step(one.name, one.per_visit, one.cost, one.priority, one.cacheable)
+            for one in plan.saleday.classes
         )
     shares = _by_name(capacity.mix) if capacity else {}
     if len(shares) < 2:
@@ -51,7 +54,8 @@ def steps(plan: Plan, capacity: Capacity | None, per_visit: float) -> tuple[Step
         paid = (usual.low + usual.high) / 2 if usual else _CONVERSION
         shares = {"browse": 1 - paid / per_visit, "pay": paid / per_visit}
     return tuple(
-        Step(name, share * per_visit, 1.0, _PRIORITIES[name]) for name, share in shares.items()
+        Step(name, share * per_visit, 1.0, _PRIORITIES[name], _CACHEABLE.get(name, 0.0))
+        for name, share in shares.items()
     )
 
 

@@ -36,7 +36,7 @@ RISE = tuple(PEAK_RPS * min(t / 60, 1.0, max(420 - t, 0) / 300) for t in T_S)
 def sale(saleday: dict[str, Any] | None = None, **servers: str) -> Scene:
     """Seven minutes with a peak of 300 rps, on five servers that sustain 100 rps each."""
     day = {"attempts": "3", "timeout": "3 s", "surprise": "5", "classes": [
-        {"name": "browse", "per_visit": "9", "priority": "2"},
+        {"name": "browse", "per_visit": "9", "priority": "2", "cacheable": "50%"},
         {"name": "cart", "per_visit": "0.5", "priority": "1"},
         {"name": "pay", "per_visit": "0.25", "priority": "0"},
     ]}  # fmt: skip

@@ -25,10 +25,11 @@ CALL = np.dtype(
         ("timer_after", "i4"),
         ("timer_place", "i4"),
         ("queue_after", "i4"),
-        ("node", "i4"),  # of the gateway
-        ("kind", "i4"),  # its request class
         ("attempt", "i4"),
-        ("client", "i4"),  # one of the following
+        ("object", "i4"),  # that the edge fetches with it, or NONE
+        ("node", "i2"),  # of the gateway
+        ("kind", "i2"),  # its request class
+        ("client", "i1"),  # one of the following
     ],
     align=True,
 )
@@ -70,6 +71,7 @@ def take(w: Any) -> int:
     w.calls_used += 1
     row.queue_after = NONE
     row.timer_place = NONE
+    row.object = NONE
     return i
 
 

@@ -16,9 +16,9 @@ from typing import Any
 
 import numpy as np
 
-from capplan.simulate.kernel import rng
+from capplan.simulate.kernel import cache, rng
 from capplan.simulate.kernel import tally as t
-from capplan.simulate.kernel.calls import GONE, PAUSING, WAITING, call, give_back, take
+from capplan.simulate.kernel.calls import GONE, NONE, PAUSING, WAITING, call, give_back, take
 from capplan.simulate.kernel.jit import at, jitted
 from capplan.simulate.kernel.timers import remove_timer, set_timer
 
@@ -43,6 +43,8 @@ KIND = np.dtype(
         ("b", "f8"),
         ("c", "f8"),
         ("priority", "i8"),  # 0 is served first
+        ("cacheable", "f8"),  # the share of its answers that the edge may keep
+        ("first_object", "i8"),
         ("reserve", "f8"),  # the part of every limit that is kept for higher classes
         ("thinking", "i8"),  # shoppers who think before such a request
     ],
@@ -83,8 +85,37 @@ def waits(w: Any, i: int) -> None:
 
 
 @jitted
+def misses(w: Any, i: int) -> bool:
+    """Say whether call ``i`` has to go on to the gateway, since the edge cannot answer it."""
+    row = call(w, i)
+    kind = kind_of(w, row.kind)
+    if w.cache_places == 0 or kind.cacheable <= 0:
+        return True
+    found = cache.look_up(w, i, kind.cacheable, kind.first_object)
+    if found == cache.HIT:
+        t.add(w, row.kind, t.CACHED)
+        _content(w, i)
+    return found == cache.MISS
+
+
+@jitted
 def refused(w: Any, i: int, reason: int) -> None:
-    """Tell the client of call ``i``, which is over, that it was refused or failed."""
+    """Tell the client of call ``i``, which is over, that it was refused or failed.
+
+    Those whose requests the edge has held back for the same answer are told as well.
+    """
+    other = cache.failed(w, i) if call(w, i).object != NONE else NONE
+    _tell(w, i, reason)
+    while other != NONE:
+        after = cache.release(w, other)
+        if reason == t.FAILED:
+            t.add(w, call(w, other).kind, t.CACHED)  # the edge hands on an answer, if a bad one
+        _tell(w, other, reason)
+        other = after
+
+
+@jitted
+def _tell(w: Any, i: int, reason: int) -> None:
     row = call(w, i)
     if row.client == GONE:
         t.add(w, row.kind, t.DROPPED)
@@ -114,16 +145,28 @@ def hangs_up(w: Any, i: int) -> None:
 def answered(w: Any, i: int) -> None:
     """Hand the answer of call ``i``, which is over, to its client, if that still waits."""
     row = call(w, i)
-    kind = row.kind
-    t.add(w, kind, t.SERVED)
+    fails = kind_of(w, row.kind).fails
+    t.add(w, row.kind, t.SERVED)
+    if fails > 0 and row.client == WAITING and rng.uniform(w, rng.CLIENTS) < fails:
+        refused(w, i, t.FAILED)
+        return
+    other = cache.fetched(w, i) if row.object != NONE else NONE
+    _content(w, i)
+    while other != NONE:
+        after = cache.release(w, other)
+        t.add(w, call(w, other).kind, t.CACHED)
+        _content(w, other)
+        other = after
+
+
+@jitted
+def _content(w: Any, i: int) -> None:
+    row = call(w, i)
     if row.client == WAITING:
-        if kind_of(w, kind).fails > 0 and rng.uniform(w, rng.CLIENTS) < kind_of(w, kind).fails:
-            refused(w, i, t.FAILED)
-            return
         remove_timer(w, i)
         t.move(w, t.CLIENT_WAITS, -1)
-        t.good(w, kind, row.first_s)
-        _go_on(w, kind)
+        t.good(w, row.kind, row.first_s)
+        _go_on(w, row.kind)
     give_back(w, i)
 
 

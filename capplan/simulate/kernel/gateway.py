@@ -19,7 +19,7 @@ import numpy as np
 
 from capplan.simulate.kernel import rng
 from capplan.simulate.kernel import tally as t
-from capplan.simulate.kernel.calls import GONE, NONE, call, give_back
+from capplan.simulate.kernel.calls import GONE, NONE, call
 from capplan.simulate.kernel.clients import kind_of, refused
 from capplan.simulate.kernel.jit import at, jitted
 
@@ -98,10 +98,9 @@ def leaks(w: Any) -> int:
         node.last = NONE
     t.move(w, t.IN_BUCKET, -1)
     _find_next(w)
-    if call(w, i).client == GONE:
-        t.add(w, call(w, i).kind, t.DROPPED)
+    if call(w, i).client == GONE and call(w, i).object == NONE:
         leaves(w, i)
-        give_back(w, i)
+        refused(w, i, t.LEAK)
         return NONE
     return i
 

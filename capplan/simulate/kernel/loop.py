@@ -10,7 +10,7 @@ import numpy as np
 from capplan.simulate.kernel import rng
 from capplan.simulate.kernel import tally as t
 from capplan.simulate.kernel.calls import NONE, PAUSING, call, room, take
-from capplan.simulate.kernel.clients import answered, hangs_up, next_class, ready, waits
+from capplan.simulate.kernel.clients import answered, hangs_up, misses, next_class, ready, waits
 from capplan.simulate.kernel.edge import passes
 from capplan.simulate.kernel.gateway import admits, leaks
 from capplan.simulate.kernel.jit import at, jitted
@@ -45,10 +45,10 @@ def run(w: Any, until_s: float) -> int:
         by_s = min(end_s, w.visit_s, w.bot_s, w.think_s, w.room_s, w.leak_s, w.tick_s, until_s)
         i = due_by(w, by_s)
         if i != NONE:
-            t.pass_time(w, call(w, i).timer_s)
+            w.now_s = call(w, i).timer_s
             _ring(w, i)
             continue
-        t.pass_time(w, by_s)
+        w.now_s = by_s
         if by_s == end_s:
             answered(w, finish(w))
         elif by_s == w.visit_s:
@@ -72,6 +72,7 @@ def run(w: Any, until_s: float) -> int:
             t.end_second(w)
             w.tick_s += 1.0
         else:
+            t.bring_up_to_date(w)
             return DONE
 
 
@@ -140,7 +141,7 @@ def _ask(w: Any, kind: int) -> None:
 @jitted
 def _send(w: Any, i: int) -> None:
     waits(w, i)
-    if passes(w, i) and admits(w, i):
+    if passes(w, i) and misses(w, i) and admits(w, i):
         offer(w, choose(w), i)
 
 

@@ -16,8 +16,10 @@ from numpy.typing import NDArray
 from capplan.model.streams import stream
 from capplan.simulate.kernel.jit import at, jitted
 
-STREAMS = ("visits", "bots", "thinking", "path", "service", "clients", "routing", "edge")
-VISITS, BOTS, THINKING, PATH, SERVICE, CLIENTS, ROUTING, EDGE = range(len(STREAMS))
+STREAMS = (
+    "visits", "bots", "thinking", "path", "service", "clients", "routing", "edge", "objects",
+)  # fmt: skip
+VISITS, BOTS, THINKING, PATH, SERVICE, CLIENTS, ROUTING, EDGE, OBJECTS = range(len(STREAMS))
 
 STATE = np.dtype([("s0", "u8"), ("s1", "u8"), ("s2", "u8"), ("s3", "u8")])
 FIELDS = [("random", "i8")]

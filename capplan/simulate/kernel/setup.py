@@ -16,6 +16,7 @@ from capplan.model.service_time import (
     Lognormal,
     ServiceTime,
 )
+from capplan.simulate.kernel import cache
 from capplan.simulate.kernel import stations as st
 from capplan.simulate.kernel.calls import NONE, free_calls
 from capplan.simulate.kernel.clients import KIND
@@ -23,6 +24,7 @@ from capplan.simulate.kernel.edge import SOURCE
 from capplan.simulate.kernel.gateway import nodes
 from capplan.simulate.kernel.loop import FULL, first_arrivals, run
 from capplan.simulate.kernel.rng import states
+from capplan.simulate.kernel.scaling import Scaler, Scaling, slots
 from capplan.simulate.kernel.stations import stations
 from capplan.simulate.kernel.tally import tally
 from capplan.simulate.kernel.timers import wheel_size
@@ -40,8 +42,9 @@ class Kind:
     mean of an exponential patience beside the fixed ``patience_s``, ``pause_s`` what a client waits
     before its second attempt, ``growth`` times as long before each further one; of that the share
     ``jitter``·U is left out, or it is exponential when ``memoryless``. ``fails`` is the share of
-    answers that are errors. A ``paid`` class is the aim of a visit; a ``bot``
-    belongs to none. ``reserve`` is the part of each limit that is kept for higher classes.
+    answers that are errors, ``cacheable`` that of those which the edge may keep. A ``paid`` class
+    is the aim of a visit; a ``bot`` belongs to none. ``reserve`` is the part of each limit that is
+    kept for higher classes.
     """
 
     name: str
@@ -57,6 +60,7 @@ class Kind:
     fails: float = 0.0
     paid: bool = False
     bot: bool = False
+    cacheable: float = 0.0
     reserve: float = 0.0
     priority: int = 0
 
@@ -103,6 +107,22 @@ class Edge:
 
 
 @dataclass(frozen=True, slots=True)
+class Cache:
+    """The edge cache: ``places`` objects, each for ``ttl_s`` seconds; 0 places: there is none.
+
+    Each class with cacheable answers has a ``catalogue`` of its own, the k-th object asked for in
+    proportion to k^-``zipf``. A ``warm`` cache begins with the most popular ones.
+    """
+
+    places: int = 0
+    ttl_s: float = math.inf
+    collapses: bool = True
+    catalogue: int = 10_000
+    zipf: float = 0.8
+    warm: bool = False
+
+
+@dataclass(frozen=True, slots=True)
 class Gateway:
     """The limits of each of ``nodes`` gateway nodes; 0 stands for no limit."""
 
@@ -137,9 +157,11 @@ class Setup:
     walk: NDArray[np.float64] | None = None
     bots: Sequence[Bots] = field(default_factory=tuple)
     edge: Edge = Edge()
+    cache: Cache = Cache()
     gateway: Gateway = Gateway()
     room: Room | None = None
     retry_budget: float | None = None
+    scaling: Scaling | None = None
     seed: int = 1
 
 
@@ -153,7 +175,9 @@ def build(setup: Setup) -> World:
     names = [kind.name for kind in setup.kinds]
     bots = [np.asarray(group.per_s, float) for group in setup.bots]
     priorities = 1 + max(kind.priority for kind in setup.kinds)
-    fleet, round_s = setup.fleet, _wheel_s(setup.kinds)
+    fleet, round_s, scaling = setup.fleet, _wheel_s(setup.kinds), setup.scaling
+    stations_count, width = _sizes(fleet, scaling)
+    objects, kept = _objects(setup.kinds, setup.cache)
     buckets = wheel_size(round_s, max(float(np.max(setup.visits_per_s)), 1.0))
     world = World(
         {
@@ -166,14 +190,15 @@ def build(setup: Setup) -> World:
             "follows": np.cumsum(walk, axis=1),
             "rates": np.array([setup.visits_per_s, *bots, sum(bots, np.zeros(seconds))], float),
             "bot_kinds": np.array([names.index(group.kind) for group in setup.bots] or [0]),
-            **stations(fleet.count, fleet.slots, fleet.cores, fleet.bound, priorities),
+            **stations(stations_count, width, fleet.slots, fleet.cores, fleet.bound, priorities),
+            **objects,
             **tally(seconds, count),
         }
     )
     world.set(
         calls_size=_ROWS, buckets_per_s=buckets / round_s, bucket_mask=buckets - 1, timer_due=NONE,
         kind_count=count, think_s=math.inf, tick_s=1.0, seconds=seconds, bot_groups=len(bots),
-        station_count=fleet.count, width=fleet.slots, priorities=priorities, open=fleet.count,
+        station_count=stations_count, width=width, priorities=priorities, open=fleet.count,
         balance=st.BALANCES.index(fleet.balance), queue_patience_s=fleet.patience_s,
         refusal_cost=fleet.refusal_cost, drops_gone=fleet.drops_gone, pushes_out=fleet.pushes_out,
     )  # fmt: skip
@@ -184,12 +209,29 @@ def build(setup: Setup) -> World:
         **{name: value for name, value in asdict(setup.gateway).items() if name != "nodes"},
         **asdict(setup.edge),
     )  # fmt: skip
+    world.tables["servers"] = np.full(seconds, scaling.servers if scaling else fleet.count)
+    edge = setup.cache
+    world.set(
+        catalogue=edge.catalogue, cache_places=edge.places,
+        cache_ttl_s=edge.ttl_s, cache_collapses=edge.collapses, cache_held=len(kept),
+        cache_first=kept[0] if len(kept) else NONE, cache_last=kept[-1] if len(kept) else NONE,
+    )  # fmt: skip
+    if scaling:
+        world.scaler = Scaler(scaling, world, fleet.count, fleet.slots)
     first_arrivals(world.record)
     return world
 
 
 def advance(world: World, until_s: float) -> None:
-    """Simulate up to ``until_s``."""
+    """Simulate up to ``until_s``, in pieces where the number of servers changes meanwhile."""
+    scaler = world.scaler
+    while scaler and (now_s := scaler.next_s()) <= until_s:
+        _run_until(world, now_s)
+        scaler.change(world, now_s)
+    _run_until(world, until_s)
+
+
+def _run_until(world: World, until_s: float) -> None:
     while run(world.record, until_s) == FULL:
         size = int(world.record["calls_size"])
         more = free_calls(size, 2 * size)
@@ -210,6 +252,33 @@ def simulate_until(setup: Setup, until_s: float, *, warm_s: float = 0.0) -> Worl
     return world
 
 
+def _sizes(fleet: Fleet, scaling: Scaling | None) -> tuple[int, int]:
+    """Return how many stations there may be in all, and the most slots of one."""
+    if scaling is None:
+        return fleet.count, fleet.slots
+    most = max(scaling.most, scaling.prescaled, scaling.servers)
+    if fleet.count > 1:
+        return most, fleet.slots
+    return 1, max(slots(scaling, fleet.slots, servers) for servers in range(1, most + 1))
+
+
+def _objects(
+    kinds: Sequence[Kind], edge: Cache
+) -> tuple[dict[str, NDArray[np.void]], NDArray[np.int64]]:
+    """Return the tables of the cache, and which objects it holds at the beginning."""
+    classes = sum(kind.cacheable > 0 for kind in kinds)
+    if not edge.places or not classes:
+        nothing = np.zeros(0, np.int64)
+        return {"popular": cache.popular(np.ones(1)), "objects": cache.objects(1, nothing)}, nothing
+    # the most popular one of every class, then the second one of each
+    order = np.arange(classes * edge.catalogue).reshape(classes, -1).T.ravel()
+    kept = order[: edge.places if edge.warm else 0]
+    return {
+        "popular": cache.popular(np.arange(1.0, edge.catalogue + 1) ** -edge.zipf),
+        "objects": cache.objects(len(order), kept, edge.ttl_s),
+    }, kept
+
+
 def _wheel_s(kinds: Sequence[Kind]) -> float:
     longest_s = max(
         max(k.patience_s if math.isfinite(k.patience_s) else 0.0, 2 * k.pause_s) for k in kinds
@@ -222,11 +291,14 @@ def _kinds(setup: Setup) -> NDArray[np.void]:
     rows[-1]["thinks_per_s"] = 1.0 / setup.room.patience_s if setup.room else 0.0
     for row, kind in zip(rows[:-1], setup.kinds, strict=True):
         for name in ("patience_s", "restless_s", "attempts", "pause_s", "growth", "jitter",
-                     "memoryless", "fails", "paid", "bot", "reserve", "priority"):  # fmt: skip
+                     "memoryless", "fails", "cacheable", "paid", "bot", "reserve",
+                     "priority"):  # fmt: skip
             row[name] = getattr(kind, name)
         row["thinks_per_s"] = 1.0 / kind.think_s
         row["mean_s"] = kind.service.mean_s
         row["law"], row["a"], row["b"], row["c"] = _law(kind.service)
+    cacheable = np.cumsum([kind.cacheable > 0 for kind in setup.kinds]) - 1
+    rows["first_object"][:-1] = cacheable * setup.cache.catalogue
     names, first = [kind.name for kind in setup.kinds], 0
     for group in setup.bots:
         row = rows[names.index(group.kind)]

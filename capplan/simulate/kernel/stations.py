@@ -21,7 +21,7 @@ from numpy.typing import NDArray
 
 from capplan.simulate.kernel import rng
 from capplan.simulate.kernel import tally as t
-from capplan.simulate.kernel.calls import GONE, NONE, call, give_back
+from capplan.simulate.kernel.calls import GONE, NONE, call
 from capplan.simulate.kernel.clients import kind_of, refused
 from capplan.simulate.kernel.gateway import leaves
 from capplan.simulate.kernel.jit import at, jitted
@@ -52,6 +52,7 @@ FIELDS = [
     ("lines", "i8"),  # [station, priority]
     ("priorities", "i8"),
     ("order", "i8"),  # a heap of the stations by due_s
+    ("offered_to_servers", "i8"),
     ("open", "i8"),  # how many stations take calls
     ("balance", "i8"),
     ("turn", "i8"),
@@ -63,12 +64,13 @@ FIELDS = [
 BALANCES = ("random", "round robin", "least connections")
 _RANDOM, _ROUND_ROBIN, _LEAST = range(len(BALANCES))
 DETERMINISTIC, EXPONENTIAL, LOGNORMAL, HYPEREXPONENTIAL = range(4)
+_ENDLESS = 2**60
 
 
 def stations(
-    count: int, slots: int, cores: float, bound: int, priorities: int
+    count: int, width: int, slots: int, cores: float, bound: int, priorities: int
 ) -> dict[str, NDArray[np.void]]:
-    """Return idle stations that are all alike."""
+    """Return idle stations that are all alike; ``width`` is the most slots that they ever have."""
     rows = np.zeros(count, STATION)
     rows["slots"], rows["cores"], rows["bound"] = slots, cores, bound
     rows["due_s"], rows["place"] = np.inf, np.arange(count)
@@ -77,7 +79,7 @@ def stations(
     order["station"] = np.arange(count)
     return {
         "stations": rows,
-        "services": np.zeros(count * slots, SERVICE),
+        "services": np.zeros(count * width, SERVICE),
         "lines": lines,
         "order": order,
     }
@@ -119,6 +121,7 @@ def offer(w: Any, s: int, i: int) -> None:
     row = station(w, s)
     kind = kind_of(w, call(w, i).kind)
     call(w, i).queued_s = w.now_s
+    w.offered_to_servers += 1
     if row.busy < row.slots:
         _start(w, s, i)
         _reschedule(w, s)
@@ -151,16 +154,27 @@ def fill(w: Any, s: int) -> None:
     row = station(w, s)
     while row.busy < row.slots and row.queued > 0:
         i = _take_first(w, s)
-        if w.drops_gone == 1 and call(w, i).client == GONE:
-            t.add(w, call(w, i).kind, t.DROPPED)
-            leaves(w, i)
-            give_back(w, i)
-        elif w.now_s - call(w, i).queued_s > w.queue_patience_s:
+        gone = call(w, i).client == GONE and call(w, i).object == NONE
+        if (gone and w.drops_gone == 1) or w.now_s - call(w, i).queued_s > w.queue_patience_s:
             leaves(w, i)
             refused(w, i, t.QUEUE_TIMEOUT)
         else:
             _start(w, s, i)
     _reschedule(w, s)
+
+
+@jitted
+def resize(w: Any, count: int, slots: int) -> None:
+    """Let ``count`` stations take calls, with ``slots`` slots each; what they do they finish."""
+    w.open = count
+    for s in range(count):
+        row = station(w, s)
+        row.virtual_s += (w.now_s - row.since_s) * _speed(row)
+        row.since_s = w.now_s
+        row.cores *= slots / row.slots
+        row.bound = int(row.bound * (slots / row.slots)) if row.bound < _ENDLESS else row.bound
+        row.slots = slots
+        fill(w, s)
 
 
 @jitted

@@ -27,19 +27,22 @@ REASONS = (
 )
 """Who refused an attempt."""
 
-COUNTS = ("offered", "attempts", "good", "served", "timed_out", "dropped", "given_up", *REASONS)
-OFFERED, ATTEMPTS, GOOD, SERVED, TIMED_OUT, DROPPED, GIVEN_UP, FIRST_REASON = range(8)
+COUNTS = (
+    "offered", "attempts", "good", "served", "timed_out", "dropped", "given_up", "cached", *REASONS,
+)  # fmt: skip
+OFFERED, ATTEMPTS, GOOD, SERVED, TIMED_OUT, DROPPED, GIVEN_UP, CACHED, FIRST_REASON = range(9)
 QUEUE_BOUND, QUEUE_TIMEOUT, FAILED, WAF, PER_SOURCE, CONCURRENCY, TOKENS, LEAK = range(len(REASONS))
 
 VISITS = ("begun", "paid", "left", "abandoned", "tired")
 BEGUN, PAID, LEFT, ABANDONED, TIRED = range(len(VISITS))
 
-LAYERS = ("queued", "served", "waiting", "pausing", "thinking", "bucket", "room")
+LAYERS = ("queued", "served", "waiting", "pausing", "thinking", "bucket", "room", "collapsed")
 """Where calls and shoppers are: in a queue, in a slot; with a client that waits, pauses,
-thinks; in a leaky bucket, in the waiting room."""
-IN_QUEUE, IN_SERVICE, CLIENT_WAITS, CLIENT_PAUSES, CLIENT_THINKS, IN_BUCKET, IN_ROOM = range(
-    len(LAYERS)
-)
+thinks; in a leaky bucket, in the waiting room, at the edge until a like request is answered."""
+(
+    IN_QUEUE, IN_SERVICE, CLIENT_WAITS, CLIENT_PAUSES, CLIENT_THINKS, IN_BUCKET, IN_ROOM,
+    IN_COLLAPSE,
+) = range(len(LAYERS))  # fmt: skip
 
 BINS = 128
 SMALLEST_S = 1e-4
@@ -49,7 +52,7 @@ _SCALE = _PER_OCTAVE / math.log(2.0)
 
 CELL = np.dtype([("n", "i8")])
 SMALL_CELL = np.dtype([("n", "i4")])
-LAYER = np.dtype([("inside", "i8"), ("area_s", "f8")])
+LAYER = np.dtype([("inside", "i8"), ("area_s", "f8"), ("since_s", "f8")])
 LEVEL = np.dtype([("inside", "f4")])
 SUM = np.dtype([("wait_s", "f8"), ("waits", "f8"), ("latency_s", "f8"), ("answers", "f8")])
 
@@ -99,7 +102,10 @@ def add_visit(w: Any, what: int) -> None:
 @jitted
 def move(w: Any, layer: int, by: int) -> None:
     """Let calls or shoppers enter a layer, or leave it."""
-    at(w.layers, layer, LAYER).inside += by
+    row = at(w.layers, layer, LAYER)
+    row.area_s += row.inside * (w.now_s - row.since_s)
+    row.since_s = w.now_s
+    row.inside += by
 
 
 @jitted
@@ -129,13 +135,10 @@ def good(w: Any, kind: int, first_s: float) -> None:
 
 
 @jitted
-def pass_time(w: Any, to_s: float) -> None:
-    """Let the clock go on."""
-    step_s = to_s - w.now_s
+def bring_up_to_date(w: Any) -> None:
+    """Let the areas of all layers reach up to now."""
     for number in range(len(LAYERS)):
-        layer = at(w.layers, number, LAYER)
-        layer.area_s += layer.inside * step_s
-    w.now_s = to_s
+        move(w, number, 0)
 
 
 @jitted

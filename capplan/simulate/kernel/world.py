@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from capplan.simulate.kernel import (
+    cache,
     calls,
     clients,
     edge,
@@ -27,7 +28,7 @@ from capplan.simulate.kernel import (
 WORLD = np.dtype(
     [
         field
-        for part in (calls, clients, edge, gateway, loop, rng, room, stations, tally, timers)
+        for part in (cache, calls, clients, edge, gateway, loop, rng, room, stations, tally, timers)
         for field in part.FIELDS
     ],
     align=True,
@@ -38,6 +39,8 @@ class World:
     """The record, and the tables, which it keeps alive."""
 
     def __init__(self, tables: dict[str, NDArray[Any]]) -> None:
+        self.scaler: Any = None
+        """What changes the number of servers, see :mod:`capplan.simulate.kernel.scaling`."""
         self._one = np.zeros(1, WORLD)
         self.record: Any = self._one[0]
         self.tables: dict[str, NDArray[Any]] = {}
