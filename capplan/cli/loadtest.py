@@ -36,7 +36,7 @@ EPILOG = examples(
     "capplan loadtest sale.yaml --target http://127.0.0.1:8899 --time-budget 60s",
     "capplan loadtest sale.yaml -- --tags buy",
     "capplan loadtest sale.yaml --servers 4 --target http://127.0.0.1:8080",
-    "capplan loadtest sale.yaml --target-pid $(pidof myshop)",
+    "capplan loadtest sale.yaml --target-pid 4242",
     "capplan loadtest sale.yaml --paired http://127.0.0.1:81 http://127.0.0.1:82",
     "capplan loadtest --compare old.json sale.capplan/capacity.json",
     "capplan loadtest sale.yaml --sla 'p95<300ms, failures<1%' --max-rate 500",
