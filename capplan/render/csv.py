@@ -56,7 +56,7 @@ def act(shown: Detail, *, header: bool) -> str:
             counts["admitted"] = admitted[second, kind]
             levels = empty
             if kind == len(shown.classes) - 1:
-                levels = [_short(in_flight[second]), str(shown.servers)]
+                levels = [_short(in_flight[second]), _short(shown.servers[second])]
                 levels += [_short(level) for level in shown.levels[second]]
             rows.append(
                 [*begin, t_s, name, *(_short(counts[what]) for what in told),

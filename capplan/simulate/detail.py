@@ -28,13 +28,14 @@ class Detail:
     """What happened in each second ``t_s``, from the start of the sale on.
 
     ``counts[second, class, count]`` has the counts of ``COUNTS``, ``levels[second, layer]`` how
-    many were in each of ``LAYERS`` at its end; ``latency_s[second, class, quantile]`` is of the
-    good answers to requests of that second, nan where there are none. The last class is all.
+    many were in each of ``LAYERS`` at its end, ``servers[second]`` how many servers there were;
+    ``latency_s[second, class, quantile]`` is of the good answers to requests of that second, nan
+    where there are none. The last class is all.
     """
 
     act: str
     protections: tuple[str, ...]
-    servers: int
+    servers: Floats
     classes: tuple[str, ...]
     t_s: Ints
     counts: Floats
@@ -61,7 +62,7 @@ def detail(scene: Scene, script: Script, world: World, share: float = 1.0) -> De
     return Detail(
         act=script.name,
         protections=script.protections,
-        servers=script.servers,
+        servers=_servers(script, world, share),
         classes=(*names, "all"),
         t_s=scene.begins_s + np.arange(len(counts)),
         counts=np.concatenate([counts, counts.sum(axis=1, keepdims=True)], axis=1),
@@ -70,6 +71,14 @@ def detail(scene: Scene, script: Script, world: World, share: float = 1.0) -> De
             np.concatenate([latency, latency.sum(axis=1, keepdims=True)], axis=1), QUANTILES
         ),
     )
+
+
+def _servers(script: Script, world: World, share: float) -> Floats:
+    """Return how many servers there were in each second, in the whole of the fleet."""
+    seconds = len(world.tables["counts"])
+    if world.scaler is None:
+        return np.full(seconds, float(script.servers))
+    return np.asarray(world.tables["servers"] / share, float)
 
 
 def percentiles(bins: NDArray[np.integer], quantiles: tuple[float, ...]) -> Floats:

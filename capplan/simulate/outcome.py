@@ -137,7 +137,7 @@ def _series(scene: Scene, script: Script, world: World, share: float) -> ActSeri
         in_service=level(shown.levels[:, LAYERS.index("served")]),
         in_flight=level(shown.in_flight),
         thinking=level(shown.levels[:, LAYERS.index("thinking")]),
-        servers=(float(script.servers),) * len(edges),
+        servers=level(shown.servers),
         latency_s_p50=p50,
         latency_s_p95=p95,
         latency_s_p99=p99,

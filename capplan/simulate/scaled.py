@@ -10,13 +10,15 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import replace
+from typing import TypeVar
 
 import numpy as np
 
 from capplan.errors import UsageError
 from capplan.model.queueing import mmc_sustained_rps
-from capplan.plan.saleday import BotGroup, Limits
+from capplan.plan.saleday import BotGroup
 from capplan.plan.schema import Plan
+from capplan.plan.section import Section
 from capplan.results.base import Note
 from capplan.results.simulation import Act
 from capplan.simulate.acts import Script
@@ -28,6 +30,8 @@ ATTEMPTS_PER_S = 2e6
 
 _LONGEST_S = 600.0
 _SHORT_S = 60.0
+S = TypeVar("S", bound=Section)
+
 _OF_THE_WHOLE = ("room_rate", "in_flight", "token_rate", "token_burst", "leak_rate", "queue")
 """Limits that belong to the fleet as a whole, and shrink with it."""
 
@@ -52,22 +56,34 @@ def shrink(scene: Scene, script: Script, scale: float) -> tuple[Scene, Script]:
 
 
 def _shrunk(plan: Plan, bots: tuple[BotGroup, ...], share: float) -> Plan:
-    limits: Limits = plan.saleday.limits
-    less = {
-        name: value * share if name.endswith("rate") else max(round(value * share), 1)
-        for name in _OF_THE_WHOLE
-        if (value := getattr(limits, name)) is not None
-    }
+    limits, servers = plan.saleday.limits, plan.servers
     fewer = tuple(
         group.model_copy(
             update={"rate": group.rate * share, "sources": max(round(group.sources * share), 1)}
         )
         for group in bots
     )
-    saleday = plan.saleday.model_copy(
-        update={"limits": limits.model_copy(update=less), "bots": fewer}
+    less = _fewer(limits, _OF_THE_WHOLE, share).model_copy(
+        update={
+            "prescale": _fewer(limits.prescale, ("servers",), share),
+            "autoscale": _fewer(limits.autoscale, ("most",), share),
+        }
     )
-    return plan.model_copy(update={"saleday": saleday})
+    saleday = plan.saleday.model_copy(update={"limits": less, "bots": fewer})
+    return plan.model_copy(
+        update={"saleday": saleday, "servers": _fewer(servers, ("limit",), share)}
+    )
+
+
+def _fewer(section: S, names: Sequence[str], share: float) -> S:
+    """Return a section with a share of what is given under some of its names."""
+    given = {name: value for name in names if (value := getattr(section, name)) is not None}
+    return section.model_copy(
+        update={
+            name: value * share if name.endswith("rate") else max(round(value * share), 1)
+            for name, value in given.items()
+        }
+    )
 
 
 def pooling_loss(scene: Scene, servers: int, share: float) -> float:

@@ -10,6 +10,7 @@ from capplan.simulate.acts import Script, scripts
 from capplan.simulate.play import play, simulation
 from capplan.simulate.scaled import around_peak, check_size, pooling_loss, round_down, shrink
 from capplan.simulate.scene import Scene
+from capplan.simulate.together import perform
 from tests.recommend import builders
 from tests.simulate.test_play import sale
 
@@ -49,6 +50,19 @@ def test_a_share_is_a_whole_number_of_servers_and_never_less_than_one():
     assert part.plan.saleday.limits.queue == 400
     assert shrink(stage, script, 0.001)[1].servers == 1
     assert shrink(stage, script, 1.0) == (stage, script)
+
+
+def test_servers_that_are_started_ahead_or_ordered_shrink_with_the_fleet():
+    limits = {"prescale": {"servers": "20"}, "autoscale": {"most": "40"}}
+    stage = sale({"limits": limits}, planned="10", limit="50")
+    part, _ = shrink(stage, Script("x", 3.0, True, 10, ()), 0.2)
+    less = part.plan.saleday.limits
+    assert (less.prescale.servers, less.autoscale.most, part.plan.servers.limit) == (4, 8, 10)
+    script = Script("surprise", 3.0, False, 10, ("prescale", "autoscale", "queue-bound"))
+    whole, fifth = (perform(stage, script, 1, scale) for scale in (1.0, 0.2))
+    assert max(whole.series.servers) >= 20
+    assert max(fifth.series.servers) == pytest.approx(max(whole.series.servers), abs=5)
+    assert fifth.outcome == whole.outcome
 
 
 def test_a_smaller_pool_of_slots_carries_less_of_its_capacity():
