@@ -33,13 +33,16 @@ def cache_settings(scene: Scene) -> tuple[Setting, ...]:
 
 
 def edge_cache(scene: Scene, places: float) -> Cache:
-    """Return the cache as it is simulated."""
+    """Return the cache as it is simulated: in a part of the sale, for a part of the objects.
+
+    So each object is asked for as often, and a cold cache fills as fast, as in the whole.
+    """
     given = scene.plan.saleday.limits.cache
     return Cache(
-        places=int(places),
+        places=max(round(places * scene.share), 1),
         ttl_s=given.ttl,
         collapses=given.collapsing,
-        catalogue=given.catalogue,
+        catalogue=max(round(given.catalogue * scene.share), 1),
         zipf=given.zipf,
         warm=given.warm,
     )

@@ -7,6 +7,7 @@ import pytest
 from capplan.errors import UsageError
 from capplan.results.simulation import Act
 from capplan.simulate.acts import Script, scripts
+from capplan.simulate.acts import stage as make_stage
 from capplan.simulate.play import play, simulation
 from capplan.simulate.scaled import around_peak, check_size, pooling_loss, round_down, shrink
 from capplan.simulate.scene import Scene
@@ -96,3 +97,15 @@ def test_the_minutes_around_the_peak_hold_the_attack_that_has_begun():
 @pytest.mark.parametrize(("share", "rounded"), [(1.7, 1.0), (0.99, 0.9), (0.0102, 0.01)])
 def test_a_share_is_rounded_down_to_one_digit(share, rounded):
     assert round_down(share) == rounded
+
+
+def test_a_part_has_its_part_of_the_cache_and_of_the_servers_that_are_added():
+    limits = {"prescale": {"servers": "40"}, "autoscale": {"most": "60"},
+              "cache": {"places": "500", "catalogue": "4000"}}  # fmt: skip
+    stage = sale({"limits": limits}, planned="10")
+    chosen = ("cache", "prescale", "autoscale")
+    part, script = shrink(stage, Script("x", 3.0, False, 10, chosen), 0.2)
+    setup = make_stage(part, script, 1)
+    assert setup.scaling is not None
+    assert (setup.scaling.servers, setup.scaling.prescaled, setup.scaling.most) == (2, 8, 12)
+    assert (setup.cache.places, setup.cache.catalogue) == (100, 800)
