@@ -37,8 +37,6 @@ def test_a_server_that_burns_its_cpu_is_limited_by_it_and_one_that_waits_is_not(
     # by itself, for want of a second thread, or because the generator took its core; where others
     # took that too, it is left open, but never said to be something else
     assert found.bottleneck.resource in {"cpu", "one_core", "machine", "unclear"}
-    assert found.bottleneck.share is not None
-    assert found.bottleneck.share > 0.3
     known = found.resources.cpu_at_sustained
     assert known is not None
     assert found.resources.cores is not None
