@@ -45,12 +45,12 @@ def recommend(
     known = candidates(plan, demand, found, queue)
     best = cheapest(known)
     decider = best.decider
-    other = None if best is known[0] else decider.basis.kind
+    own = None if best is known[0] else known[0].decider
     checks, ceiling_notes = ceilings(plan, found.peaks)
     shown = options(known, best, asked)
     bought = newsvendor(decider)
     server = found.fleet.server
-    steps = schedule(decider, best.chosen, other)
+    steps = schedule(decider, best.chosen, own)
     scaling = Scaler(decider, best.chosen, telling(capacity)).result(steps)
     return Recommendation(
         **dict(provenance),

@@ -23,15 +23,16 @@ _LEAST_STEP = 0.1
 """Of the fleet: a smaller step down is not worth the hand that makes it."""
 
 
-def schedule(decider: Decider, servers: int, other: str | None = None) -> tuple[Step, ...]:
+def schedule(decider: Decider, servers: int, own: Decider | None = None) -> tuple[Step, ...]:
     """Return the steps: start the fleet, and go back to today's; none when today's is enough.
 
-    ``other`` names a kind of server that takes the place of today's: all of it is started, and it
-    stays whole to the end.
+    Where the fleet is of another kind than today's servers, ``own`` judges those: the fleet takes
+    their place. All of it is started, and it stays whole to the end.
     """
-    if servers <= decider.plan.servers.today and other is None:
+    if servers <= decider.plan.servers.today and own is None:
         return ()
-    return (*_up(decider, servers, other), *_down(decider, servers, other))
+    other = decider.basis.kind if own else None
+    return (*_up(decider, servers, other), *_down(decider, servers, own))
 
 
 def cost_usd(steps: tuple[Step, ...], price_usd_per_h: float) -> float:
@@ -69,14 +70,14 @@ def _waits(plan: Plan) -> str:
     )
 
 
-def _down(decider: Decider, servers: int, other: str | None) -> list[Step]:
+def _down(decider: Decider, servers: int, own: Decider | None) -> list[Step]:
     """Follow the upper band down to today's servers, at the end of the window at the latest."""
     plan, window, today = decider.plan, decider.basis.window, decider.plan.servers.today
     band = _Band(decider)
     least, hold = max(1, round(_LEAST_STEP * servers)), max(60.0, plan.servers.hold)
     moment, last = _next_minute(band.peak_at + timedelta(seconds=hold)), _next_minute(window.down)
     steps, count = [], servers
-    while count > today and other is None:
+    while count > today and own is None:
         fewer = max(today, count - least)
         at = band.first_within(fewer, moment, last)
         if at is None:
@@ -88,11 +89,11 @@ def _down(decider: Decider, servers: int, other: str | None) -> list[Step]:
             why = f"95% of the cases now fit on today's {today}"
         steps.append(_step(decider, at, count, why))
         moment = at + timedelta(seconds=hold)
-    if count > today or other is not None:
+    if count > today or own is not None:
         why = f"95% of the cases now fit on today's {today}"
         if not window.settled:
             why = f"the estimate ends here: make sure first that today's {today} are enough"
-        steps.append(_step(decider, last, today, why))
+        steps.append(_step(own or decider, last, today, why))
     return steps
 
 

@@ -23,8 +23,8 @@ _LEAST_RISK = 1e-4
 def traffic(demand: Demand, advice: Recommendation | None, size: Size = WIDE) -> Markup:
     """Draw λ(t) with its band, and what the scheduled fleet carries."""
     profile, start = demand.profile, demand.sale_start
-    fleets = {option.servers: option.fleet_rps for option in advice.options} if advice else {}
-    top = max([*profile.rps_p95, demand.peak_rps.p95, *_carried(advice, fleets)])
+    carried_rps = advice.chosen.fleet_rps if advice else 0.0
+    top = max([*profile.rps_p95, demand.peak_rps.p95, carried_rps])
     first, last = profile.t_s[0], profile.t_s[-1]
     picture = Picture(
         "Requests per second over time, with the range, and what the fleet carries",
@@ -41,9 +41,9 @@ def traffic(demand: Demand, advice: Recommendation | None, size: Size = WIDE) ->
             at_s = min(max((step.ready_at - start).total_seconds(), first), last)
             points += [(at_s, points[-1][1]), (at_s, step.fleet_rps)]
         picture.line([*points, (last, points[-1][1])], "fleet")
-        picture.text(last, _carried(advice, fleets)[0], f"{advice.servers} servers carry", end=True)
-    elif advice and advice.servers in fleets:
-        picture.line([(first, fleets[advice.servers]), (last, fleets[advice.servers])], "fleet")
+        picture.text(last, carried_rps, f"{fleet(advice.chosen)} servers carry", end=True)
+    elif advice:
+        picture.line([(first, carried_rps), (last, carried_rps)], "fleet")
     return picture.svg()
 
 
@@ -166,10 +166,6 @@ def act(shown: Act, start: datetime, top: float, first: float, last: float) -> M
     picture.line(zip(series.t_s, series.offered, strict=True), "offered")
     picture.line(zip(series.t_s, series.good, strict=True), "good")
     return picture.svg()
-
-
-def _carried(advice: Recommendation | None, fleets: dict[int, float]) -> list[float]:
-    return [fleets[advice.servers]] if advice and advice.servers in fleets else []
 
 
 def _clock(start: datetime, first_s: float, last_s: float, letters: int) -> Axis:
