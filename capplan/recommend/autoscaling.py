@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from capplan.model.autoscaling import HPA, TARGET_TRACKING, Shortfall, follow, shortfall
-from capplan.recommend.options import Decider
+from capplan.recommend.options import Decider, first
 from capplan.results.capacity import Capacity
 from capplan.results.recommendation import Alone, Autoscaling, Metric, Step
 from capplan.results.resources import CpuAtRate
@@ -40,11 +40,15 @@ def telling(capacity: Capacity | None) -> CpuAtRate | None:
 
 @dataclass(frozen=True)
 class Scaler:
-    """The trigger of a recommended fleet. ``cpu`` is that of one server at its sustained rate."""
+    """The trigger of a recommended fleet. ``cpu`` is that of one server at its sustained rate.
+
+    ``own`` decides for today's kind of server, where the fleet is of another.
+    """
 
     decider: Decider
     servers: int
     cpu: CpuAtRate | None
+    own: Decider | None = None
 
     def result(self, steps: tuple[Step, ...]) -> Autoscaling:
         """Return the trigger, and what it would lose alone beside what the schedule loses."""
@@ -61,7 +65,7 @@ class Scaler:
             at_sustained=at_sustained,
             headroom=servers.headroom,
             requests_per_server_rps=one_rps * free,
-            least_servers=servers.today,
+            least_servers=self.today,
             most_servers=self.most,
             alone=self._alone(steps),
         )
@@ -70,6 +74,15 @@ class Scaler:
     def most(self) -> int:
         """The quota, or twice the fleet where none is known."""
         return max(self.decider.plan.servers.limit or _ROOM * self.servers, self.servers)
+
+    @property
+    def today(self) -> int:
+        """How many servers of this kind carry what today's do."""
+        count = self.decider.plan.servers.today
+        if self.own is None:
+            return count
+        carried_rps = float(np.median(self.own.basis.fleet.rates(count)))
+        return first(lambda servers: self._fleet_rps(servers) >= carried_rps, self.decider.most)
 
     def _alone(self, steps: tuple[Step, ...]) -> tuple[Alone, ...]:
         t_s, high_rps = self._busy()
@@ -86,26 +99,28 @@ class Scaler:
                 rule,
                 target=max(1 - servers.headroom, 0.01),
                 start_s=servers.boot + servers.warmup,
-                least=servers.today,
-                most=max(self.most, servers.today),
+                least=self.today,
+                most=max(self.most, self.today),
                 cap=cap,
             )
             metric: Metric = "requests" if cap == math.inf else "cpu"
             found.append(self._lost(rule.name, metric, path, max(path.servers)))
         if steps:
             start = self.decider.plan.sale.start
-            changes = [(float(t_s[0]), servers.today)]
+            changes = [(float(t_s[0]), self.today)]
             changes += [((step.ready_at - start).total_seconds(), step.servers) for step in steps]
+            changes[-1] = changes[-1][0], self.today
             lost = shortfall(t_s, high_rps, fleet, changes)
             found.append(self._lost(SCHEDULE, "none", lost, self.servers))
         return tuple(found)
 
     def _busy(self) -> tuple[Floats, Floats]:
         """Return the upper band from when it asks for more than today's servers, for a day."""
-        profile = self.decider.demand.profile
-        t_s, high_rps = np.asarray(profile.t_s), np.asarray(profile.rps_p95)
-        today = self.decider.plan.servers.today
-        asked = (1 - self.decider.plan.servers.headroom) * self._fleet_rps(today)
+        demand = self.decider.demand
+        t_s, high_rps = np.asarray(demand.profile.t_s), np.asarray(demand.profile.rps_p95)
+        # the profile is in requests/s of the plan's visits, the fleet in those of the load test's
+        high_rps = high_rps * (self.decider.basis.peaks.per_visit / demand.requests_per_visit.p50)
+        asked = (1 - self.decider.plan.servers.headroom) * self._fleet_rps(self.today)
         busy = np.flatnonzero(high_rps > asked)
         if not len(busy):
             return np.array([t_s[0], t_s[0] + 1.0]), np.array([0.0, 0.0])
@@ -120,7 +135,7 @@ class Scaler:
         return float(np.median(self.decider.basis.fleet.rates(servers)))
 
     def _lost(self, rule: str, metric: Metric, path: Shortfall, most: int) -> Alone:
-        visits = path.lost_requests / self.decider.demand.requests_per_visit.p50
+        visits = path.lost_requests / self.decider.basis.peaks.per_visit
         value, until_s = self.decider.plan.policy.value_per_visit, path.short_until_s
         start = self.decider.plan.sale.start
         return Alone(
@@ -153,7 +168,7 @@ def trigger_reasons(found: Autoscaling, servers: int) -> tuple[str, ...]:
         return (trigger, "an autoscaler alone would keep up with the upper band of this demand")
     return (
         trigger,
-        f"without a schedule even the best of them ({best.rule}) would be short for "
+        f"without a schedule even the best of them ({best.name}) would be short for "
         f"{format_duration(best.short_s)} and lose {lost} along the upper band of the demand: "
         "servers that are ordered when the crowd is there come too late",
     )

@@ -51,7 +51,7 @@ def recommend(
     bought = newsvendor(decider)
     server = found.fleet.server
     steps = schedule(decider, best.chosen, own)
-    scaling = Scaler(decider, best.chosen, telling(capacity)).result(steps)
+    scaling = Scaler(decider, best.chosen, telling(capacity), own).result(steps)
     return Recommendation(
         **dict(provenance),
         servers=best.chosen,

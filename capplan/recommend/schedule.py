@@ -26,13 +26,12 @@ _LEAST_STEP = 0.1
 def schedule(decider: Decider, servers: int, own: Decider | None = None) -> tuple[Step, ...]:
     """Return the steps: start the fleet, and go back to today's; none when today's is enough.
 
-    Where the fleet is of another kind than today's servers, ``own`` judges those: the fleet takes
-    their place. All of it is started, and it stays whole to the end.
+    ``own`` decides for today's kind of server where the fleet is of another, which takes its place:
+    all of it is started, and it stays whole to the end.
     """
     if servers <= decider.plan.servers.today and own is None:
         return ()
-    other = decider.basis.kind if own else None
-    return (*_up(decider, servers, other), *_down(decider, servers, own))
+    return (*_up(decider, servers, own), *_down(decider, servers, own))
 
 
 def cost_usd(steps: tuple[Step, ...], price_usd_per_h: float) -> float:
@@ -41,14 +40,15 @@ def cost_usd(steps: tuple[Step, ...], price_usd_per_h: float) -> float:
     return sum(a.servers * h for a, h in zip(steps, hours, strict=False)) * price_usd_per_h
 
 
-def _up(decider: Decider, servers: int, other: str | None) -> list[Step]:
+def _up(decider: Decider, servers: int, own: Decider | None) -> list[Step]:
     """Start the servers, the last batch so early that all are ready and one may fail to boot."""
     plan, today = decider.plan, decider.plan.servers.today
-    running = 0 if other else today
+    running = 0 if own else today
     ready_s = plan.servers.boot + plan.servers.warmup
     size, every_s = servers - running, 0.0
     if plan.servers.batch:
-        size, every_s = plan.servers.batch.servers, plan.servers.batch.every
+        # steps are on full minutes, each on one of its own
+        size, every_s = plan.servers.batch.servers, 60 * math.ceil(plan.servers.batch.every / 60)
     batches = math.ceil((servers - running) / size)
     steps = []
     for i in range(batches):
@@ -57,8 +57,8 @@ def _up(decider: Decider, servers: int, other: str | None) -> list[Step]:
         why = f"batch {i + 1} of {batches}"
         if i == batches - 1:
             why = (f"{why}: " if batches > 1 else "") + _waits(plan)
-        if other:
-            why = f"{other} in place of today's {today}; {why}"
+        if own:
+            why = f"{decider.basis.kind} in place of today's {today}; {why}"
         steps.append(_step(decider, at, count, why, ready_s))
     return steps
 

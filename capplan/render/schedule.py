@@ -8,8 +8,6 @@ from capplan.render.parts import table, titled
 from capplan.results.recommendation import Alone, Recommendation
 from capplan.units import format_count, format_duration, format_money
 
-_METRIC = {"cpu": "CPU", "requests": "requests/s", "none": ""}
-
 
 def schedule(result: Recommendation) -> Group | None:
     """Show the steps, and what they cost against the whole fleet all the time."""
@@ -31,8 +29,10 @@ def _costs(result: Recommendation) -> str:
     along, hold = result.schedule_cost, result.hold_cost
     if not along or not hold:
         return ""
-    held = f"{result.servers:,} the whole time {format_money(hold)}"
-    return f": costs {format_money(along)}; with all {held}"
+    costs = f": costs {format_money(along)}"
+    if along >= hold:  # steps are on full minutes, so that it may even cost a little more
+        return costs
+    return f"{costs}; with all {result.servers:,} the whole time {format_money(hold)}"
 
 
 def autoscaling(result: Recommendation) -> Group | None:
@@ -53,7 +53,7 @@ def autoscaling(result: Recommendation) -> Group | None:
             ),
             [
                 (
-                    f"{one.rule} on {_METRIC[one.metric]}" if one.metric != "none" else one.rule,
+                    one.name,
                     format_count(round(one.lost_visits)),
                     *([] if one.lost_value is None else [format_money(one.lost_value)]),
                     format_duration(one.short_s) if one.short_s else "-",

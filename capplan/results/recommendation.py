@@ -109,6 +109,12 @@ class Alone(Frozen):
     short_until: datetime | None
     most_servers: int
 
+    @property
+    def name(self) -> str:
+        """What it is called: the rule and what it looks at."""
+        on = {"cpu": " on CPU", "requests": " on requests/s", "none": ""}
+        return f"{self.rule}{on[self.metric]}"
+
 
 class Autoscaling(Frozen):
     """A trigger derived from what one server sustains, and what it would lose alone.

@@ -7,10 +7,11 @@ import pytest
 
 from capplan.gate import Change, judge
 from capplan.gate.drop import drop_check
+from capplan.loadtest.compare import compare
 from capplan.model.ratio import paired
 from capplan.results.paired import RatioRange
 from capplan.results.verdict import Verdict
-from tests.recommend.builders import capacity, demand, plan, provenance
+from tests.recommend.builders import REACH, capacity, demand, plan, provenance
 
 RUNS = 500
 PAIRS = 8
@@ -92,3 +93,28 @@ def test_what_was_not_measured_alike_is_not_compared():
     verdict = judged(Change(ratio(0.5, 0.5, 0.5), "baseline", "other machines"))
     assert verdict.verdict == "inconclusive"
     assert any("not compared: other machines" in check.message for check in verdict.checks)
+
+
+def failures_against_a_baseline(true_ratio: float, spread: float) -> float:
+    """The share of runs that fail, each one load test against an earlier one of the base.
+
+    Both have intervals of 90 % that are right: a normal error of the logarithm.
+    """
+    rng = np.random.default_rng(5)
+    failed = 0
+    for _ in range(RUNS):
+        middles = 300 * np.exp(spread * rng.standard_normal(2)) * [1.0, true_ratio]
+        old, new = (
+            capacity(mid * math.exp(-REACH * spread), mid, mid * math.exp(REACH * spread))
+            for mid in middles.tolist()
+        )
+        change = Change(compare(old, new, provenance()).ratio, "baseline")
+        failed += drop_check(change, 0.1).outcome == "fail"
+    return failed / RUNS
+
+
+def test_two_load_tests_of_one_server_fail_one_run_in_fifty_at_most_and_see_a_real_loss():
+    # a load test that stops by itself has an interval of 12.7 % at most, which is a spread of 3 %
+    for spread in (0.02, 0.025, 0.03, 0.06):
+        assert failures_against_a_baseline(1.0, spread) <= 1 / 50
+    assert failures_against_a_baseline(0.85, 0.025) >= 9 / 10

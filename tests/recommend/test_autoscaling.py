@@ -1,11 +1,14 @@
 import math
+from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Any
 
 import pytest
 
 from capplan.recommend import recommend
-from capplan.recommend.autoscaling import SCHEDULE
+from capplan.recommend.autoscaling import SCHEDULE, Scaler
+from capplan.recommend.options import Decider
+from capplan.results.basis import basis
 from capplan.results.capacity import Capacity
 from capplan.results.demand import Profile
 from capplan.results.recommendation import Alone, Autoscaling, Recommendation
@@ -145,7 +148,7 @@ def test_the_answer_says_what_autoscaling_alone_would_lose() -> None:
     result = answer(*JUMP)
     said = result.reasons[-1]
     best = min(trigger(result).alone[:3], key=lambda one: one.lost_visits)
-    assert said.startswith(f"without a schedule even the best of them ({best.rule})")
+    assert said.startswith(f"without a schedule even the best of them ({best.name})")
     assert "come too late" in said
 
 
@@ -159,3 +162,18 @@ def test_a_demand_that_today_carries_asks_nothing_of_an_autoscaler() -> None:
     result = answer((0.0, 10.0), (7200.0, 10.0))
     assert all(one.lost_visits == 0 for one in trigger(result).alone)
     assert math.isfinite(trigger(result).value)
+
+
+def test_the_band_is_counted_at_the_mix_of_the_load_test() -> None:
+    """Its visits make half the requests of the plan's, so that all is half as much."""
+    asked, traffic = plan(PODS), demand(profile=through(*JUMP), count=400)
+    found = basis(asked, traffic, certain(2 * ONE_RPS))
+    half = replace(found, peaks=replace(found.peaks, per_visit=REQUESTS_PER_VISIT / 2))
+    by_half = Scaler(Decider(asked, traffic, half), 100, None).result(())
+    plain = Scaler(Decider(asked, traffic, found), 100, None).result(())
+    twice = recommend(plan(PODS), traffic, certain(4 * ONE_RPS), provenance())
+    assert by_half.alone[0].lost_visits < plain.alone[0].lost_visits
+    # half the requests on servers of 200 rps are as all of them on servers of 400 rps
+    assert by_half.alone[0].lost_visits == pytest.approx(
+        alone(twice, "Kubernetes HPA").lost_visits, rel=1e-9
+    )

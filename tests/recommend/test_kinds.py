@@ -125,7 +125,7 @@ def test_another_kind_within_the_quota_is_better_than_none():
 def test_of_another_kind_the_sale_runs_instead_of_todays_servers():
     result = decided(other(speed="10", price="$0.30/h"))
     assert result.servers < 6  # today's
-    up, down = result.schedule
+    up, *_, down = result.schedule
     assert (up.servers, down.servers) == (result.servers, 6)
     assert "big" in up.why
 
@@ -162,3 +162,18 @@ def test_what_is_not_pareto_has_a_better_one_and_what_is_has_none(
 
 def costs(option: Option) -> tuple[float, float, float]:
     return option.cost, option.overload_probability, option.zone_loss_probability or 0.0
+
+
+def test_the_schedule_of_another_kind_counts_that_kind_until_todays_come_back():
+    result = decided(other(speed="2", price="$0.30/h"), batch="5 every 2 min")
+    assert result.instance == "big"
+    *fleet, back = result.schedule
+    # none of that kind runs before, so all of them come in batches
+    assert [step.servers for step in fleet[:3]] == [5, 10, result.servers]
+    for step in fleet:
+        assert step.fleet_rps == pytest.approx(step.servers * 2 * 386)
+    assert back.servers == 6
+    assert back.fleet_rps == pytest.approx(6 * 386)
+    assert result.autoscaling is not None
+    # as many as carry what today's six do
+    assert result.autoscaling.least_servers == 3

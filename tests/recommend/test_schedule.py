@@ -79,6 +79,11 @@ def test_batches_begin_so_early_that_the_last_one_is_still_in_time() -> None:
     assert whys[2].startswith("batch 3 of 3: boot 4 min")
 
 
+def test_batches_quicker_than_a_minute_are_a_minute_apart() -> None:
+    result = scheduled(*FALLING, batch="10 every 20 s")
+    assert minutes(result)[:3] == [-23, -22, -21]
+
+
 def test_a_batch_larger_than_the_fleet_is_one_step() -> None:
     assert minutes(scheduled(*FALLING, batch="100 every 10 min"))[0] == -21
 

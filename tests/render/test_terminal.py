@@ -28,7 +28,14 @@ from capplan.results.demand import (
     Sensitivity,
     StressCase,
 )
-from capplan.results.recommendation import CeilingCheck, Option, Recommendation, Step
+from capplan.results.recommendation import (
+    Alone,
+    Autoscaling,
+    CeilingCheck,
+    Option,
+    Recommendation,
+    Step,
+)
 from capplan.results.verdict import Check, Verdict
 
 START = datetime(2026, 11, 27, 12, tzinfo=UTC)
@@ -445,3 +452,34 @@ def test_a_gate_that_cannot_tell_asks_for_a_new_measurement() -> None:
     shown = text(terminal.verdict(verdict(verdict="inconclusive", checks=(unsure,)), "sale.yaml"))
     assert shown.startswith("INCONCLUSIVE: ?\n")
     assert shown.splitlines()[-1] == "next: capplan loadtest sale.yaml"
+
+
+def test_a_schedule_shows_what_it_saves_and_what_autoscaling_alone_would_lose() -> None:
+    alone = Alone(
+        rule="Kubernetes HPA",
+        metric="cpu",
+        lost_visits=17_400.0,
+        lost_value=104_656.0,
+        short_s=238.0,
+        short_until=START + timedelta(seconds=163),
+        most_servers=20,
+    )
+    scaling = Autoscaling(
+        metric="requests",
+        value=111.0,
+        at_sustained=159.0,
+        headroom=0.3,
+        requests_per_server_rps=111.0,
+        least_servers=6,
+        most_servers=80,
+        alone=(alone,),
+    )
+    saved = recommendation(schedule_cost=2.14, hold_cost=5.59, autoscaling=scaling)
+    said = text(terminal.recommendation(saved, "sale.yaml"), 100)
+    assert "Schedule: costs $2.14; with all 24 the whole time $5.59" in said
+    row = next(line for line in said.splitlines() if line.startswith("Kubernetes HPA on CPU"))
+    assert row.split()[4:] == ["17.4k", "$104,656", "3", "min", "58", "s", "12:02:43", "20"]
+    # steps are on full minutes, and may cost a little more than to hold the fleet
+    dearer = recommendation(schedule_cost=7.37, hold_cost=7.30)
+    said = text(terminal.recommendation(dearer, "sale.yaml"), 100)
+    assert "Schedule: costs $7.37\n" in said

@@ -48,6 +48,12 @@ def order(plan: Plan, advice: Recommendation) -> Order:
             f"there is nothing to export: the {plan.servers.today} servers of today are enough",
             "see: capplan recommend",
         )
+    if advice.instance != advice.planned_instance:
+        raise UsageError(
+            f"the recommendation is {advice.instance}, another kind than today's servers: an "
+            "export changes the count of one group, and not its kind",
+            "make a group of that kind, give it as servers.instance, and export again",
+        )
     for step in advice.schedule:
         if step.at <= advice.made_at:
             raise UsageError(

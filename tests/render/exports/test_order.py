@@ -39,6 +39,14 @@ def test_a_fleet_that_is_enough_leaves_nothing_to_export() -> None:
         made_at(UP - timedelta(days=3), today="100")
 
 
+def test_a_fleet_of_another_kind_is_not_a_matter_of_counts() -> None:
+    big = {"name": "big", "price": "$0.01/h", "relative_speed": "2"}
+    asked = plan({"alternatives": [big]})
+    advice = recommend(asked, demand(count=400), certain(386.0), provenance())
+    with pytest.raises(UsageError, match="another kind than today's servers"):
+        order_of(asked, advice)
+
+
 def test_the_head_shows_each_step_in_utc_and_in_the_zone_of_the_sale() -> None:
     lines = header(order()).splitlines()
     assert all(line.startswith("#") for line in lines)
