@@ -53,6 +53,10 @@ class Display:
         line = trial_line(number, measured.trials[-1], measured.bounds_rps)
         self._console.print(line, soft_wrap=True)
 
+    def say(self, text: str) -> None:
+        """Print something that is neither a trial nor a phase."""
+        self._console.print(text, soft_wrap=True)
+
     def phase_done(self, phases: Phases) -> None:
         """Print what the phase that has just ended found."""
         for finding in findings(phases):

@@ -11,6 +11,7 @@ from capplan.cli.loadtest_options import (
     OptionalPlan,
     OverloadOption,
     PairedOption,
+    ResumeOption,
     ReuseOption,
     ScriptArgument,
     ServersOption,
@@ -34,6 +35,7 @@ EPILOG = examples(
     "capplan loadtest sale.yaml",
     "capplan loadtest sale.yaml --check",
     "capplan loadtest sale.yaml --target http://127.0.0.1:8899 --time-budget 60s",
+    "capplan loadtest sale.yaml --resume --time-budget 4min",
     "capplan loadtest sale.yaml -- --tags buy",
     "capplan loadtest sale.yaml --servers 4 --target http://127.0.0.1:8080",
     "capplan loadtest sale.yaml --target-pid 4242",
@@ -59,6 +61,7 @@ def loadtest(
     overload: OverloadOption = None,
     soak: SoakOption = None,
     reuse: ReuseOption = False,
+    resume: ResumeOption = False,
     paired: PairedOption = None,
     compare: CompareOption = None,
     check: CheckOption = False,
@@ -95,5 +98,5 @@ def loadtest(
         overload=None if overload is None else read("--overload", overload, parse_overload),
         soak_s=None if soak is None else read("--soak", soak, parse_soak),
     )
-    mode = Mode(phases, reuse, check, paired, compare)
+    mode = Mode(phases, reuse, check, paired, compare, resume)
     return run(plan, overrides, mode, seed=seed, as_json=as_json, output=output)

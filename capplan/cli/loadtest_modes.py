@@ -16,7 +16,8 @@ from capplan.render.checked import checked
 from capplan.results.capacity import Capacity
 from capplan.workflow.checked import all_well, checked_json
 from capplan.workflow.compare import compare
-from capplan.workflow.loadtest import NotKept, Overrides, check, loadtest
+from capplan.workflow.keeping import NotKept
+from capplan.workflow.loadtest import Overrides, check, loadtest
 from capplan.workflow.paired import paired
 
 _EXITS = {"below_sla": ExitCode.FAILED, "inconclusive": ExitCode.INCONCLUSIVE}
@@ -42,6 +43,7 @@ class Mode:
     check: bool
     paired: tuple[str, str] | None
     compare: tuple[Path, Path] | None
+    resume: bool = False
 
 
 def run(
@@ -54,8 +56,12 @@ def run(
     output: Path | None,
 ) -> ExitCode:
     """Do what is asked; raise a ``UsageError`` for options that would do nothing together."""
+    if mode.resume and (mode.reuse or mode.check):
+        other = "--reuse" if mode.reuse else "--check"
+        raise UsageError(f"--resume does not go with {other}", "run them one after the other")
     if mode.paired or mode.compare:
-        given = {"--check": mode.check, "--reuse": mode.reuse, "a phase": bool(mode.phases)}
+        given = {"--check": mode.check, "--reuse": mode.reuse, "--resume": mode.resume}
+        given["a phase"] = bool(mode.phases)
         given["--paired"] = bool(mode.compare and mode.paired)
         for name in (name for name, asked in given.items() if asked):
             without = "--compare" if mode.compare else "--paired"
@@ -68,7 +74,7 @@ def run(
     asked = Asked(plan, overrides, seed, as_json, output)
     if mode.paired:
         return compare_targets(asked, *mode.paired)
-    return dry_run(asked) if mode.check else measure(asked, mode.phases, mode.reuse)
+    return dry_run(asked) if mode.check else measure(asked, mode)
 
 
 def dry_run(asked: Asked) -> ExitCode:
@@ -81,7 +87,7 @@ def dry_run(asked: Asked) -> ExitCode:
     return ExitCode.OK if all_well(visits) else ExitCode.FAILED
 
 
-def measure(asked: Asked, phases: Phases, reuse: bool) -> ExitCode:
+def measure(asked: Asked, mode: Mode) -> ExitCode:
     """Find the sustained rate, or reuse the stored one, and hold the phases at it."""
     try:
         with sigterm_as_interrupt(), Display() as display:
@@ -91,9 +97,11 @@ def measure(asked: Asked, phases: Phases, reuse: bool) -> ExitCode:
                 seed=asked.seed,
                 show=display.show,
                 trial_done=display.trial_done,
-                asked=phases,
-                reuse=reuse,
+                asked=mode.phases,
+                reuse=mode.reuse,
                 phase_done=display.phase_done,
+                resume=mode.resume,
+                say=display.say,
             )
     except NotKept as error:
         _deliver(asked, error.result)

@@ -83,6 +83,15 @@ ReuseOption = Annotated[
     bool,
     typer.Option("--reuse", metavar="", help="Do not search: hold these three at the stored rate."),
 ]
+ResumeOption = Annotated[
+    bool,
+    typer.Option(
+        "--resume",
+        metavar="",
+        help="Go on with the trials that the last run left, however it ended. Their load counts "
+        "in --time-budget.",
+    ),
+]
 PairedOption = Annotated[
     tuple[str, str] | None,
     typer.Option(

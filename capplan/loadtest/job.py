@@ -65,6 +65,15 @@ class Job:
 
 
 @dataclass(frozen=True, slots=True)
+class Earlier:
+    """A search that was broken off: what it left for one that goes on."""
+
+    trials: tuple[Trial, ...]
+    load_time_s: float
+    requests_made: int
+
+
+@dataclass(frozen=True, slots=True)
 class Measurement:
     """What is known so far; bounds in requests/s. ``mix`` is each endpoint's share of requests."""
 
@@ -81,3 +90,4 @@ class Measurement:
     resources: Resources | None = None
     bottleneck: Bottleneck | None = None
     interrupted: bool = False
+    requests_made: int = 0

@@ -16,6 +16,7 @@ from capplan.loadtest.bottleneck import find_bottleneck
 from capplan.loadtest.endpoints import excess, unjudged
 from capplan.loadtest.engine import CheckedVisit, Engine
 from capplan.loadtest.evaluate import evaluate, watch_for_hopeless
+from capplan.loadtest.job import Earlier
 from capplan.loadtest.job import Job as Job
 from capplan.loadtest.job import Measurement as Measurement
 from capplan.loadtest.machine import Meter, cores
@@ -24,6 +25,14 @@ from capplan.loadtest.probes.probe import Probe
 from capplan.loadtest.progress import Progress, snapshot
 from capplan.loadtest.protocol import TrialSpec
 from capplan.loadtest.recording import Recording
+from capplan.loadtest.recovery import (
+    SILENT_REQUESTS,
+    Pulses,
+    after_silence,
+    await_floor,
+    fell_silent,
+    lost,
+)
 from capplan.loadtest.remedy import Standing, missing
 from capplan.loadtest.resources import level, target_side, with_use
 from capplan.loadtest.search import Bounds, Next, Settings, Stop
@@ -51,21 +60,27 @@ def measure(
     show: Callable[[Progress], None],
     keep: Callable[[Measurement], None],
     afterwards: Callable[[Engine, Measurement], None] = lambda engine, answer: None,
+    earlier: Earlier | None = None,
+    say: Callable[[str], None] = lambda text: None,
 ) -> Measurement:
-    """Find the sustained rate.
+    """Find the sustained rate, or go on with the search that ``earlier`` left.
 
     ``show`` hears of progress about ten times a second; ``keep`` gets what is known after each
     trial, so that nothing measured is lost. ``afterwards`` gets the answer and the engine, still
-    running. A KeyboardInterrupt ends the load at once and returns what was measured; when that is
+    running; ``say`` gets what a person should know meanwhile. ``TargetLost`` when the target stops
+    answering. A KeyboardInterrupt ends the load at once and returns what was measured; when that is
     no answer yet, it is marked as interrupted.
     """
     run, answer = Run(job, show), None
     try:
         with Engine(job.worker, job.log) as engine:
             run.begin(engine)
+            if earlier:
+                run.resume(engine, earlier, say)
             while isinstance(step := run.next_step(), Next):
                 run.trial(engine, step)
                 keep(run.so_far())
+                run.require_target()
             answer = run.finished(step)
             afterwards(engine, answer)
     except KeyboardInterrupt:
@@ -87,6 +102,9 @@ class Run:
     same_machine: bool = False
     pace: Pace | None = None
     probe: Probe = field(default_factory=Probe)
+    made: int = 0
+    """Requests since the beginning, those before and between the trials included."""
+    target_lost: bool = False
 
     def begin(self, engine: Engine) -> None:
         """Make one visit of each class first: it shows what an arrival is, and fails early."""
@@ -105,6 +123,26 @@ class Run:
         self.same_machine = is_here(job.target)
         if self.same_machine:
             self.notes += (beside_the_target(cores()),)
+
+    def resume(self, engine: Engine, earlier: Earlier, say: Callable[[str], None]) -> None:
+        """Take over the trials of a search that was broken off, once the target has recovered.
+
+        Their load time and requests count as if nothing had come between. What the generator could
+        not do then, it may be able to do now.
+        """
+        self.trials, self.spent_s = list(earlier.trials), earlier.load_time_s
+        self.made += earlier.requests_made
+        for trial in self.trials:
+            self.pace = self.pace and paced_by(self.pace, trial)
+        self._restate()
+        pulses = Pulses(engine, self.job)
+        await_floor(pulses, self.trials, say)
+        self.made += pulses.made
+
+    def require_target(self) -> None:
+        """Raise ``TargetLost`` when the target stopped answering in the last trial."""
+        if self.target_lost:
+            raise lost(self.trials)
 
     def next_step(self) -> Next | Stop:
         """Ask the search what to do, unless the generator leaves it no choice."""
@@ -168,15 +206,23 @@ class Run:
         def watch(recording: Recording) -> bool:
             self.probe.sample(recording.elapsed_s)
             self.show(snapshot(recording, step.purpose, rate * self.per_arrival, bounds, left_s))
+            if recording.silence >= SILENT_REQUESTS:
+                return True
             return not to_the_end and hopeless(recording)
 
         self.probe.begin(duration_s)
         meter = Meter()
         recording = engine.trial(spec, watch)
         self.spent_s += meter.elapsed_s
+        self.made += recording.requests_made
         trial = evaluate(recording, step.purpose, warmup_s, job.sla, job.endpoints, meter.usage())
         use = self.probe.use(trial.warmup_s, trial.duration_s)
         trial = with_use(trial, use, job.watching.limits, self.probe.missing)
+        worked = recording.answers or any(t.successes for t in self.trials)
+        if worked and fell_silent(recording):
+            pulses = Pulses(engine, job)
+            trial, self.target_lost = after_silence(pulses, trial, self.trials)
+            self.made += pulses.made
         proven = max((t.arrivals_per_s for t in self._valid()), default=0.0)
         remedy, self.standing = self.standing.after(trial, proven)
         if remedy == "add_process":
@@ -247,6 +293,7 @@ class Run:
             bounds_rps=bounds_rps,
             trials=tuple(self.trials),
             load_time_s=self.spent_s,
+            requests_made=self.made,
             requests_per_arrival=self.per_arrival,
             mix=mix(self._whole()),
             notes=self.notes

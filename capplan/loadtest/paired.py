@@ -158,6 +158,7 @@ class _Both:
         run = self.runs[name]
         run.trial(self.engines[name], step, draw=draw, to_the_end=draw is not None)
         self.keep(name, self.so_far())
+        run.require_target()
 
     def _left_s(self) -> float:
         return self.budget_s - sum(run.spent_s for run in self.runs.values())

@@ -92,6 +92,8 @@ class TrialSpec:
     ``steps`` are pairs (seconds, factor) that follow each other, the last one without an end: the
     rate is ``arrivals_per_s`` times the factor. With ``unconnected`` each arrival is a stranger who
     has to connect first. ``retry`` replaces the script's plain clients by ones that try again.
+
+    Once ``most_requests`` were made or are on their way, nothing is issued any more.
     """
 
     index: int
@@ -105,6 +107,7 @@ class TrialSpec:
     steps: tuple[tuple[float, float], ...] = ()
     unconnected: bool = False
     retry: Retry | None = None
+    most_requests: int | None = None
 
     @classmethod
     def from_json(cls, fields: dict[str, Any]) -> TrialSpec:
@@ -125,6 +128,7 @@ class TrialSpec:
             seed=self.seed * 1_009 + worker,
             users=-(-self.users // workers),
             max_users=-(-self.max_users // workers),
+            most_requests=None if self.most_requests is None else self.most_requests // workers,
         )
 
 

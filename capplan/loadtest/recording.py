@@ -148,6 +148,22 @@ class Recording:
         return tuple(float(self._reports.get(w, {}).get(name, 0.0)) for w in range(self.workers))
 
     @property
+    def silence(self) -> int:
+        """How many requests in a row have had no answer; 0 while any worker gets some."""
+        each = self.each("silence")
+        return int(sum(each)) if min(each) else 0
+
+    @property
+    def answers(self) -> int:
+        """How many requests were answered, with success or not."""
+        return int(self.state.get("answers", 0))
+
+    @property
+    def requests_made(self) -> int:
+        """How many requests were made since the last trial, logins and others outside included."""
+        return int(self.state.get("made", 0))
+
+    @property
     def elapsed_s(self) -> float:
         """Seconds since the first arrival could come."""
         return float(self.state.get("elapsed_s", 0.0))

@@ -278,6 +278,7 @@ class Capacity(Result):
     ``identity.servers`` says how many servers the trials loaded. When it is not 1, one server alone
     was never measured, and ``sustained_rps`` is derived, as a note says.
 
+    ``load_time_s`` and ``requests_made`` are those of all trials, over all runs that a search took.
     ``requests_per_arrival`` is that of the unit; ``sustained_visits_per_s`` and
     ``sustained_orders_per_min`` restate ``sustained_rps`` by ``visit_mix``.
     ``resources`` are what the target used, null where nothing of it was seen, and ``bottleneck``
@@ -296,6 +297,7 @@ class Capacity(Result):
     max_rate_rps: float | None
     trials: tuple[Trial, ...]
     load_time_s: float
+    requests_made: int = 0
     requests_per_arrival: float | None
     mix: dict[str, float]
     binding: Binding | None = None

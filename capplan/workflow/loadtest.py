@@ -11,10 +11,11 @@ from pathlib import Path
 from capplan.errors import Interrupted, SetupError, UsageError
 from capplan.loadtest import measure
 from capplan.loadtest.engine import CheckedVisit, Engine
-from capplan.loadtest.job import Watching
+from capplan.loadtest.job import Earlier, Watching
 from capplan.loadtest.measure import Job, Measurement
 from capplan.loadtest.phases.asked import NO_PHASES, Asked
 from capplan.loadtest.progress import Progress
+from capplan.loadtest.recovery import TargetLost
 from capplan.loadtest.search import CONFIDENCE
 from capplan.loadtest.sources import sources
 from capplan.loadtest.target import require_loadable
@@ -25,18 +26,18 @@ from capplan.plan.sla import Sla
 from capplan.results.base import Note, Provenance
 from capplan.results.capacity import Capacity, Identity, SustainedRate
 from capplan.results.phases import Phases
-from capplan.results.scaling import accumulate
-from capplan.results.store import write_result
 from capplan.results.today import contradiction
-from capplan.results.visits import in_visits, orders_not_seen, visit_mix
+from capplan.results.visits import orders_not_seen, visit_mix
+from capplan.units import format_duration
 from capplan.workflow import sections
 from capplan.workflow.changes import file_hash
+from capplan.workflow.keeping import NotKept, keep_partial, store
 from capplan.workflow.phases import Holding, Known, require_tasks, stored_for
 from capplan.workflow.provenance import provenance
+from capplan.workflow.resume import broken_off, require_time_left
 from capplan.workflow.shelf import Shelf, open_plan, shown
 
 TIME_BUDGET_S = 120.0
-PARTIAL = "capacity.partial.json"
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,14 +59,6 @@ class Overrides:
     target_pids: tuple[int, ...] = ()
 
 
-class NotKept(SetupError):
-    """The disk did not take the result; ``result`` holds what was measured."""
-
-    def __init__(self, error: SetupError, result: Capacity) -> None:
-        super().__init__(error.message, error.hint)
-        self.result = result
-
-
 def loadtest(
     plan: Path | str,
     *,
@@ -76,6 +69,8 @@ def loadtest(
     asked: Asked = NO_PHASES,
     reuse: bool = False,
     phase_done: Callable[[Phases], None] = lambda phases: None,
+    resume: bool = False,
+    say: Callable[[str], None] = lambda text: None,
 ) -> Capacity:
     """Find the sustained rate of the plan's target and keep it as the plan's capacity.
 
@@ -83,11 +78,12 @@ def loadtest(
     ``capplan.results.scaling``.
 
     ``asked`` are phases to hold after the search; with ``reuse`` they are held at the stored rate,
-    without a search. ``show`` hears of progress a few times a second, ``trial_done`` of what is
-    known after each trial, ``phase_done`` of what is known after each phase. Raises ``UsageError``
-    for a plan or script that cannot be used, ``SetupError`` when the target does not answer,
-    ``NotKept`` when the result could not be written, and ``Interrupted`` after a Ctrl-C, when what
-    was measured is kept.
+    without a search. With ``resume`` the search goes on with the trials that the last run left,
+    whose load time counts. ``show`` hears of progress a few times a second, ``trial_done`` of what
+    is known after each trial, ``phase_done`` of what is known after each phase, ``say`` of anything
+    else. Raises ``UsageError`` for a plan or script that cannot be used, or trials of something
+    else; ``SetupError`` when the target does not answer or stops to; ``NotKept`` when the result
+    could not be written; and ``Interrupted`` after a Ctrl-C, when what was measured is kept.
     """
     plan_file, shelf = open_plan(plan)
     run = prepare(plan_file, shelf, overrides, seed)
@@ -98,33 +94,51 @@ def loadtest(
     phases = Holding(asked, run.job, plan_file.plan.saleday, show, phase_done)
     if reuse:
         return _held_again(shelf, phases, stored_for(earlier, run.identity, origin))
+    left = _left(shelf, run, origin, say) if resume else None
 
     def keep(measured: Measurement) -> None:
         with suppress(SetupError):  # a full disk is said at the end: the load is not repeated
-            _keep_partial(shelf, _joined(None, _result(run, measured, origin, overrides)))
+            keep_partial(shelf, _result(run, measured, origin, overrides))
         trial_done(measured)
 
     def answered(engine: Engine, answer: Measurement) -> None:
         def keep_with(found: Phases) -> None:
             with suppress(SetupError):
-                _store(shelf, earlier, _result(run, answer, origin, overrides, found))
+                store(shelf, earlier, _result(run, answer, origin, overrides, found))
 
         if asked:  # a phase that goes wrong must not cost the answer
             with phases.remembering():
                 keep_with(Phases())
                 phases.hold(engine, Known.of(answer), keep_with)
 
-    measured = measure.measure(run.job, show, keep, answered)
+    try:
+        measured = measure.measure(run.job, show, keep, answered, left, say)
+    except TargetLost as lost:
+        hint = f"start it again, then: capplan loadtest {shown(plan_file.path)} --resume"
+        raise SetupError(lost.message, hint if shelf.folder else lost.hint) from lost
     result = _result(run, measured, origin, overrides, phases.found)
     if measured.interrupted:
-        kept = _keep_partial(shelf, _joined(None, result))
+        kept = keep_partial(shelf, result)
         raise Interrupted(
             f"interrupted after {len(measured.trials)} trials",
             f"what was measured is in {shown(kept)}" if kept else "",
         )
-    result = _store(shelf, earlier, result)
+    result = store(shelf, earlier, result)
     phases.raise_if_interrupted(shelf.path(Capacity))
     return result
+
+
+def _left(
+    shelf: Shelf, run: Prepared, origin: Provenance, say: Callable[[str], None]
+) -> Earlier | None:
+    left = broken_off(shelf, run.identity, origin)
+    if left is None:
+        say("there are no trials to go on with: the search begins")
+        return None
+    require_time_left(left, run.job.time_budget_s)
+    took = format_duration(round(left.load_time_s))
+    say(f"going on after {len(left.trials)} trials, {took} of load")
+    return left
 
 
 def _held_again(shelf: Shelf, phases: Holding, stored: Capacity) -> Capacity:
@@ -285,6 +299,7 @@ def _result(
         max_rate_rps=overrides.max_rate_rps,
         trials=measured.trials,
         load_time_s=measured.load_time_s,
+        requests_made=measured.requests_made,
         requests_per_arrival=measured.requests_per_arrival,
         mix=measured.mix,
         binding=measured.binding,
@@ -306,35 +321,3 @@ def _against_today(run: Prepared, measured: Measurement) -> tuple[Note, ...]:
     if run.identity.servers > 1:
         return ()
     return tuple(contradiction(run.peak, server, known.cpu_at_sustained if known else None))
-
-
-def _joined(earlier: Capacity | None, run: Capacity) -> Capacity:
-    return in_visits(accumulate(earlier, run))
-
-
-def _store(shelf: Shelf, earlier: Capacity | None, result: Capacity) -> Capacity:
-    unanswered = result.verdict == "inconclusive" and earlier is not None
-    joined = _joined(None if unanswered else earlier, result)
-    try:
-        if unanswered:
-            _keep_partial(shelf, joined)  # an answer is not replaced by none
-        else:
-            shelf.keep(joined)
-            _partial(shelf, remove=True)
-    except SetupError as error:
-        raise NotKept(error, joined) from error
-    return joined
-
-
-def _keep_partial(shelf: Shelf, result: Capacity) -> Path | None:
-    path = _partial(shelf)
-    if path is not None:
-        write_result(path, result)
-    return path
-
-
-def _partial(shelf: Shelf, *, remove: bool = False) -> Path | None:
-    path = shelf.folder and shelf.folder / PARTIAL
-    if path and remove:
-        path.unlink(missing_ok=True)
-    return path

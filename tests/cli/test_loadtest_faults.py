@@ -82,6 +82,39 @@ def test_a_second_ctrl_c_does_not_lose_what_the_first_keeps(tmp_path, then):
     assert {path.name for path in partial.parent.iterdir()} == {partial.name, "loadtest.log"}
 
 
+# going on
+
+
+def test_a_search_that_was_killed_goes_on_with_its_trials(tmp_path):
+    """What was measured before the end by SIGKILL is not measured again, and its load counts."""
+    partial = tmp_path / "sale.capplan" / "capacity.partial.json"
+    with RefServer(SMALL) as server:
+        common = ("--target", server.url, "--max-rate", "40", "--time-budget", "9s")
+        with start(tmp_path, *common) as process:
+            wait_for(partial, process)
+            process.kill()
+            process.communicate(timeout=20)
+        before = read_result(partial, Capacity)
+
+        code, out, err = run(tmp_path, *common, "--resume", "--sla", "p99<1s")
+        assert (code, out) == (2, "")
+        assert "sla was p95<150ms, failures<1%, is p99<1s, failures<1%" in err
+
+        code, out, err = run(tmp_path, *common, "--resume", "--json")
+        received = server.stats()["received"]
+    result = from_json(out, Capacity, "stdout")
+    assert code in (0, 5)
+    assert f"going on after {len(before.trials)} trial" in err
+    assert "the search goes on" in err
+    kept = [(t.arrivals_per_s, t.requests, t.latency_s) for t in before.trials]
+    assert [(t.arrivals_per_s, t.requests, t.latency_s) for t in result.trials][: len(kept)] == kept
+    assert len(result.trials) > len(kept)
+    assert before.load_time_s < result.load_time_s < 9 * 1.5
+    # what a trial made that was under way at the end by force, and a check visit, is in no book
+    assert before.requests_made < result.requests_made <= received
+    assert not partial.exists()
+
+
 # limits that are not the target's
 
 

@@ -42,10 +42,16 @@ class Recorder:
         self._rows: list[tuple[float, float, float, int, int]] = []
         self.outside = 0
         self.errors: dict[str, int] = {}
+        self.answers = 0
+        """How many requests of the trial were answered, with success or not."""
+        self.silence = 0
+        """How many in a row, the last ones of the trial, were not."""
+        self.made = 0
+        """All requests since it was set to 0, those that belong to no trial included."""
 
     def reset(self) -> None:
         """Forget what was counted for the last trial."""
-        self.outside = 0
+        self.outside = self.answers = self.silence = 0
         self.errors = {}
 
     def open(self, trial: int, start: float) -> None:
@@ -59,9 +65,11 @@ class Recorder:
         name: str,
         response_time: float | None,
         exception: BaseException | None = None,
+        response: Any = None,
         **_: Any,
     ) -> None:
         """Listen to Locust's request event."""
+        self.made += 1
         ticket = current_ticket()
         if ticket is None or ticket.trial != self._trial:
             self.outside += 1  # a login in on_start, or an answer that came after its trial
@@ -76,6 +84,10 @@ class Recorder:
             # the clients' own words for it differ, and one says "0, original=10 seconds"
             words = f"no answer within {self._timeout_s:g} s" if late else exception
             self._count_error(f"{request_type} {name}: {words}")
+        # the status of an error that has no response is 0, or the client knows no status
+        answered = ending == SUCCESS or bool(getattr(response, "status_code", 0))
+        self.answers += answered
+        self.silence = 0 if answered else self.silence + 1
         if ticket.fresh:
             ticket.fresh = False
             intended, lateness_s = ticket.intended, ticket.started - ticket.intended

@@ -51,6 +51,7 @@ class TrialRun:
         self._wire = wire
         self._start = 0.0
         self._due = 0
+        self._capped = False
         self._issuing = True
         self._held_up_s = 0.0
 
@@ -83,7 +84,9 @@ class TrialRun:
             generator_cpu=busy,
             held_up=self._held_up_s / held_s,
             lateness_s_p99=self._lateness_p99(),
+            capped=self._capped,
         )
+        self._recorder.made = 0
 
     def _prepare(self) -> int:
         """Make ready for the first arrival; return how many users are."""
@@ -100,12 +103,19 @@ class TrialRun:
             while due > now and not self.end:
                 gevent.sleep(min(max(due - now, _TICK_S), 0.1))
                 now = perf_counter()
-            if self.end:
+            if self.end or self._at_cap():
                 return
             self._due += 1
             gate.issue(self._ticket(due), gate.choose(mix))
             if self._due % 50 == 0:
                 gevent.sleep(0)  # far behind the schedule users must still get their turn
+
+    def _at_cap(self) -> bool:
+        most, gate = self.spec.most_requests, self._gate
+        if most is not None and not self._capped:
+            self._capped = self._recorder.made + len(gate.in_flight) + gate.queued >= most
+            self.end = self.end or self._capped
+        return self._capped
 
     def _drain(self) -> None:
         """Wait until nothing is in flight, so that the next trial meets an idle target.
@@ -138,7 +148,7 @@ class TrialRun:
             late_s = perf_counter() - before - _HOUSEKEEPING_S
             if self._issuing and late_s > _HELD_UP_S:
                 self._held_up_s += late_s
-            if self._issuing:
+            if self._issuing and not self._at_cap():
                 self._make_room()
 
     def _make_room(self) -> None:
@@ -174,6 +184,9 @@ class TrialRun:
                 "overdue": gate.overdue(self.spec.limit_s, now),
                 "users": self._users(),
                 "outside": self._recorder.outside,
+                "made": self._recorder.made,
+                "answers": self._recorder.answers,
+                "silence": self._recorder.silence,
                 "errors": self._recorder.errors if kind == "done" else {},
                 "last_error": self._pool.last_error,
                 **extra,

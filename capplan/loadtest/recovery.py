@@ -1,0 +1,168 @@
+"""Whether the target answers, and as quickly as it did: a few requests, made by the script itself.
+
+Asked when a trial ends in silence, and before a search goes on that was broken off. What is still
+queued there, or a cache that is cold, must not be measured as if it were the target's own.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from time import monotonic
+
+import numpy as np
+
+from capplan.errors import SetupError
+from capplan.loadtest.engine import Engine
+from capplan.loadtest.job import Job
+from capplan.loadtest.protocol import SUCCESS, TrialSpec
+from capplan.loadtest.recording import Recording
+from capplan.results.base import Note
+from capplan.results.capacity import Trial
+from capplan.units import format_duration, format_rate
+
+SILENT_REQUESTS = 20
+"""So many requests in a row without any answer end a trial."""
+
+PATIENCE_S = 10.0
+"""How long a target may be away that is restarted."""
+
+RECOVERY_S = 60.0
+"""How long a search that goes on waits for the target to be as quick as it was."""
+
+_SUSPICIOUS = 5  # requests in a row without an answer, at the end of a trial
+_RATE, _LASTS_S = 10.0, 1.0  # arrivals/s and seconds of one pulse
+_FIRST_INDEX = 1_000_000  # no trial has it
+_SLOWER, _SLOWER_S = 2.0, 0.005  # the median of ten requests is not known better
+
+
+class TargetLost(SetupError):
+    """The target stopped answering in the course of a load test."""
+
+
+@dataclass(frozen=True, slots=True)
+class Pulse:
+    """What a few requests met: how many were answered, and the median latency of successes."""
+
+    answers: int
+    p50_s: float | None
+
+
+@dataclass
+class Pulses:
+    """Takes the pulse of a target: about ten arrivals, in a second. ``made`` counts requests."""
+
+    engine: Engine
+    job: Job
+    made: int = 0
+    _taken: int = field(init=False, default=0)
+
+    def take(self) -> Pulse:
+        """Make some requests and wait for their answers."""
+        self._taken += 1
+        spec = TrialSpec(
+            index=_FIRST_INDEX + self._taken,
+            arrivals_per_s=_RATE,
+            duration_s=_LASTS_S,
+            limit_s=self.job.timeout_s,
+            give_up_s=self.job.timeout_s,
+            seed=self.job.seed * 100_003 + _FIRST_INDEX + self._taken,
+            users=10,
+            max_users=50,
+        )
+        recording = self.engine.trial(spec, lambda _: False)
+        self.made += recording.requests_made
+        rows = recording.rows()
+        latency_s = rows.latency_s[rows.ending == SUCCESS]
+        p50_s = float(np.median(latency_s)) if len(latency_s) else None
+        return Pulse(recording.answers, p50_s)
+
+
+def fell_silent(recording: Recording) -> bool:
+    """Return whether a trial ended without answers, although it may be overload."""
+    return recording.silence >= _SUSPICIOUS
+
+
+def after_silence(pulses: Pulses, trial: Trial, before: Sequence[Trial]) -> tuple[Trial, bool]:
+    """Judge again a trial that ended without answers; return whether the target is gone.
+
+    Overload is none of our business here: a target that answers once the load is off fell silent
+    because of it, and the trial stands. One that needs a while was restarted: that is worth
+    another trial, once, as it may have broken down under the load.
+    """
+    began = monotonic()
+    if pulses.take().answers:
+        return trial, False
+    while monotonic() - began < PATIENCE_S:
+        if pulses.take().answers:
+            away = format_duration(round(monotonic() - began, 1))
+            note = Note(
+                code="target_restarted",
+                message=f"the target did not answer for {away}, then it did",
+                advice="leave it alone while it is measured",
+            )
+            again = any(n.code == note.code for t in before for n in t.notes)
+            return _noted(trial, note, worthless=not again), False
+    why = f" ({next(iter(trial.errors))})" if trial.errors else ""
+    note = Note(
+        code="target_lost",
+        message=f"the target stopped answering{why}",
+        advice="that trial does not count",
+    )
+    return _noted(trial, note, worthless=True), True
+
+
+def _noted(trial: Trial, note: Note, *, worthless: bool) -> Trial:
+    outcome = "invalid" if worthless else trial.outcome
+    return trial.model_copy(update={"outcome": outcome, "notes": (*trial.notes, note)})
+
+
+def lost(trials: Sequence[Trial]) -> TargetLost:
+    """Say that the target is gone since the last trial."""
+    last = trials[-1]
+    return TargetLost(
+        f"{last.notes[-1].message} in trial {len(trials)}, at {format_rate(last.rate_rps)}",
+        "look at its log, and start it again",
+    )
+
+
+def floor_s(trials: Sequence[Trial]) -> float | None:
+    """Return the smallest median latency of trials that were worth something, in seconds.
+
+    It counts from the actual start, so that it is the target's alone.
+    """
+    medians = [t.latency_actual_s.p50 for t in trials if t.outcome != "invalid"]
+    return min((m for m in medians if m is not None), default=None)
+
+
+def recovered(p50_s: float | None, floor: float | None) -> bool:
+    """Return whether a pulse is about as quick as the target was at its best.
+
+    >>> recovered(0.015, 0.010), recovered(0.300, 0.010), recovered(None, 0.010)
+    (True, False, False)
+    """
+    if p50_s is None or floor is None:
+        return p50_s is not None
+    return p50_s <= _SLOWER * floor + _SLOWER_S
+
+
+def await_floor(pulses: Pulses, trials: Sequence[Trial], say: Callable[[str], None]) -> None:
+    """Wait until the target is about as quick as in the trials so far.
+
+    Raises ``SetupError`` when it is not within ``RECOVERY_S``.
+    """
+    floor, began = floor_s(trials), monotonic()
+    known = "" if floor is None else f", it was {format_duration(floor)}"
+    said = False
+    while not recovered(p50_s := pulses.take().p50_s, floor):
+        state = "does not answer" if p50_s is None else f"answers in {format_duration(p50_s)} (p50)"
+        if monotonic() - began > RECOVERY_S:
+            raise SetupError(
+                f"the target {state}{known}: it has not recovered in {format_duration(RECOVERY_S)}",
+                "restart it or let it rest, and resume again; or measure anew, without --resume",
+            )
+        if not said:
+            say(f"waiting for the target to recover: it {state}{known}")
+            said = True
+    if p50_s is not None:
+        say(f"the target answers in {format_duration(p50_s)} (p50){known}: the search goes on")
