@@ -20,7 +20,8 @@ from typing import Any
 import numpy as np
 
 from capplan.loadtest.evaluate import HOPELESS, evaluate
-from capplan.loadtest.measure import FIRST_RATE, observation
+from capplan.loadtest.measure import FIRST_RATE
+from capplan.loadtest.observed import observation
 from capplan.loadtest.pairing import (
     BETWEEN_TRIALS_S,
     Estimate,

@@ -27,7 +27,8 @@ import numpy as np
 from benchmarks.servers import SERVERS, Answers, Bench, Server
 from capplan.loadtest.belief import Observation
 from capplan.loadtest.evaluate import evaluate, hopeless_share
-from capplan.loadtest.measure import FIRST_RATE, observation
+from capplan.loadtest.measure import FIRST_RATE
+from capplan.loadtest.observed import observation
 from capplan.loadtest.protocol import COLUMNS, FAILURE, SUCCESS, TrialSpec, pack
 from capplan.loadtest.recording import Recording
 from capplan.loadtest.search import Next, Settings, Stop, decide

@@ -56,6 +56,11 @@ def run(
     output: Path | None,
 ) -> ExitCode:
     """Do what is asked; raise a ``UsageError`` for options that would do nothing together."""
+    if overrides.max_requests and (mode.phases or mode.reuse or mode.paired):
+        raise UsageError(
+            "--max-requests goes with a search alone: --paired and phases need a load that is held",
+            "run them one after the other",
+        )
     if mode.resume and (mode.reuse or mode.check):
         other = "--reuse" if mode.reuse else "--check"
         raise UsageError(f"--resume does not go with {other}", "run them one after the other")

@@ -37,6 +37,15 @@ MaxRateOption = Annotated[
     str | None,
     typer.Option(metavar="RPS", help="Never ask for more requests per second than this."),
 ]
+MaxRequestsOption = Annotated[
+    int | None,
+    typer.Option(
+        min=1,
+        metavar="N",
+        help="Make no more requests than this in all, those of resumed runs included.",
+        show_default=False,
+    ),
+]
 TimeBudgetOption = Annotated[
     str | None,
     typer.Option(

@@ -10,7 +10,7 @@ import math
 from collections.abc import Iterator
 
 from capplan.errors import UsageError
-from capplan.loadtest.measure import observation
+from capplan.loadtest.observed import observation
 from capplan.loadtest.pairing import CONFIDENCE
 from capplan.loadtest.protocol import NOT_STARTED
 from capplan.loadtest.search import known_bounds

@@ -68,6 +68,8 @@ def evaluate(
     arrivals = int(recording.state.get("issued", 0))
     visits = visit_stats(recording.visits(), max(recording.each("held_s")), planned_warmup_s)
     started = int(np.count_nonzero(everything.endpoint != _not_started(recording)))
+    squares = float(recording.state.get("requests_squared", 0.0)) / max(arrivals, 1)
+    per_arrival = visits.requests_mean if visits else started / max(arrivals, 1)
     return Trial(
         purpose=purpose,
         rate_rps=0.0,  # known once the whole run says how many requests an arrival makes
@@ -85,7 +87,8 @@ def evaluate(
         latency_actual_s=summarise(rows.latency_s, rows.ending),
         endpoints=_by_endpoint(rows, recording.endpoints),
         criteria=criteria,
-        requests_per_arrival=visits.requests_mean if visits else started / max(arrivals, 1),
+        requests_per_arrival=per_arrival,
+        requests_per_arrival_sd=max(0.0, squares - per_arrival**2) ** 0.5,
         ended_early=recording.ended_early,
         errors=dict(sorted(recording.state.get("errors", {}).items(), key=lambda e: -e[1])[:5]),
         health=health,
@@ -241,6 +244,7 @@ def _health(recording: Recording, usage: Usage) -> Health:
         generator_cpus=recording.each("generator_cpu"),
         cores=usage.cores,
         idle_cores=usage.idle_cores,
+        most_users=recording.spec.most_users,
     )
 
 

@@ -31,6 +31,8 @@ class Watching:
 class Job:
     """What is measured. ``max_rate_rps`` counts requests of the mix, like every rate shown.
 
+    ``max_requests`` is how many may be made in all, also by the runs that went before.
+
     ``order_endpoint`` is the request that places an order, where the plan says so.
     """
 
@@ -49,6 +51,7 @@ class Job:
     visit_tasks: int = 5
     order_endpoint: str | None = None
     watching: Watching = field(default_factory=Watching)
+    max_requests: int | None = None
 
     @property
     def worker(self) -> WorkerConfig:

@@ -10,20 +10,22 @@ from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 
 from capplan.loadtest import search
-from capplan.loadtest.belief import Misses, Observation
+from capplan.loadtest.asking import ask
 from capplan.loadtest.binding import what_binds
 from capplan.loadtest.bottleneck import find_bottleneck
+from capplan.loadtest.caps import affordable, cap_note, pooled, surely_at_most
 from capplan.loadtest.endpoints import excess, unjudged
 from capplan.loadtest.engine import CheckedVisit, Engine
 from capplan.loadtest.evaluate import evaluate, watch_for_hopeless
 from capplan.loadtest.job import Earlier
 from capplan.loadtest.job import Job as Job
 from capplan.loadtest.job import Measurement as Measurement
+from capplan.loadtest.limits import own_reach, without_means
 from capplan.loadtest.machine import Meter, cores
+from capplan.loadtest.observed import observation
 from capplan.loadtest.preview import preview, require_names
 from capplan.loadtest.probes.probe import Probe
 from capplan.loadtest.progress import Progress, snapshot
-from capplan.loadtest.protocol import TrialSpec
 from capplan.loadtest.recording import Recording
 from capplan.loadtest.recovery import (
     SILENT_REQUESTS,
@@ -34,18 +36,19 @@ from capplan.loadtest.recovery import (
     lost,
 )
 from capplan.loadtest.remedy import Standing, missing
-from capplan.loadtest.resources import level, target_side, with_use
+from capplan.loadtest.resources import target_side, with_use
 from capplan.loadtest.search import Bounds, Next, Settings, Stop
 from capplan.loadtest.summary import describe, mix, trial_notes
 from capplan.loadtest.target import is_here
-from capplan.loadtest.validity import MOST_USERS, beside_the_target, mean_doubt, widen
+from capplan.loadtest.validity import beside_the_target, mean_doubt, widen
 from capplan.loadtest.visiting import Pace, paced_by, require_time
 from capplan.results.base import Note
-from capplan.results.capacity import CapacityVerdict, Criterion, Generator, Trial
+from capplan.results.capacity import CapacityVerdict, Generator, Trial
 from capplan.units import format_rate
 
 FIRST_RATE = 20.0
 _LIMIT = "the load generator is the limit"
+_CAPPED = "all requests were made that may be made"
 _WORTHLESS = "too many trials in a row were worthless"
 
 
@@ -105,6 +108,9 @@ class Run:
     made: int = 0
     """Requests since the beginning, those before and between the trials included."""
     target_lost: bool = False
+    capped: bool = False
+    short: Note | None = None
+    """What kept the pool of users small."""
 
     def begin(self, engine: Engine) -> None:
         """Make one visit of each class first: it shows what an arrival is, and fails early."""
@@ -153,7 +159,8 @@ class Run:
             why = _WORTHLESS if standing.limit is None else _LIMIT
             return Stop("inconclusive", search.known_bounds(seen), why)
         maximum = self.job.max_rate_rps
-        asked = None if maximum is None else maximum / self.per_arrival
+        most = surely_at_most(self._whole()) or self.per_arrival
+        asked = None if maximum is None else maximum / most
         ceilings = [rate for rate in (asked, standing.ceiling) if rate is not None]
         first, highest = FIRST_RATE / max(self.per_arrival, 1.0), min(ceilings, default=None)
         if asked is not None and not seen:
@@ -167,6 +174,11 @@ class Run:
             lowest /= max(self.per_arrival, 1.0)
             settings = replace(settings, min_trial_s=self.pace.measured_s, lowest_rate=lowest)
         step = search.decide(seen, settings, spent_s)
+        if isinstance(step, Next) and not self._affordable(step, most):
+            self.capped = True
+            step = search.decide(seen, settings, settings.time_budget_s)  # as when time is over
+            if isinstance(step, Next) or step.verdict == "inconclusive":
+                return Stop("inconclusive", search.known_bounds(seen), _CAPPED)
         if isinstance(step, Stop) and step.verdict == "not_reached" and highest != asked:
             return Stop("inconclusive", step.bounds, _LIMIT)
         return step
@@ -180,25 +192,22 @@ class Run:
         ``to_the_end`` is not ended early, however much it misses.
         """
         job, rate = self.job, step.rate
-        limits = job.sla.latency
-        limit_s = limits[0].limit_s if limits else job.timeout_s
-        longest_s = limits[-1].limit_s if limits else job.timeout_s
-        warmup_s, duration_s = step.warmup_s, step.duration_s
-        most = int(rate * job.timeout_s) + 50
-        if self.pace:
-            warmup_s, most = max(warmup_s, self.pace.prefill_s), MOST_USERS
-            duration_s += warmup_s
-        spec = TrialSpec(
+        reach = own_reach(engine.processes)
+        asked = ask(
+            job,
+            step,
+            self.pace,
             index=len(self.trials),
-            arrivals_per_s=rate,
-            duration_s=duration_s,
-            limit_s=limit_s,
-            give_up_s=longest_s,
-            seed=job.seed * 100_003 + (len(self.trials) if draw is None else draw),
-            users=min(MOST_USERS, int(rate * longest_s * self.standing.pool_factor) + 20),
-            max_users=min(MOST_USERS, most),
+            draw=len(self.trials) if draw is None else draw,
+            pool_factor=self.standing.pool_factor,
+            most_users=reach.users,
+            requests_left=self._requests_left,
         )
-        planned = rate * duration_s * self.per_arrival
+        spec = asked.spec
+        if reach.because and spec.max_users == reach.users:
+            self.short = reach.note
+        planned = rate * spec.duration_s * self.per_arrival
+        limits = job.sla.latency
         allowed = 1 - limits[0].quantile if limits else job.sla.failures
         hopeless = watch_for_hopeless(allowed, job.sla.failures, planned, step.purpose)
         bounds, left_s = self._bounds_rps(), job.time_budget_s - self.spent_s
@@ -210,14 +219,17 @@ class Run:
                 return True
             return not to_the_end and hopeless(recording)
 
-        self.probe.begin(duration_s)
+        self.probe.begin(spec.duration_s)
         meter = Meter()
         recording = engine.trial(spec, watch)
         self.spent_s += meter.elapsed_s
         self.made += recording.requests_made
-        trial = evaluate(recording, step.purpose, warmup_s, job.sla, job.endpoints, meter.usage())
+        trial = evaluate(
+            recording, step.purpose, asked.warmup_s, job.sla, job.endpoints, meter.usage()
+        )
         use = self.probe.use(trial.warmup_s, trial.duration_s)
         trial = with_use(trial, use, job.watching.limits, self.probe.missing)
+        trial = without_means(trial)
         worked = recording.answers or any(t.successes for t in self.trials)
         if worked and fell_silent(recording):
             pulses = Pulses(engine, job)
@@ -230,6 +242,16 @@ class Run:
         self.trials.append(trial)
         self.pace = self.pace and paced_by(self.pace, trial)
         self._restate()
+
+    @property
+    def _requests_left(self) -> int | None:
+        most = self.job.max_requests
+        return None if most is None else max(0, most - self.made)
+
+    def _affordable(self, step: Next, per_arrival: float) -> bool:
+        left = self._requests_left
+        lasts_s = step.duration_s + (self.pace.prefill_s if self.pace else 0.0)
+        return left is None or affordable(step.rate * lasts_s, per_arrival, left)
 
     def known(self) -> Bounds:
         """Return what the valid trials say of the sustained rate, in arrivals/s."""
@@ -252,11 +274,7 @@ class Run:
 
     def _restate(self) -> None:
         """Pool the requests per arrival and state every trial's rate with it."""
-        whole = self._whole()
-        arrivals = sum(_counted(t) for t in whole)
-        if arrivals:
-            made = sum(t.requests_per_arrival * _counted(t) for t in whole)
-            self.per_arrival = max(made / arrivals, 1e-6)
+        self.per_arrival = pooled(self._whole()) or self.per_arrival
         self.trials = [
             t.model_copy(update={"rate_rps": t.arrivals_per_s * self.per_arrival})
             for t in self.trials
@@ -286,7 +304,11 @@ class Run:
             seen = [observation(t) for t in self._valid()]
             binding = what_binds(self.trials, bounds_rps.mid, seen)
         resources = target_side(self.trials, answer, self.probe.seen)
-        lacking = (missing(limit),) if limit and verdict == "inconclusive" else ()
+        lacking = [missing(limit)] if limit and verdict == "inconclusive" else []
+        if self.short:
+            lacking.append(self.short)
+        if self.capped and self.job.max_requests:
+            lacking.append(cap_note(self.job.max_requests, self.made))
         return Measurement(
             verdict=verdict,
             reason=reason,
@@ -299,7 +321,7 @@ class Run:
             notes=self.notes
             + trial_notes(self.trials)
             + unjudged(self.trials, self.job.endpoints, answer)
-            + lacking,
+            + tuple(lacking),
             binding=binding,
             resources=resources,
             bottleneck=find_bottleneck(self.trials, bounds_rps.mid, resources, binding),
@@ -326,39 +348,3 @@ class Run:
         if worst.name == "failures" and lowest.errors:
             text += f" ({next(iter(lowest.errors))})"
         return f"{stop.reason}: {text}" if stop.reason else text
-
-
-def _counted(trial: Trial) -> int:
-    """Return of how many arrivals it is known how many requests they made."""
-    return trial.visits.counted if trial.visits else trial.health.tickets_issued
-
-
-def observation(trial: Trial) -> Observation:
-    """Return a valid trial as the search sees it."""
-    return Observation(
-        rate=trial.arrivals_per_s,
-        offered=_offered(trial),
-        measured_s=trial.duration_s - trial.warmup_s,
-        purpose=trial.purpose,
-        passed=trial.outcome == "pass",
-        at_least=trial.ended_early,
-        misses=tuple(_misses(c, trial) for c in trial.criteria if not c.of_target),
-        served=trial.successes > 0,
-        levels=tuple(level(c) for c in trial.criteria if c.of_target),
-    )
-
-
-def _offered(trial: Trial) -> float:
-    if trial.ended_early or not trial.requests_per_arrival:
-        return trial.arrivals_per_s
-    if trial.visits and trial.visits.offered_per_s:  # held up by the target, visitors send less
-        return trial.visits.offered_per_s
-    return trial.achieved_rps / trial.requests_per_arrival
-
-
-def _misses(criterion: Criterion, trial: Trial) -> Misses:
-    latency = criterion.name != "failures"
-    limit_s = criterion.limit if latency else None
-    counts = {None: trial.requests} | {e.name: e.requests for e in trial.endpoints}
-    requests = counts.get(criterion.endpoint, 0)
-    return Misses(criterion.allowed, criterion.exceedance, requests, criterion.variance, limit_s)

@@ -93,7 +93,8 @@ class TrialSpec:
     rate is ``arrivals_per_s`` times the factor. With ``unconnected`` each arrival is a stranger who
     has to connect first. ``retry`` replaces the script's plain clients by ones that try again.
 
-    Once ``most_requests`` were made or are on their way, nothing is issued any more.
+    Once ``most_requests`` were made or are on their way, nothing is issued any more. ``most_users``
+    is the largest pool that any trial could have here.
     """
 
     index: int
@@ -108,6 +109,7 @@ class TrialSpec:
     unconnected: bool = False
     retry: Retry | None = None
     most_requests: int | None = None
+    most_users: int = 5000
 
     @classmethod
     def from_json(cls, fields: dict[str, Any]) -> TrialSpec:

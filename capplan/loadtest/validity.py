@@ -186,7 +186,7 @@ def _waited(health: Health) -> Note:
             f"{format_duration(health.lateness_s_p99)} late (p99)",
             advice="the generator's machine is too busy for so short a limit",
         )
-    if health.users < MOST_USERS:
+    if health.users < health.most_users:
         return Note(
             code="pool_too_small",
             message=f"{health.starved} arrivals found no free user although the target answered "
@@ -196,7 +196,7 @@ def _waited(health: Health) -> Note:
     return Note(
         code="pool_limit",
         message=f"{health.starved} arrivals found no free user although the target answered in "
-        f"time, and {MOST_USERS:,} users are the most there are",
+        f"time, and {health.most_users:,} users are the most there are",
         advice="shorten the waits in the script, or measure a smaller server",
     )
 

@@ -61,7 +61,8 @@ class Health(Frozen):
     on, because one of them, or the machine, gave no control back. ``generator_cpu`` is the share of
     a core that the busiest of the ``processes`` used, ``generator_cpus`` that of each;
     ``idle_cores`` is how many of the machine's cores had nothing to do on average (null: not
-    known), ``cores`` how many the generator may use.
+    known), ``cores`` how many the generator may use. ``most_users`` is the largest pool there could
+    be.
     """
 
     tickets_due: int
@@ -76,6 +77,7 @@ class Health(Frozen):
     generator_cpus: tuple[float, ...] = ()
     cores: int = 1
     idle_cores: float | None = None
+    most_users: int = 5000
 
 
 class VisitStats(Frozen):
@@ -126,6 +128,7 @@ class Trial(Frozen):
     endpoints: tuple[EndpointStats, ...]
     criteria: tuple[Criterion, ...]
     requests_per_arrival: float
+    requests_per_arrival_sd: float = 0.0
     ended_early: bool
     errors: dict[str, int]
     health: Health

@@ -54,6 +54,7 @@ class Overrides:
     arguments: tuple[str, ...] = ()
     sla: Sla | None = None
     max_rate_rps: float | None = None
+    max_requests: int | None = None
     time_budget_s: float = TIME_BUDGET_S
     servers: int = 1
     target_pids: tuple[int, ...] = ()
@@ -213,6 +214,7 @@ def prepare(plan_file: PlanFile, shelf: Shelf, overrides: Overrides, seed: int) 
         timeout_s=service.timeout,
         allowed_hosts=service.allowed_hosts,
         max_rate_rps=overrides.max_rate_rps,
+        max_requests=overrides.max_requests,
         time_budget_s=overrides.time_budget_s,
         seed=seed,
         log=_log(shelf),

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from capplan.errors import UsageError
-from capplan.loadtest.measure import observation
+from capplan.loadtest.observed import observation
 from capplan.loadtest.recording import VisitRows
 from capplan.loadtest.visiting import Pace, pace, require_time, visit_stats
 from tests.loadtest.test_validity import trial

@@ -28,6 +28,7 @@ from capplan.loadtest.search import Bounds
 from capplan.loadtest.validity import MOST_USERS, Usage
 from capplan.results.base import Note
 from capplan.results.phases import Opening, Overload, Phases, Soak
+from capplan.units import format_rate
 
 OPENINGS = 5
 MOST_CONNECTIONS = 15_000  # per opening phase: closed ones keep their local port for a minute
@@ -134,6 +135,7 @@ class PhaseRun:
     def overload(self, load: Load) -> Overload:
         """Ask for more than the target sustains, then for less, with clients that retry."""
         setting, retry = self.setting, self.setting.retry
+        self._require_allowed(setting.rate_rps * load.factor)
         definitions = setting.definitions or Definitions.usual(retry.timeout_s)
         limits = setting.job.sla.latency
         good_s = limits[-1].limit_s if limits else retry.patience_s
@@ -222,6 +224,15 @@ class PhaseRun:
             drifts=tuple(found for found in (latency, memory) if found is not None),
             notes=self._doubts(recording),
         )
+
+    def _require_allowed(self, rate_rps: float) -> None:
+        highest = self.setting.job.max_rate_rps
+        if highest is not None and rate_rps > highest:
+            raise SetupError(
+                f"it would ask for {format_rate(rate_rps)}, over the {format_rate(highest)} of "
+                "--max-rate",
+                "allow more, or overload by less",
+            )
 
     def _spec(
         self,

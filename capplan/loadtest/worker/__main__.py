@@ -8,6 +8,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from capplan.loadtest.protocol import TrialSpec, WorkerConfig
+from capplan.loadtest.worker.files import raise_file_limit
 from capplan.loadtest.worker.link import Link
 
 
@@ -15,6 +16,8 @@ def main() -> None:
     """Serve the parent on the socket whose descriptor is the last argument."""
     link = Link(int(sys.argv[-1]))  # its thread has to start before Locust patches threads
     config = WorkerConfig.from_json(link.first())
+
+    raise_file_limit()
 
     import gevent
 

@@ -102,6 +102,8 @@ class Gate:
         self.in_flight: set[Ticket] = set()
         self.issued = 0
         self.starved = 0
+        self.requests_squared = 0
+        """The sum over the tickets that ended of their number of requests, squared."""
         self.lateness_s: list[float] = []
         self.task_failed: Callable[[Ticket, Exception], None] = lambda ticket, error: None
         """Called when a task raises something that is not one of Locust's own signals."""
@@ -110,7 +112,7 @@ class Gate:
 
     def reset(self) -> None:
         """Forget the counts of the last trial."""
-        self.issued = self.starved = 0
+        self.issued = self.starved = self.requests_squared = 0
         self.lateness_s = []
 
     def choose(self, rng: random.Random) -> type[User]:
@@ -219,6 +221,7 @@ class Gate:
                 user._capplan_ticket = None
                 user._capplan_waited = False
                 self.in_flight.discard(ticket)
+                self.requests_squared += ticket.requests * ticket.requests
 
         def wait_between_tasks(taskset: Any) -> None:
             user = taskset.user

@@ -179,6 +179,7 @@ class TrialRun:
                 "due": self._due,
                 "issued": gate.issued,
                 "starved": gate.starved,
+                "requests_squared": gate.requests_squared,
                 "in_flight": len(gate.in_flight),
                 "queued": gate.queued,
                 "overdue": gate.overdue(self.spec.limit_s, now),
