@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 from capplan.cli.loadtest_options import (
+    BindOption,
     CheckOption,
     CompareOption,
     LocustfileOption,
@@ -12,6 +15,7 @@ from capplan.cli.loadtest_options import (
     OptionalPlan,
     OverloadOption,
     PairedOption,
+    ProcessesOption,
     ResumeOption,
     ReuseOption,
     ScriptArgument,
@@ -21,6 +25,7 @@ from capplan.cli.loadtest_options import (
     TargetOption,
     TargetPidOption,
     TimeBudgetOption,
+    WorkersOption,
 )
 from capplan.cli.options import (
     JsonOption,
@@ -30,7 +35,10 @@ from capplan.cli.options import (
     read,
     read_rate,
 )
-from capplan.errors import ExitCode
+from capplan.errors import ExitCode, UsageError
+
+if TYPE_CHECKING:
+    from capplan.loadtest.remote import Wanted
 
 EPILOG = examples(
     "capplan loadtest sale.yaml",
@@ -44,6 +52,8 @@ EPILOG = examples(
     "capplan loadtest --compare old.json sale.capplan/capacity.json",
     "capplan loadtest sale.yaml --sla 'p95<300ms, failures<1%' --max-rate 500",
     "capplan loadtest sale.yaml --max-rate 500 --max-requests 50000",
+    "capplan loadtest sale.yaml --processes 4",
+    "capplan loadtest sale.yaml --expect-workers 8 --bind 10.0.0.5:5577",
     "capplan loadtest sale.yaml --opening --overload '1.5x for 20s'",
     "capplan loadtest sale.yaml --reuse --soak 10min",
 )
@@ -60,6 +70,9 @@ def loadtest(
     time_budget: TimeBudgetOption = None,
     servers: ServersOption = 1,
     target_pid: TargetPidOption = None,
+    processes: ProcessesOption = None,
+    expect_workers: WorkersOption = None,
+    bind: BindOption = None,
     opening: OpeningOption = False,
     overload: OverloadOption = None,
     soak: SoakOption = None,
@@ -93,6 +106,8 @@ def loadtest(
         sla=None if sla is None else read("--sla", sla, parse_sla),
         max_rate_rps=None if max_rate is None else read_rate("--max-rate", max_rate),
         max_requests=max_requests,
+        processes=processes,
+        workers=_workers(expect_workers, bind),
         time_budget_s=read("--time-budget", time_budget or unsaid, parse_duration),
         servers=servers,
         target_pids=tuple(target_pid or ()),
@@ -104,3 +119,13 @@ def loadtest(
     )
     mode = Mode(phases, reuse, check, paired, compare, resume)
     return run(plan, overrides, mode, seed=seed, as_json=as_json, output=output)
+
+
+def _workers(count: int | None, bind: str | None) -> Wanted | None:
+    from capplan.workflow.workers import USUAL_BIND, wanted
+
+    if count is None:
+        if bind is not None:
+            raise UsageError("--bind waits for no worker", "add --expect-workers N")
+        return None
+    return read("--bind", bind or USUAL_BIND, lambda address: wanted(count, address))

@@ -61,6 +61,11 @@ def run(
             "--max-requests goes with a search alone: --paired and phases need a load that is held",
             "run them one after the other",
         )
+    if overrides.workers and (mode.check or mode.paired or mode.compare):
+        raise UsageError(
+            "--expect-workers goes with a search: --check, --paired and --compare run here",
+            "leave it out",
+        )
     if mode.resume and (mode.reuse or mode.check):
         other = "--reuse" if mode.reuse else "--check"
         raise UsageError(f"--resume does not go with {other}", "run them one after the other")

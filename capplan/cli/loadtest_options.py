@@ -71,6 +71,34 @@ TargetPidOption = Annotated[
         "else what listens at the target's port here. May be repeated.",
     ),
 ]
+ProcessesOption = Annotated[
+    int | None,
+    typer.Option(
+        min=1,
+        metavar="N",
+        help="Make the load with so many processes here, and never another number. Unless said, "
+        "one, and more when it is too weak.",
+        show_default=False,
+    ),
+]
+WorkersOption = Annotated[
+    int | None,
+    typer.Option(
+        min=1,
+        metavar="N",
+        help="Wait for so many workers on other machines, and print how to start one. This machine "
+        "then makes no load without --processes.",
+        show_default=False,
+    ),
+]
+BindOption = Annotated[
+    str | None,
+    typer.Option(
+        metavar="HOST:PORT",
+        help="Where to wait for workers: 0.0.0.0:5577 unless said, all addresses of this machine.",
+        show_default=False,
+    ),
+]
 OpeningOption = Annotated[
     bool,
     typer.Option(

@@ -14,7 +14,18 @@ from typing import Annotated, TextIO
 import typer
 
 from capplan import __version__
-from capplan.cli import demo, estimate, gate, init, loadtest, recommend, refserver, report, simulate
+from capplan.cli import (
+    demo,
+    estimate,
+    gate,
+    init,
+    loadtest,
+    recommend,
+    refserver,
+    report,
+    simulate,
+    worker,
+)
 from capplan.cli.options import examples
 from capplan.errors import CapplanError, ExitCode
 
@@ -56,6 +67,7 @@ for panel, command, epilog in (
     ("Plan the sale", init.init, init.EPILOG),
     ("Plan the sale", estimate.estimate, estimate.EPILOG),
     ("Measure", loadtest.loadtest, loadtest.EPILOG),
+    ("Measure", worker.worker, worker.EPILOG),
     ("Decide", recommend.recommend, recommend.EPILOG),
     ("Decide", simulate.simulate, simulate.EPILOG),
     ("Decide", gate.gate, gate.EPILOG),

@@ -1,24 +1,19 @@
-"""One child process that carries the user's Locust script, and the socket to it.
+"""One child process that carries the user's Locust script.
 
-The child lives exactly as long as the socket between the two: when this process ends, in whatever
-way, the socket closes and the child leaves. It has its own session, so a Ctrl-C in the terminal
-reaches only this process, which then decides.
+It has its own session, so a Ctrl-C in the terminal reaches only this process, which then decides.
 """
 
 from __future__ import annotations
 
-import json
-import select
 import signal
 import socket
 import subprocess
 import sys
 from dataclasses import asdict
 from pathlib import Path
-from time import monotonic
-from typing import Any
 
-from capplan.errors import SetupError, UsageError
+from capplan.errors import SetupError
+from capplan.loadtest.peer import ChildDied, Peer
 from capplan.loadtest.protocol import WorkerConfig
 
 # not "-m": that looks for every module in the working directory first, where a shop may well have
@@ -34,21 +29,19 @@ main()
 _HOME = Path(__file__).parents[2]
 
 
-class ChildDied(SetupError):
-    """A load generator ended although nobody told it to."""
+def worker_command(descriptor: int) -> list[str]:
+    """Return the command line of a load generator that talks through an inherited socket."""
+    return [sys.executable, "-u", "-P", "-c", _WORKER, str(_HOME), str(descriptor)]
 
 
-class Child:
-    """A running load generator. ``config`` is already on its way to it."""
+class Child(Peer):
+    """A load generator in a process of this machine. ``config`` is already on its way to it."""
 
     def __init__(self, config: WorkerConfig, log: Path) -> None:
         self.log = log
-        self._config = config
-        self._pending = b""
-        self.heard_at = monotonic()
         ours, theirs = socket.socketpair()
-        self._socket = ours
-        command = [sys.executable, "-u", "-P", "-c", _WORKER, str(_HOME), str(theirs.fileno())]
+        super().__init__(ours, config)
+        command = worker_command(theirs.fileno())
         try:
             with log.open("ab") as output:
                 self._process = subprocess.Popen(
@@ -75,41 +68,9 @@ class Child:
         """The child's process id."""
         return self._process.pid
 
-    def fileno(self) -> int:
-        """Return the descriptor that becomes readable when the child has said something."""
-        return self._socket.fileno()
-
-    def send(self, message: dict[str, Any]) -> None:
-        """Write one message."""
-        try:
-            self._socket.sendall(json.dumps(message).encode() + b"\n")
-        except OSError:
-            raise self._died() from None
-
-    def receive(self) -> list[dict[str, Any]]:
-        """Return what the child has said; only when its descriptor is readable."""
-        try:
-            chunk = self._socket.recv(1 << 20)
-        except ConnectionResetError:
-            chunk = b""
-        if not chunk:
-            raise self._died()
-        self.heard_at = monotonic()
-        *lines, self._pending = (self._pending + chunk).split(b"\n")
-        messages = [json.loads(line) for line in lines]
-        for message in messages:
-            if message["is"] == "refused":
-                raise _refusal(message, self._config)
-        return messages
-
-    def expect(self, kind: str, silence_s: float) -> dict[str, Any]:
-        """Wait for a message; raise when the child says nothing for ``silence_s``."""
-        while True:
-            if not select.select([self], [], [], silence_s)[0]:
-                raise self.stuck(silence_s)
-            for message in self.receive():
-                if message["is"] == kind:
-                    return message
+    def go(self, at: float) -> None:
+        """Let the schedule start at an instant of the performance counter, which both share."""
+        self.send({"do": "go", "at": at})
 
     def quit(self) -> None:
         """Ask the child to let the script's own clean-up run, and to leave."""
@@ -143,23 +104,3 @@ class Child:
         return ChildDied(
             f"the load generator ended by itself ({how}){last}", f"see its log: {self.log}"
         )
-
-
-def _refusal(message: dict[str, Any], config: WorkerConfig) -> UsageError:
-    if message["why"] == "host":
-        host = message["message"]
-        return UsageError(
-            f"the script sends requests to {host}, which the plan does not name",
-            f"add {host} to service.allowed_hosts, with payments and mail stubbed there",
-        )
-    if message["why"] == "options":
-        return UsageError(
-            message["message"],
-            "they stand after -- on the command line, or in service.arguments in the plan",
-        )
-    names = ", ".join(config.locustfiles)
-    trace = f"\n\n{message['trace'].rstrip()}" if message["trace"] else ""
-    return UsageError(
-        f"the locustfile cannot be used: {names}: {message['message']}{trace}",
-        "run 'locust -f' with the same file to see the same error without capplan" if trace else "",
-    )

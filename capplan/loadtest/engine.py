@@ -2,7 +2,8 @@
 
 Each of n children draws its own Poisson arrivals at λ/n: together they are Poisson at λ, so no
 child has to know of another. They start at one instant, end together, and what they recorded is one
-recording. A child that dies makes its trial worthless and is replaced.
+recording. A child that dies makes its trial worthless and is replaced; a worker on another machine
+is missed from then on, until another one joins.
 """
 
 from __future__ import annotations
@@ -16,11 +17,14 @@ from time import monotonic, perf_counter
 from types import TracebackType
 from typing import Any
 
-from capplan.errors import SetupError
+from capplan.errors import CapplanError, SetupError
 from capplan.loadtest import schedule
-from capplan.loadtest.child import Child, ChildDied
+from capplan.loadtest.child import Child
+from capplan.loadtest.limits import Reach, own_reach
+from capplan.loadtest.peer import ChildDied, Peer
 from capplan.loadtest.protocol import TrialSpec, WorkerConfig
 from capplan.loadtest.recording import Recording
+from capplan.loadtest.remote import Entrance, RemoteWorker, Wanted
 
 START_TIMEOUT_S = 30.0
 LONGEST_CHECK_S = 3600.0
@@ -59,13 +63,21 @@ class CheckedVisit:
 
 @dataclass
 class Engine:
-    """Child processes that serve one script. Use it as a context manager."""
+    """Child processes, and workers elsewhere, that serve one script. Use it as a context manager.
+
+    ``processes`` is how many there are together, and at first how many are started here. When it is
+    ``fixed`` none is added. ``tell`` hears of workers that come and go.
+    """
 
     config: WorkerConfig
     log: Path
     processes: int = 1
+    fixed: bool = False
+    wanted: Wanted | None = None
+    tell: Callable[[str], None] = lambda text: None
     ready: Ready = field(init=False)
-    _children: list[Child] = field(init=False, default_factory=list)
+    _children: list[Peer] = field(init=False, default_factory=list)
+    _entrance: Entrance | None = field(init=False, default=None)
     _lost_before: bool = field(init=False, default=False)
 
     def __enter__(self) -> Engine:
@@ -76,10 +88,14 @@ class Engine:
         try:
             for worker in range(self.processes):
                 self._children.append(self._child(worker))
+            if self.wanted:
+                self._entrance = Entrance(self.wanted, self.config, self.tell)
+                self._children += self._entrance.gather(self.processes)
             found = [child.expect("ready", START_TIMEOUT_S) for child in self._children]
         except BaseException:
             self.kill()
             raise
+        self.processes = len(self._children)
         self.ready = Ready(found[0]["classes"], tuple(found[0]["notes"]))
         return self
 
@@ -95,7 +111,7 @@ class Engine:
             self.kill()
 
     def grow(self) -> None:
-        """Add one process, which takes its share from the next trial on."""
+        """Add one process here, which takes its share from the next trial on."""
         child = self._child(len(self._children))
         self._children.append(child)
         child.expect("ready", START_TIMEOUT_S)
@@ -133,6 +149,7 @@ class Engine:
         ends early. When a child dies the trial ends early as well, the recording says so, and the
         child is replaced. ``ChildDied`` when that happens in two trials running.
         """
+        self._let_in()
         recording = Recording(spec, self.processes)
         running = _Running(self._children, spec, SILENCE_S + self.config.timeout_s)
         watched_at = 0.0
@@ -159,35 +176,80 @@ class Engine:
         """Let the script's own clean-up run for a moment, then end the children."""
         for child in self._children:
             child.quit()
+        self._close()
 
     def kill(self) -> None:
         """End the children at once; the load stops with them."""
         for child in self._children:
             child.kill()
+        self._close()
 
     @property
     def pids(self) -> tuple[int, ...]:
-        """The children's process ids."""
-        return tuple(child.pid for child in self._children)
+        """The process ids of the children that run here."""
+        return tuple(child.pid for child in self._children if isinstance(child, Child))
+
+    @property
+    def here(self) -> bool:
+        """Whether some of the load comes from this machine."""
+        return self.wanted is None or bool(self.pids)
+
+    @property
+    def reach(self) -> Reach:
+        """The largest pool of users there may be."""
+        elsewhere = [c.files for c in self._children if isinstance(c, RemoteWorker)]
+        return own_reach(self.processes - len(elsewhere), elsewhere)
+
+    def _close(self) -> None:
+        if self._entrance:
+            self._entrance.close()
+
+    def _let_in(self) -> None:
+        """Let workers take part that have come since the last trial."""
+        if self._entrance is None:
+            return
+        for worker in self._entrance.newcomers(len(self._children)):
+            try:
+                worker.expect("ready", START_TIMEOUT_S)
+            except CapplanError as error:  # it cannot cost those that work their load
+                self.tell(f"the worker on {worker.name} is not used: {error}")
+                worker.kill()
+            else:
+                self._children.append(worker)
+        self.processes = len(self._children)
 
     def _child(self, worker: int) -> Child:
         return Child(replace(self.config, index=worker), self.log)
 
     def _replace(self, lost: dict[int, ChildDied]) -> None:
-        if lost and self._lost_before:
-            raise next(iter(lost.values()))
-        self._lost_before = bool(lost)
+        here = [worker for worker in lost if self._children[worker].replaceable]
+        if here and self._lost_before:
+            raise lost[here[0]]
+        self._lost_before = bool(here)
         for worker in lost:
             self._children[worker].kill()
+        for worker in here:
             self._children[worker] = self._child(worker)
-        for worker in lost:
+        for worker in here:
             self._children[worker].expect("ready", START_TIMEOUT_S)
+        if gone := {w: death for w, death in lost.items() if w not in here}:
+            self._go_on_without(gone)
+
+    def _go_on_without(self, gone: dict[int, ChildDied]) -> None:
+        self._children = [c for w, c in enumerate(self._children) if w not in gone]
+        self.processes = len(self._children)
+        if not self._children:
+            raise next(iter(gone.values()))
+        for death in gone.values():
+            self.tell(f"{death}: the search goes on with the others")
+        if 0 in gone:
+            self._children[0].send({"do": "lead"})
 
 
 class _Running:
     """One trial in several children: which of them still work, and which have died."""
 
-    def __init__(self, children: list[Child], spec: TrialSpec, silence_s: float) -> None:
+    def __init__(self, children: list[Peer], spec: TrialSpec, silence_s: float) -> None:
         self.ending = False
         self.lost: dict[int, ChildDied] = {}
         self._children = children
@@ -215,6 +277,7 @@ class _Running:
                     for message in self._hear(key.data):
                         if message.get("trial") == self._spec.index:
                             yield key.data, message
+                for key in list(selector.get_map().values()):
                     if key.data not in self._active:
                         selector.unregister(key.fileobj)
 
@@ -234,18 +297,31 @@ class _Running:
 
     def _go(self) -> None:
         if not self._preparing:
-            self._tell_all({"do": "go", "at": perf_counter() + _GO_IN_S})
+            at = perf_counter() + _GO_IN_S
+            for worker in sorted(self._active):
+                try:
+                    self._children[worker].go(at)
+                except ChildDied as death:
+                    self._bury(worker, death)
             for child in self._children:  # who stood by had nothing to say
                 child.heard_at = monotonic()
 
     def _patience_s(self) -> float:
-        """Return how long the most silent child may still say nothing; raise when it is stuck."""
+        """Return how long the most silent child may still say nothing.
+
+        One here that is stuck raises; one elsewhere is as good as dead.
+        """
         speaking = self._preparing or self._active
-        silent = min((self._children[w] for w in speaking), key=lambda child: child.heard_at)
+        worker = min(speaking, key=lambda w: self._children[w].heard_at)
+        silent = self._children[worker]
         left_s = silent.heard_at + self._silence_s - monotonic()
-        if left_s <= 0:
-            raise silent.stuck(self._silence_s)
-        return left_s
+        if left_s > 0:
+            return left_s
+        stuck = silent.stuck(self._silence_s)
+        if not isinstance(stuck, ChildDied):
+            raise stuck
+        self._bury(worker, stuck)
+        return 0.0
 
     def _bury(self, worker: int, death: ChildDied) -> None:
         self.lost[worker] = death

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from capplan.loadtest.engine import Engine
 from capplan.loadtest.protocol import Unit, WorkerConfig
+from capplan.loadtest.remote import Wanted
 from capplan.loadtest.search import Bounds
 from capplan.plan.schema import Metrics
 from capplan.plan.sla import Sla
@@ -32,6 +34,8 @@ class Job:
     """What is measured. ``max_rate_rps`` counts requests of the mix, like every rate shown.
 
     ``max_requests`` is how many may be made in all, also by the runs that went before.
+    ``processes`` is how many load generators there are on this machine; None leaves that to the
+    load. ``workers`` are those on others.
 
     ``order_endpoint`` is the request that places an order, where the plan says so.
     """
@@ -52,6 +56,8 @@ class Job:
     order_endpoint: str | None = None
     watching: Watching = field(default_factory=Watching)
     max_requests: int | None = None
+    processes: int | None = None
+    workers: Wanted | None = None
 
     @property
     def worker(self) -> WorkerConfig:
@@ -65,6 +71,22 @@ class Job:
             self.unit,
             self.visit_tasks,
         )
+
+
+def engine_for(job: Job, tell: Callable[[str], None] = lambda text: None, usual: int = 1) -> Engine:
+    """Return the load generators of a job; ``usual`` is how many when it leaves that open.
+
+    Where workers come from other machines, this one makes no load unless that is asked for.
+    """
+    unsaid = 0 if job.workers else usual
+    return Engine(
+        job.worker,
+        job.log,
+        processes=unsaid if job.processes is None else job.processes,
+        fixed=job.processes is not None or job.workers is not None,
+        wanted=job.workers,
+        tell=tell,
+    )
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import errno
 import sys
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -79,9 +80,17 @@ def reach(files: int, ports: int, processes: int) -> Reach:
     return found
 
 
-def own_reach(processes: int) -> Reach:
-    """Return the largest pool on this machine. A child raises its soft limit to the hard one."""
-    return reach(_hard_file_limit(), _local_ports(), processes)
+def own_reach(processes: int, elsewhere: Sequence[int] = ()) -> Reach:
+    """Return the largest pool of processes on this machine and of workers ``elsewhere``.
+
+    Of these it is known how many files each may open. A process raises its soft limit to the hard
+    one before it needs them.
+    """
+    if not elsewhere:
+        return reach(file_limit(), _local_ports(), processes)
+    least = min([*elsewhere, file_limit()] if processes else elsewhere)
+    machines = len(elsewhere) + bool(processes)
+    return reach(least, machines * _local_ports(), processes + len(elsewhere))
 
 
 def without_means(trial: Trial) -> Trial:
@@ -97,7 +106,8 @@ def without_means(trial: Trial) -> Trial:
     return trial
 
 
-def _hard_file_limit() -> int:
+def file_limit() -> int:
+    """Return how many files a process of this machine may open at most."""
     if sys.platform == "win32":
         return 8192
     import resource

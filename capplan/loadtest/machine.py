@@ -22,15 +22,22 @@ class Meter:
         """Seconds since the beginning."""
         return time.monotonic() - self._began
 
-    def usage(self) -> Usage:
-        """Return what happened since the beginning."""
+    def usage(self, *, fixed: int | None = None, here: bool = True) -> Usage:
+        """Return what happened since the beginning.
+
+        ``fixed`` is how many processes there are where none may be added. When the load came from
+        other machines only, what this one did tells nothing.
+        """
+        if not here:
+            return Usage(fixed or 1)
         after, took_s = psutil.cpu_times(), max(self.elapsed_s, 1e-3)
 
         def spent_s(kind: str) -> float:
             return float(getattr(after, kind, 0.0) - getattr(self._before, kind, 0.0))
 
         stolen = spent_s("steal") / took_s / (psutil.cpu_count() or 1)
-        return Usage(cores(), (spent_s("idle") + spent_s("iowait")) / took_s, max(0.0, stolen))
+        idle = (spent_s("idle") + spent_s("iowait")) / took_s
+        return Usage(fixed or cores(), idle, max(0.0, stolen))
 
 
 def cores() -> int:

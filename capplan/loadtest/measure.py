@@ -17,10 +17,10 @@ from capplan.loadtest.caps import affordable, cap_note, pooled, surely_at_most
 from capplan.loadtest.endpoints import excess, unjudged
 from capplan.loadtest.engine import CheckedVisit, Engine
 from capplan.loadtest.evaluate import evaluate, watch_for_hopeless
-from capplan.loadtest.job import Earlier
+from capplan.loadtest.job import Earlier, engine_for
 from capplan.loadtest.job import Job as Job
 from capplan.loadtest.job import Measurement as Measurement
-from capplan.loadtest.limits import own_reach, without_means
+from capplan.loadtest.limits import without_means
 from capplan.loadtest.machine import Meter, cores
 from capplan.loadtest.observed import observation
 from capplan.loadtest.preview import preview, require_names
@@ -54,7 +54,7 @@ _WORTHLESS = "too many trials in a row were worthless"
 
 def check(job: Job) -> tuple[CheckedVisit, ...]:
     """Run one visit of each user class without load."""
-    with Engine(job.worker, job.log) as engine:
+    with engine_for(job) as engine:
         return engine.check()
 
 
@@ -76,7 +76,7 @@ def measure(
     """
     run, answer = Run(job, show), None
     try:
-        with Engine(job.worker, job.log) as engine:
+        with engine_for(job, say) as engine:
             run.begin(engine)
             if earlier:
                 run.resume(engine, earlier, say)
@@ -126,7 +126,7 @@ class Run:
         if self.pace:
             self.notes += require_time(self.pace, job.time_budget_s)
         self.notes += self.probe.notes
-        self.same_machine = is_here(job.target)
+        self.same_machine = engine.here and is_here(job.target)
         if self.same_machine:
             self.notes += (beside_the_target(cores()),)
 
@@ -192,7 +192,7 @@ class Run:
         ``to_the_end`` is not ended early, however much it misses.
         """
         job, rate = self.job, step.rate
-        reach = own_reach(engine.processes)
+        reach = engine.reach
         asked = ask(
             job,
             step,
@@ -224,9 +224,8 @@ class Run:
         recording = engine.trial(spec, watch)
         self.spent_s += meter.elapsed_s
         self.made += recording.requests_made
-        trial = evaluate(
-            recording, step.purpose, asked.warmup_s, job.sla, job.endpoints, meter.usage()
-        )
+        usage = meter.usage(fixed=engine.processes if engine.fixed else None, here=engine.here)
+        trial = evaluate(recording, step.purpose, asked.warmup_s, job.sla, job.endpoints, usage)
         use = self.probe.use(trial.warmup_s, trial.duration_s)
         trial = with_use(trial, use, job.watching.limits, self.probe.missing)
         trial = without_means(trial)

@@ -12,6 +12,7 @@ from dataclasses import dataclass, field, replace
 from typing import Literal
 
 from capplan.loadtest.engine import Engine
+from capplan.loadtest.job import engine_for
 from capplan.loadtest.measure import Job, Measurement, Run
 from capplan.loadtest.pairing import (
     BETWEEN_TRIALS_S,
@@ -80,7 +81,7 @@ def measure_paired(
         with ExitStack() as stack:
             for name, run in both.runs.items():
                 job = run.job
-                both.engines[name] = stack.enter_context(Engine(job.worker, job.log))
+                both.engines[name] = stack.enter_context(engine_for(job))
                 run.begin(both.engines[name])
             if both.search():
                 both.hold_pairs()

@@ -1,11 +1,12 @@
 """What the load test and its child process say to each other, as JSON lines on one socket.
 
-Parent to child: one ``WorkerConfig``, then commands ``{"do": "check" | "trial" | "go" | "end" |
-"quit"}``.
+Parent to child: one ``WorkerConfig``, then commands ``{"do": "check" | "trial" | "go" | "lead" |
+"end" | "quit"}``.
 Child to parent: ``{"is": "ready" | "refused" | "checking" | "checked" | "prepared" | "rows" |
 "wire" | "visits" | "progress" | "done"}``. A child that has spawned its users says ``prepared``;
 when all have, ``go`` names the instant of the performance counter at which their schedules start.
-That clock is the machine's, the same in every process.
+That clock is the machine's, the same in every process of it; a worker on another machine is told in
+how many seconds instead. ``lead`` says that the first child is gone, and this one takes its place.
 This module is imported on both sides and must stay light.
 """
 

@@ -106,12 +106,13 @@ def missing(limit: Trial) -> Note:
     cores = max(math.ceil(sum(health.generator_cpus) / MAX_GENERATOR_CPU), health.processes + 1)
     # a process without a moment of rest may have wanted much more
     needs = f"more than {cores - 1}" if health.generator_cpu > _FULL_CPU else f"about {cores}"
+    known = health.idle_cores is not None
+    idle = f", and {health.idle_cores:.1f} of {health.cores} cores were idle" if known else ""
     many = "1 process" if health.processes == 1 else f"{health.processes} processes"
     return Note(
         code="generator_limit",
         message=f"the generator could not hold {format_rate(limit.rate_rps)}: {many} used up to "
-        f"{format_share(health.generator_cpu)} of a core, and {health.idle_cores or 0.0:.1f} of "
-        f"{health.cores} cores were idle",
+        f"{format_share(health.generator_cpu)} of a core{idle}",
         advice=f"it needs {needs} cores to itself: use a machine that has them beside the target; "
         "or FastHttpUser in the script, which needs less",
     )

@@ -43,6 +43,19 @@ def require_loadable(target: str, allowed_hosts: Collection[str]) -> None:
         ) from error
 
 
+def is_loopback(host: str) -> bool:
+    """Return whether a host, by its name or address, is the machine itself for every machine."""
+    try:
+        return host == "localhost" or ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return False
+
+
+def host_of(target: str) -> str:
+    """Return the host of a target's address."""
+    return _split(target).hostname or ""
+
+
 def is_here(target: str) -> bool:
     """Return whether the target's address is one of this machine's own."""
     import psutil

@@ -125,7 +125,7 @@ def widen(low: float, high: float, share: float) -> tuple[float, float]:
 
 
 def _deaths(lost: Sequence[str]) -> list[Note]:
-    advice = "it was replaced and the trial repeated"
+    advice = "that trial does not count"
     return [Note(code="worker_died", message=how.splitlines()[0], advice=advice) for how in lost]
 
 

@@ -16,6 +16,7 @@ from capplan.loadtest.measure import Job, Measurement
 from capplan.loadtest.phases.asked import NO_PHASES, Asked
 from capplan.loadtest.progress import Progress
 from capplan.loadtest.recovery import TargetLost
+from capplan.loadtest.remote import Wanted
 from capplan.loadtest.search import CONFIDENCE
 from capplan.loadtest.sources import sources
 from capplan.loadtest.target import require_loadable
@@ -55,6 +56,8 @@ class Overrides:
     sla: Sla | None = None
     max_rate_rps: float | None = None
     max_requests: int | None = None
+    processes: int | None = None
+    workers: Wanted | None = None
     time_budget_s: float = TIME_BUDGET_S
     servers: int = 1
     target_pids: tuple[int, ...] = ()
@@ -92,7 +95,7 @@ def loadtest(
     origin = _origin(plan_file, run, seed)
 
     earlier = _earlier(shelf)
-    phases = Holding(asked, run.job, plan_file.plan.saleday, show, phase_done)
+    phases = Holding(asked, run.job, plan_file.plan.saleday, show, phase_done, say)
     if reuse:
         return _held_again(shelf, phases, stored_for(earlier, run.identity, origin))
     left = _left(shelf, run, origin, say) if resume else None
@@ -215,6 +218,8 @@ def prepare(plan_file: PlanFile, shelf: Shelf, overrides: Overrides, seed: int) 
         allowed_hosts=service.allowed_hosts,
         max_rate_rps=overrides.max_rate_rps,
         max_requests=overrides.max_requests,
+        processes=overrides.processes,
+        workers=overrides.workers,
         time_budget_s=overrides.time_budget_s,
         seed=seed,
         log=_log(shelf),

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from capplan.errors import Interrupted, UsageError
 from capplan.loadtest.engine import Engine
-from capplan.loadtest.job import Watching
+from capplan.loadtest.job import Watching, engine_for
 from capplan.loadtest.measure import Job, Measurement
 from capplan.loadtest.phases.asked import Asked
 from capplan.loadtest.phases.run import PhaseRun, Setting
@@ -75,6 +75,7 @@ class Holding:
     saleday: Saleday
     show: Callable[[Progress], None]
     done: Callable[[Phases], None]
+    tell: Callable[[str], None] = lambda text: None
     found: Phases = field(default_factory=Phases)
     interrupted: bool = False
     running: str = "start"
@@ -103,7 +104,7 @@ class Holding:
         with (
             suppress(KeyboardInterrupt),
             self.remembering(),
-            Engine(self.job.worker, self.job.log, processes) as engine,
+            engine_for(self.job, self.tell, processes) as engine,
         ):
             self.hold(engine, Known.stored(stored), keep)
 

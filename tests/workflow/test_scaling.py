@@ -17,6 +17,7 @@ from capplan.results.capacity import Capacity, CapacityVerdict, Generator
 from capplan.results.store import read_result
 from capplan.workflow import Overrides, loadtest
 from capplan.workflow.capacity import current_capacity
+from capplan.workflow.keeping import PARTIAL
 from capplan.workflow.shelf import open_plan
 
 # the function of the same name hides the module
@@ -57,7 +58,7 @@ def found(
 def run(
     plan: Path, monkeypatch: pytest.MonkeyPatch, servers: int, measured: Measurement
 ) -> Capacity:
-    monkeypatch.setattr(measure, "measure", lambda job, show, keep, afterwards: measured)
+    monkeypatch.setattr(measure, "measure", lambda job, show, keep, *_: measured)
     return loadtest(plan, overrides=Overrides(servers=servers))
 
 
@@ -96,7 +97,7 @@ def test_an_inconclusive_run_takes_nothing_away_from_what_is_known(plan, monkeyp
     result = run(plan, monkeypatch, 2, found(150.0, "inconclusive"))
     assert stored(plan) == known
     assert terminal.run_of(result, 2).verdict == "inconclusive"
-    partial = read_result(plan.parent / "sale.capplan" / room.PARTIAL, Capacity)
+    partial = read_result(plan.parent / "sale.capplan" / PARTIAL, Capacity)
     assert partial == result
 
 

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import os
+import signal
 import sys
+from time import perf_counter
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -14,6 +16,7 @@ from capplan.loadtest.worker.link import Link
 
 def main() -> None:
     """Serve the parent on the socket whose descriptor is the last argument."""
+    signal.signal(signal.SIGINT, signal.SIG_DFL)  # a worker machine's terminal wants no traceback
     link = Link(int(sys.argv[-1]))  # its thread has to start before Locust patches threads
     config = WorkerConfig.from_json(link.first())
 
@@ -107,7 +110,10 @@ def main() -> None:
                 trial = trial_of(TrialSpec.from_json(command["spec"]))
                 gevent.spawn(trial.run).link_exception(trial_broke)
             elif command["do"] == "go" and trial is not None:
-                trial.go_at = command["at"]
+                in_s = command.get("in_s")
+                trial.go_at = command["at"] if in_s is None else perf_counter() + in_s
+            elif command["do"] == "lead":
+                script.lead()
             elif command["do"] == "end" and trial is not None:
                 trial.end = True
             elif command["do"] == "quit":

@@ -53,9 +53,9 @@ class Script:
         self.classes: list[type[User]] = self.environment.user_classes
         for cls in self.classes:
             cls.host = config.target
-        self.weights, self.beside = self._share()
-        if config.index:
-            self.beside = {}  # the first of several processes has them all
+        self.weights, self._all_beside = self._share()
+        # the first of several processes has them all
+        self.beside: dict[type[User], int] = {} if config.index else self._all_beside
         self.environment._filter_tasks_by_tags()
         for cls in self.classes:
             if not cls.tasks:
@@ -84,6 +84,10 @@ class Script:
     def _frames(self, error: BaseException) -> list[traceback.FrameSummary]:
         frames = traceback.extract_tb(error.__traceback__)
         return [frame for frame in frames if frame.filename in self._files]
+
+    def lead(self) -> None:
+        """Run the users with a fixed number here from now on: the process that had them is gone."""
+        self.beside = self._all_beside
 
     def guard_end(self, ended: Callable[[], None]) -> Callable[[], None]:
         """Call ``ended`` when the script stops the test by itself; return the real stop.

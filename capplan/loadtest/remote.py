@@ -1,0 +1,210 @@
+"""Load generators on other machines: they connect here, get the script, and are like children then.
+
+The wire is that of a local child. Two things differ: the locustfiles travel, since the other
+machine does not have them, and a start is told in seconds from now, since its clock is another one.
+"""
+
+from __future__ import annotations
+
+import base64
+import os
+import select
+import socket
+from collections.abc import Callable, Iterator
+from contextlib import suppress
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path, PurePosixPath
+from time import monotonic, perf_counter
+from typing import Any
+
+from capplan import __version__
+from capplan.errors import SetupError
+from capplan.loadtest.handshake import (
+    PATIENCE_S,
+    TOKEN_VARIABLE,
+    HandshakeFailed,
+    hear,
+    keep_alive,
+    nonce,
+    prove,
+    proven,
+    say,
+)
+from capplan.loadtest.peer import ChildDied, Peer
+from capplan.loadtest.protocol import WorkerConfig
+from capplan.loadtest.sources import sources
+from capplan.loadtest.target import host_of, is_loopback
+from capplan.units import format_duration
+
+WAIT_S = 600.0
+"""How long workers are waited for."""
+
+_QUIT_S = 2.0
+
+
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """How many workers there have to be, and where they knock: ``host`` and ``port``."""
+
+    count: int
+    host: str
+    port: int
+    token: str
+
+
+class RemoteWorker(Peer):
+    """A load generator on another machine, which has proven itself and has the script."""
+
+    replaceable = False
+
+    def __init__(
+        self, connection: socket.socket, config: WorkerConfig, name: str, files: int
+    ) -> None:
+        super().__init__(connection, config)
+        self.name = name
+        self.files = files
+        self.send(asdict(config))
+
+    def go(self, at: float) -> None:
+        """Let the schedule start at an instant; on the way the message loses a moment."""
+        self.send({"do": "go", "in_s": at - perf_counter()})
+
+    def quit(self) -> None:
+        """Ask the worker to leave, and wait a little until it has."""
+        try:
+            self.send({"do": "quit"})
+            self._socket.settimeout(_QUIT_S)
+            while self._socket.recv(1 << 16):
+                pass
+        except (SetupError, OSError):
+            pass  # closing the socket ends it as well
+        self.kill()
+
+    def kill(self) -> None:
+        """Hang up: the worker's process leaves when its socket ends."""
+        with suppress(OSError):  # it is gone already
+            self._socket.shutdown(socket.SHUT_RDWR)
+        self._socket.close()
+
+    def stuck(self, silence_s: float) -> SetupError:
+        """Say that the worker has been silent for too long."""
+        return ChildDied(
+            f"the worker on {self.name} has said nothing for {silence_s:.0f} s",
+            "look at its output: the machine is gone, or a task never gives control back",
+        )
+
+    def _died(self) -> ChildDied:
+        return ChildDied(f"the worker on {self.name} has gone", "look at its output")
+
+
+class Entrance:
+    """Where workers knock; ``tell`` hears what a person should know."""
+
+    def __init__(self, wanted: Wanted, config: WorkerConfig, tell: Callable[[str], None]) -> None:
+        self._wanted, self._config, self._tell = wanted, config, tell
+        self._scripts = sources([Path(name) for name in config.locustfiles])
+        try:
+            self._listener = socket.create_server((wanted.host, wanted.port), backlog=128)
+        except (OSError, UnicodeError) as error:
+            raise SetupError(
+                f"no worker could connect to {wanted.host}:{wanted.port}: {error}",
+                "name another address with --bind",
+            ) from error
+
+    @property
+    def port(self) -> int:
+        """The port on which it really listens."""
+        port: int = self._listener.getsockname()[1]
+        return port
+
+    def close(self) -> None:
+        """Let nobody in any more."""
+        self._listener.close()
+
+    def gather(self, first: int) -> list[RemoteWorker]:
+        """Wait for all workers that are wanted; raise ``SetupError`` when they do not come.
+
+        ``first`` is the index of the first of them.
+        """
+        wanted = self._wanted
+        at = f"{_reachable(wanted.host)}:{self.port}"
+        many = "1 worker" if wanted.count == 1 else f"{wanted.count} workers"
+        self._tell(
+            f"waiting for {many} on {wanted.host}:{self.port}; start each with:\n"
+            f"  {TOKEN_VARIABLE}={wanted.token} capplan worker {at}"
+        )
+        deadline, workers = monotonic() + WAIT_S, list[RemoteWorker]()
+        try:
+            while len(workers) < wanted.count:
+                if not select.select([self._listener], [], [], max(0.0, deadline - monotonic()))[0]:
+                    raise SetupError(
+                        f"{len(workers)} of {many} came within {format_duration(WAIT_S)}",
+                        f"start them with: {TOKEN_VARIABLE}=... capplan worker {at}",
+                    )
+                workers += self.newcomers(first + len(workers))
+        except BaseException:
+            for worker in workers:
+                worker.kill()
+            raise
+        return workers
+
+    def newcomers(self, index: int) -> Iterator[RemoteWorker]:
+        """Yield those who knock now and prove themselves; the first gets that ``index``."""
+        while select.select([self._listener], [], [], 0.0)[0]:
+            connection, address = self._listener.accept()
+            connection.settimeout(PATIENCE_S)
+            try:
+                worker = self._welcome(connection, str(address[0]), index)
+            except (HandshakeFailed, SetupError) as failed:
+                connection.close()
+                self._tell(f"a worker at {address[0]} was not let in: {failed}")
+                continue
+            index += 1
+            self._tell(f"worker {index} is here: {worker.name}")
+            yield worker
+
+    def _welcome(self, connection: socket.socket, address: str, index: int) -> RemoteWorker:
+        ours = nonce()
+        say(connection, capplan=__version__, nonce=ours)
+        hello = hear(connection)
+        theirs, token = str(hello.get("nonce")), self._wanted.token
+        if refusal := self._refusal(hello, address, ours, theirs):
+            say(connection, refused=refusal)
+            raise HandshakeFailed(refusal)
+        root = Path(os.path.commonpath([path.parent for path in self._scripts]))
+        shipped = {
+            path.relative_to(root).as_posix(): base64.b64encode(path.read_bytes()).decode()
+            for path in self._scripts
+        }
+        say(connection, proof=prove(token, "parent", theirs, ours), files=shipped)
+        unpacked = PurePosixPath(str(hear(connection).get("unpacked")))
+        there = tuple(
+            str(unpacked / Path(name).relative_to(root).as_posix())
+            for name in self._config.locustfiles
+        )
+        connection.settimeout(None)
+        keep_alive(connection)
+        name = f"{hello.get('host')} ({address})"
+        config = replace(self._config, locustfiles=there, index=index)
+        return RemoteWorker(connection, config, name, int(hello.get("files", 1024)))
+
+    def _refusal(self, hello: dict[str, Any], address: str, ours: str, theirs: str) -> str:
+        if not proven(hello.get("proof"), self._wanted.token, "worker", ours, theirs):
+            return f"it does not know the token of this load test ({TOKEN_VARIABLE})"
+        if hello.get("capplan") != __version__:
+            return f"it has capplan {hello.get('capplan')}, and this is {__version__}"
+        if is_loopback(host_of(self._config.target)) and not is_loopback(address):
+            return f"the target {self._config.target} would be its own machine"
+        return ""
+
+
+def _reachable(host: str) -> str:
+    """Return an address of this machine that others can reach, as far as can be told."""
+    if host not in ("", "0.0.0.0", "::"):
+        return host
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
+        try:
+            probe.connect(("192.0.2.1", 9))  # sends nothing; the route tells the address
+            return str(probe.getsockname()[0])
+        except OSError:
+            return socket.gethostname()

@@ -1,0 +1,216 @@
+"""Workers that connect, as separate processes: one load, the script that travels, a death."""
+
+import os
+import re
+import select
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from capplan import __version__
+from capplan.errors import SetupError, UsageError
+from capplan.loadtest import remote
+from capplan.loadtest.engine import Engine
+from capplan.loadtest.handshake import TOKEN_VARIABLE, nonce, prove
+from capplan.loadtest.limits import own_reach
+from capplan.loadtest.machine import Meter
+from capplan.loadtest.protocol import SUCCESS
+from capplan.loadtest.recording import Recording
+from capplan.loadtest.remote import Entrance, Wanted
+from capplan.loadtest.validity import MOST_USERS
+from capplan.model.service_time import Deterministic
+from capplan.refserver import RefServer, RefServerConfig
+from capplan.workflow.workers import parse_address, wanted
+from tests.loadtest.harness import received, requests, script, spec, to_the_end, worker
+from tests.loadtest.test_fleet import drawn
+
+ROOT = Path(__file__).parents[2]
+TOKEN = "only for this test"
+WITH_A_NEIGHBOUR = """
+from pages import PAGE
+
+class Buyer(FastHttpUser):
+    @task
+    def t(self):
+        self.client.get(PAGE)
+
+class Admin(FastHttpUser):
+    fixed_count = 1
+    wait_time = constant(0.05)
+
+    @task
+    def t(self):
+        self.client.get("/stock")
+"""
+Joining = Callable[..., subprocess.Popen[str]]
+
+
+@pytest.fixture
+def joining(tmp_path: Path) -> Iterator[Joining]:
+    """Start workers in a folder that has nothing of the script; end what is left of them."""
+    elsewhere = tmp_path / "elsewhere"
+    elsewhere.mkdir()
+    started: list[subprocess.Popen[str]] = []
+
+    def start(address: str, token: str = TOKEN) -> subprocess.Popen[str]:
+        process = subprocess.Popen(
+            [sys.executable, "-m", "capplan", "worker", address, "--wait", "20s"],
+            cwd=elsewhere,
+            env={
+                **os.environ,
+                "PYTHONPATH": str(ROOT),
+                "XDG_CACHE_HOME": str(elsewhere),
+                TOKEN_VARIABLE: token,
+            },
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+        )
+        started.append(process)
+        return process
+
+    yield start
+    for process in started:
+        process.kill()
+        process.communicate()
+
+
+@pytest.mark.load
+def test_workers_hold_one_load_and_the_others_go_on_when_one_dies(tmp_path, joining):
+    """A stranger is sent away, a worker that dies costs its trial, and a new one joins."""
+    told: list[str] = []
+    workers: list[subprocess.Popen[str]] = []
+    addresses: list[str] = []
+
+    def tell(text: str) -> None:
+        told.append(text)
+        if found := re.search(r"capplan worker (127\.0\.0\.1:\d+)", text):
+            addresses.append(found[1])
+            workers.extend([joining(found[1], "another token"), joining(found[1])])
+            workers.append(joining(found[1]))
+
+    def kill_one(made: Recording) -> bool:
+        if made.count > 20 and workers[1].poll() is None:
+            workers[1].kill()
+            workers[1].wait()
+        return False
+
+    locustfile = script(tmp_path, WITH_A_NEIGHBOUR)
+    (tmp_path / "pages.py").write_text('PAGE = "/a"\n')
+    with RefServer(RefServerConfig(64, Deterministic(0.001), lifetime_s=90.0)) as target:
+        fleet = Engine(
+            worker(locustfile, target.url),
+            tmp_path / "log",
+            processes=0,
+            fixed=True,
+            wanted=Wanted(2, "127.0.0.1", 0, TOKEN),
+            tell=tell,
+        )
+        with fleet:
+            assert (fleet.processes, fleet.pids, fleet.here) == (2, (), False)
+            with received(target) as counted:
+                whole = fleet.trial(spec(), to_the_end)
+            broken = fleet.trial(spec(index=1, duration_s=2.0), kill_one)
+            alone = fleet.trial(spec(index=2), to_the_end)
+            assert fleet.processes == 1
+            late = joining(addresses[0])
+            assert fleet._entrance is not None
+            assert select.select([fleet._entrance._listener], [], [], 20.0)[0]  # it knocks
+            again = fleet.trial(spec(index=3), to_the_end)
+        assert late.wait(10) == workers[2].wait(10) == 0
+
+    assert sorted(whole.rows().intended_s) == pytest.approx(drawn(spec(), 2), abs=1e-6)
+    assert requests(whole)["GET /a"] == counted["GET /a"] == whole.tickets_due
+    assert counted["GET /stock"] > 0  # the users with a fixed number are there, once
+    assert broken.workers == 2
+    assert len(broken.lost) == 1
+    assert "has gone" in broken.lost[0]
+    assert (alone.workers, again.workers) == (1, 2)
+    for made in (whole, alone, again):
+        assert made.lost == ()
+        assert made.tickets_due == made.state["issued"] == made.count
+        assert set(made.rows().ending) == {SUCCESS}
+    assert alone.state["outside"] > 0  # whoever is left has the users with a fixed number
+    stranger, _ = workers[0].communicate(timeout=10)
+    assert workers[0].returncode == 4
+    assert "it does not know the token" in stranger
+    assert sum("was not let in" in text for text in told) == 1
+    assert sum("goes on with the others" in text for text in told) == 1
+
+
+@pytest.mark.load
+def test_workers_that_do_not_come_are_not_waited_for_for_ever(tmp_path, monkeypatch):
+    monkeypatch.setattr(remote, "WAIT_S", 0.2)
+    config = worker(script(tmp_path, "class Buyer(User):\n    pass\n"), "http://127.0.0.1:1")
+    fleet = Engine(config, tmp_path / "log", 0, wanted=Wanted(2, "127.0.0.1", 0, TOKEN))
+    with pytest.raises(SetupError, match="0 of 2 workers came within"), fleet:
+        pass
+
+
+def test_an_address_that_cannot_be_bound_is_named(tmp_path):
+    config = worker(script(tmp_path, ""), "http://127.0.0.1:1")
+    with pytest.raises(SetupError, match=r"no worker could connect to 192\.0\.2\.7:1") as refused:
+        Entrance(Wanted(1, "192.0.2.7", 1, TOKEN), config, lambda _: None)
+    assert "--bind" in refused.value.hint
+
+
+@pytest.mark.parametrize(
+    ("target", "address", "hello", "words"),
+    [
+        ("http://shop", "10.0.0.9", {}, ""),
+        ("http://127.0.0.1:80", "127.0.0.1", {}, ""),
+        ("http://127.0.0.1:80", "10.0.0.9", {}, "would be its own machine"),
+        ("http://localhost", "10.0.0.9", {}, "would be its own machine"),
+        ("http://shop", "10.0.0.9", {"capplan": "0.0.1"}, "it has capplan 0.0.1, and this is"),
+        ("http://shop", "10.0.0.9", {"proof": "no"}, "does not know the token"),
+    ],
+)
+def test_who_cannot_take_part_is_told_why(tmp_path, target, address, hello, words):
+    entrance = Entrance(
+        Wanted(1, "127.0.0.1", 0, TOKEN), worker(script(tmp_path, ""), target), lambda _: None
+    )
+    ours, theirs = nonce(), nonce()
+    proof = prove(TOKEN, "worker", ours, theirs)
+    hello = {"capplan": __version__, "proof": proof} | hello
+    refusal = entrance._refusal(hello, address, ours, theirs)
+    entrance.close()
+    assert words in refusal
+    assert bool(refusal) == bool(words)
+
+
+def test_a_fixed_number_of_processes_leaves_no_core_to_grow_to():
+    assert Meter().usage(fixed=3).cores == 3
+    assert Meter().usage(fixed=3, here=False).idle_cores is None
+
+
+def test_the_pool_counts_the_files_of_all_machines():
+    assert own_reach(0, (1_000, 600)).users == 2 * 500
+    assert own_reach(0, (10**6,) * 3).users == MOST_USERS
+
+
+@pytest.mark.parametrize(
+    ("text", "found"), [("10.0.0.5:5577", ("10.0.0.5", 5577)), ("[::]:0", ("::", 0))]
+)
+def test_an_address_has_a_host_and_a_port(text, found):
+    assert parse_address(text) == found
+
+
+@pytest.mark.parametrize("text", ["10.0.0.5", ":5577", "host:", "host:70000", "host:x", ""])
+def test_an_address_that_is_none_is_refused(text):
+    with pytest.raises(ValueError, match="HOST:PORT"):
+        parse_address(text)
+
+
+def test_a_token_comes_from_the_environment_or_is_made_and_is_never_short(monkeypatch):
+    monkeypatch.delenv(TOKEN_VARIABLE, raising=False)
+    first, second = (wanted(2, "127.0.0.1:0").token for _ in range(2))
+    assert first != second
+    assert len(first) >= 20
+    monkeypatch.setenv(TOKEN_VARIABLE, "from the cluster's secret")
+    assert wanted(2, "127.0.0.1:0").token == "from the cluster's secret"
+    monkeypatch.setenv(TOKEN_VARIABLE, "short")
+    with pytest.raises(UsageError, match="too short"):
+        wanted(2, "127.0.0.1:0")
