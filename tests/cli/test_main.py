@@ -47,7 +47,7 @@ def test_the_help_lists_the_commands_in_the_order_of_the_work() -> None:
     assert shown.returncode == 0
     places = [shown.stdout.index(f"│ {name} ") for name in COMMANDS]
     assert places == sorted(places)
-    order = ["init", "estimate", "loadtest", "recommend", "simulate", "gate", "report",
+    order = ["init", "estimate", "loadtest", "worker", "recommend", "simulate", "gate", "report",
              "demo", "refserver"]  # fmt: skip
     assert list(COMMANDS) == [name for name in order if name in COMMANDS]
 
