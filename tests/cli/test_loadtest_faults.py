@@ -120,18 +120,18 @@ def test_a_search_that_was_killed_goes_on_with_its_trials(tmp_path):
 
 def test_where_the_sla_still_holds_at_the_highest_rate_asked_it_is_at_least_that(tmp_path):
     with RefServer(SMALL) as server:
-        options = ("--target", server.url, "--time-budget", "25s", "--max-rate", "20")
+        options = ("--target", server.url, "--time-budget", "25s", "--max-rate", "80")
         code, out, _ = run(tmp_path, *options)
         received = server.stats()["received"]
     assert code == 0
-    assert re.match(r"One server sustains at least [12]\d(\.\d)? rps: the SLA still held", out)
+    assert re.match(r"One server sustains at least [5-9]\d(\.\d)? rps: the SLA still held", out)
     result = read_result(tmp_path / "sale.capplan" / "capacity.json", Capacity)
     assert result.verdict == "not_reached"
     assert (result.sustained_rps.high, result.binding) == (None, None)
-    # a task makes one or two requests: the check visit may have seen either alone
-    assert result.sustained_rps.low == pytest.approx(20, rel=0.3)
-    assert all(trial.rate_rps <= 20 * 1.3 for trial in result.trials)
-    assert received < 20 * 25 * 1.5
+    # until it is known how many requests a task makes, a little less is asked for, and never more
+    assert result.sustained_rps.low == pytest.approx(80, rel=0.2)
+    assert all(trial.rate_rps <= 80 * 1.02 for trial in result.trials)
+    assert received < 80 * 25
 
 
 def test_where_the_generator_is_the_limit_it_is_at_least_what_it_reached(tmp_path):
