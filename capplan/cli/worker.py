@@ -12,8 +12,8 @@ from capplan.cli.options import examples, read
 from capplan.errors import ExitCode, UsageError
 
 EPILOG = examples(
-    "CAPPLAN_TOKEN=... capplan worker 10.0.0.5:5577",
-    "CAPPLAN_TOKEN=... capplan worker loadtest.shop.svc:5577 --wait 5min",
+    "capplan worker 10.0.0.5:5577",
+    "capplan worker loadtest.shop.svc:5577 --wait 5min",
 )
 
 
@@ -27,7 +27,8 @@ def worker(
 ) -> ExitCode:
     """Make load for a load test that runs on another machine.
 
-    That one is started with --expect-workers and prints the command for this one. It sends the
+    That one is started with --expect-workers and prints the command for this one, with the token
+    that CAPPLAN_TOKEN has to hold. It sends the
     locustfiles. What the script needs besides, libraries and data files, has to be here. One worker
     is one process: start as many as there are cores.
     """
