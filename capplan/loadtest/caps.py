@@ -12,6 +12,7 @@ from capplan.results.base import Note
 from capplan.results.capacity import Trial
 
 _SURE = 2.0  # standard errors
+_SAME = 1.1  # a limit that rises by less stays
 
 
 def counted(trial: Trial) -> int:
@@ -37,6 +38,21 @@ def surely_at_most(trials: Sequence[Trial]) -> float | None:
         return None
     squares = sum(counted(t) * _sd(t) ** 2 for t in trials)
     return mean + _SURE * math.sqrt(squares) / arrivals
+
+
+def allowed(max_rate_rps: float | None, per_arrival: float, before: float | None) -> float | None:
+    """Return the highest rate in arrivals/s; None where any is allowed.
+
+    As the requests per arrival are better known the limit rises by little. It stays what it was
+    ``before`` then: a load that was held at the limit would have to be held again.
+
+    >>> allowed(120.0, 1.2, None), allowed(120.0, 1.15, 100.0), allowed(120.0, 1.0, 100.0)
+    (100.0, 100.0, 120.0)
+    """
+    if max_rate_rps is None:
+        return None
+    limit = max_rate_rps / per_arrival
+    return before if before is not None and before <= limit <= _SAME * before else limit
 
 
 def affordable(arrivals: float, per_arrival: float, left: float) -> bool:

@@ -13,7 +13,7 @@ from capplan.loadtest import search
 from capplan.loadtest.asking import ask
 from capplan.loadtest.binding import what_binds
 from capplan.loadtest.bottleneck import find_bottleneck
-from capplan.loadtest.caps import affordable, cap_note, pooled, surely_at_most
+from capplan.loadtest.caps import affordable, allowed, cap_note, pooled, surely_at_most
 from capplan.loadtest.endpoints import excess, unjudged
 from capplan.loadtest.engine import CheckedVisit, Engine
 from capplan.loadtest.evaluate import evaluate, watch_for_hopeless
@@ -109,8 +109,8 @@ class Run:
     """Requests since the beginning, those before and between the trials included."""
     target_lost: bool = False
     capped: bool = False
-    short: Note | None = None
-    """What kept the pool of users small."""
+    allowed: float | None = None  # arrivals/s
+    short: Note | None = None  # what kept the pool of users small
 
     def begin(self, engine: Engine) -> None:
         """Make one visit of each class first: it shows what an arrival is, and fails early."""
@@ -158,9 +158,8 @@ class Run:
         if standing.given_up or not room:
             why = _WORTHLESS if standing.limit is None else _LIMIT
             return Stop("inconclusive", search.known_bounds(seen), why)
-        maximum = self.job.max_rate_rps
         most = surely_at_most(self._whole()) or self.per_arrival
-        asked = None if maximum is None else maximum / most
+        asked = self.allowed = allowed(self.job.max_rate_rps, most, self.allowed if seen else None)
         ceilings = [rate for rate in (asked, standing.ceiling) if rate is not None]
         first, highest = FIRST_RATE / max(self.per_arrival, 1.0), min(ceilings, default=None)
         if asked is not None and not seen:

@@ -82,7 +82,7 @@ def search(
     class Meter:
         elapsed_s = 4.0
 
-        def usage(self) -> Usage:
+        def usage(self, **_: object) -> Usage:
             return Usage(cores, idle_cores)
 
     monkeypatch.setattr(measure, "Meter", Meter)
