@@ -21,7 +21,7 @@ def server():
 
 def test_phases_join_the_stored_answer(tmp_path, server):
     stored = tmp_path / "sale.capplan" / "capacity.json"
-    common = ("--target", server.url, "--max-rate", "40", "--time-budget", "12s")
+    common = ("--target", server.url, "--max-rate", "40", "--time-budget", "20s")
     code, out, err = run(tmp_path, "--reuse", "--soak", "20s", *common)
     assert (code, out) == (2, "")
     assert "finds no stored capacity" in err

@@ -143,7 +143,7 @@ def test_a_server_that_goes_away_in_a_trial_makes_it_worthless_and_ends_the_load
 
     monkeypatch.setattr(Pulses, "take", take)
     wanted = job(
-        script(tmp_path, ONE_PAGE), target.url, max_rate_rps=90.0, time_budget_s=5.0, timeout_s=1.0
+        script(tmp_path, ONE_PAGE), target.url, max_rate_rps=90.0, time_budget_s=4.0, timeout_s=1.0
     )
     try:
         if comes_back:

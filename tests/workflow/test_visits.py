@@ -61,7 +61,7 @@ def test_visits_are_held_up_to_the_highest_rate_and_kept_in_every_unit(tmp_path)
     """The server carries 3,200/s; the highest rate that is asked for is 40/s, 10 visits."""
     with RefServer(RefServerConfig(64, Deterministic(0.02), lifetime_s=120.0)) as server:
         plan = written(tmp_path, server.url)
-        result = loadtest(plan, overrides=Overrides(max_rate_rps=40.0, time_budget_s=12.0))
+        result = loadtest(plan, overrides=Overrides(max_rate_rps=40.0, time_budget_s=20.0))
     assert (result.verdict, result.identity.unit) == ("not_reached", "visit")
     assert result.requests_per_arrival == 4.0
     rps, visits, orders = (
