@@ -10,7 +10,8 @@ from functools import lru_cache
 import numpy as np
 from numpy.typing import NDArray
 
-from capplan.model.autoscaling import HPA, TARGET_TRACKING, Shortfall, follow, shortfall
+from capplan.model.autoscaler import HPA, TARGET_TRACKING
+from capplan.model.autoscaling import Shortfall, follow, shortfall
 from capplan.recommend.options import Decider, first
 from capplan.results.capacity import Capacity
 from capplan.results.recommendation import Alone, Autoscaling, Metric, Step

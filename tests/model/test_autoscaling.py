@@ -5,15 +5,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from capplan.model.autoscaling import (
-    HPA,
-    TARGET_TRACKING,
-    Floats,
-    Rule,
-    Trajectory,
-    follow,
-    wanted,
-)
+from capplan.model.autoscaler import HPA, TARGET_TRACKING, Rule, wanted
+from capplan.model.autoscaling import Floats, Trajectory, follow
 
 POD_RPS = 100.0
 RULES = [HPA, TARGET_TRACKING]
