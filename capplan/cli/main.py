@@ -104,7 +104,8 @@ def main(arguments: Sequence[str]) -> int:
         _complain(error.message, error.hint)
         return error.exit_code
     except typer.TyperException as error:
-        _complain(error.format_message().rstrip("."), _help_hint(error))
+        message = error.format_message().replace(": Value error, ", ": ")  # Pydantic's own word
+        _complain(message.rstrip("."), _help_hint(error))
         return error.exit_code
     except KeyboardInterrupt:
         code = ExitCode.INTERRUPTED

@@ -51,8 +51,13 @@ class Settings:
 
     @property
     def refine_s(self) -> float:
-        """How long a trial lasts that narrows the answer, or confirms it."""
-        return max(self.min_trial_s, min(11.0, max(4.0, self.time_budget_s / 10)))
+        """How long a trial lasts that narrows the answer, or confirms it.
+
+        A short one sees a queue that is not full yet, and finds too high a rate: under a small
+        budget rather hold fewer loads.
+        """
+        longest = max(min(8.0, self.time_budget_s / 5), min(11.0, self.time_budget_s / 10))
+        return max(self.min_trial_s, 4.0, longest)
 
 
 @dataclass(frozen=True, slots=True)

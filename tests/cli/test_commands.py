@@ -340,7 +340,7 @@ def test_with_json_the_exports_are_said_on_stderr(capplan: Capplan) -> None:
         (SOON.replace("group: shop", "group: My Shop"), "--export keda", "name of a Deployment"),
         (SOON, "--export keda --export-to - --json", "both want stdout"),
         (SOON, "--export-to -", "--export-to needs --export"),
-        (SOON, "--export nomad", "nomad"),
+        (SOON, "--export nomad", "'--export': 'nomad' is not one of"),
     ],
     ids=["past", "enough", "name", "two on stdout", "no format", "unknown format"],
 )
