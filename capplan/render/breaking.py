@@ -11,7 +11,8 @@ from capplan.results.breaking import BreakingPoint, BreakingPoints
 from capplan.results.sweep import Sweep, SweptAct
 from capplan.units import format_number, format_share
 
-_COLUMNS = (
+COLUMNS = ("", "surprise", "paid", "with bots", "paid")
+_CSV = (
     "name", "protections", "servers", "visits", "paid", "could_pay", "paid_ratio", "abandoned",
     "peak_queue", "outcome", "lost_at_s", "recovered_at_s", "metastable", "lost_value",
 )  # fmt: skip
@@ -19,23 +20,20 @@ _COLUMNS = (
 
 def breaking_points(result: BreakingPoints, plan: str) -> RenderableType:
     """Show up to which surprise each set of protections holds."""
-    rows = [
-        (
-            _named(point.protections, result),
-            *(cell for attacked in (False, True) for cell in _cells(result, point, attacked)),
-        )
-        for point in result.points
-        if not point.attacked
-    ]
     part = "" if result.scale == 1 else f" {format_share(result.scale)} of the sale was simulated."
     return answer(
         breaking_headline(result),
         titled(
             "Times the expected demand up to which goodput keeps up, and who paid then",
-            table(("", "surprise", "paid", "with bots", "paid"), rows),
+            table(COLUMNS, rows(result)),
         ),
         bullets(
             [
+                *(
+                    ["interrupted: what is not in the table was not found out"]
+                    if result.interrupted
+                    else []
+                ),
                 f"the expected peak is what {result.servers} servers finish, always busy, at "
                 f"{_times(result.full_at)}",
                 f"a factor is survived when goodput is at least 95% of what is offered in every "
@@ -52,34 +50,44 @@ def breaking_points(result: BreakingPoints, plan: str) -> RenderableType:
 
 def breaking_headline(result: BreakingPoints) -> str:
     """Return the answer in words."""
-    bare, full = (
-        {point.attacked: point for point in result.points if point.protections == some}
-        for some in (result.points[0].protections, result.points[-1].protections)
-    )
-    said = f"{result.servers} servers survive {_upto(bare[False])} the expected demand"
-    if full != bare:
-        said += f", with the protections {_upto(full[False])}"
-    said += f"; with bots {_upto(bare[True])}"
-    if full != bare:
-        said += f", with the protections {_upto(full[True])}"
-    return f"{said}."
+    found = {(point.attacked, point.protections): point for point in result.points}
+    said = []
+    for attacked in (False, True):
+        bare, full = (found.get((attacked, some)) for some in ((), result.protections))
+        if bare:
+            said.append(
+                f"with bots {_upto(bare)}" if attacked else f"{_upto(bare)} the expected demand"
+            )
+        if full and full != bare:
+            said.append(f"with the protections {_upto(full)}")
+    return f"{result.servers} servers survive {', '.join(said)}."
+
+
+def rows(result: BreakingPoints) -> list[tuple[str, ...]]:
+    """Return a row for each set of protections: the factor and who paid, without and with bots."""
+    found = {(point.attacked, point.protections): point for point in result.points}
+    sets = dict.fromkeys(point.protections for point in result.points)
+    return [
+        (
+            _named(some, result),
+            *(cell for attacked in (False, True) for cell in _cells(found.get((attacked, some)))),
+        )
+        for some in sets
+    ]
 
 
 def _named(protections: tuple[str, ...], result: BreakingPoints) -> str:
     if not protections:
         return "none"
-    is_last = protections == result.points[-1].protections and len(protections) > 1
-    return f"all {len(protections)}" if is_last else ", ".join(protections)
+    is_all = protections == result.protections and len(protections) > 1
+    return f"all {len(protections)}" if is_all else ", ".join(protections)
 
 
-def _cells(result: BreakingPoints, point: BreakingPoint, attacked: bool) -> tuple[str, str]:
-    same = next(
-        one
-        for one in result.points
-        if one.attacked == attacked and one.protections == point.protections
-    )
-    paid = "-" if same.paid_ratio is None else format_share(same.paid_ratio)
-    return _upto(same), paid
+def _cells(point: BreakingPoint | None) -> tuple[str, str]:
+    if point is None:
+        return "-", "-"
+    paid = "-" if point.paid_ratio is None else format_share(point.paid_ratio)
+    return _upto(point), paid
 
 
 def _upto(point: BreakingPoint) -> str:
@@ -96,20 +104,29 @@ def _times(factor: float) -> str:
 
 def sweep(result: Sweep, plan: str) -> RenderableType:
     """Show the share that paid, and what became of the act, at each value."""
-    acts = result.points[0].acts
-    names = [f"{act.name}{', protected' * bool(act.protections)}" for act in acts]
     return answer(
         sweep_headline(result),
         titled(
             "Share that paid of the visits that could, and what became of the sale",
-            table(
-                (result.key, *(f"<{name}" for name in names)),
-                [(point.text, *map(_briefly, point.acts)) for point in result.points],
-            ),
+            table((result.key, *(f"<{name}" for name in swept_acts(result))), swept_rows(result)),
         ),
+        bullets(["interrupted: the other values were not simulated"])
+        if result.interrupted
+        else None,
         notes(result.notes),
         next_step("capplan simulate", plan),
     )
+
+
+def swept_acts(result: Sweep) -> list[str]:
+    """Return what the acts of a sweep are called."""
+    acts = result.points[0].acts
+    return [f"{act.name}{', protected' * bool(act.protections)}" for act in acts]
+
+
+def swept_rows(result: Sweep) -> list[tuple[str, ...]]:
+    """Return a row for each value: the value, and what became of each act."""
+    return [(point.text, *map(_briefly, point.acts)) for point in result.points]
 
 
 def sweep_headline(result: Sweep) -> str:
@@ -135,11 +152,11 @@ def _briefly(act: SweptAct) -> str:
 
 def sweep_csv(result: Sweep) -> str:
     """Return a row for each act at each value; times are seconds from the start of the sale."""
-    rows: list[list[object]] = [[result.key, "act", *_COLUMNS[1:]]]
+    rows: list[list[object]] = [[result.key, "act", *_CSV[1:]]]
     for point in result.points:
         for act in point.acts:
             found = act.model_dump() | {"protections": " ".join(act.protections)}
-            cells = (found[name] for name in _COLUMNS)
+            cells = (found[name] for name in _CSV)
             rows.append(
                 [f"{point.value:g}", *(f"{c:.6g}" if isinstance(c, float) else c for c in cells)]
             )

@@ -5,10 +5,12 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from capplan.plan.schema import Plan
+from capplan.results.breaking import BreakingPoints
 from capplan.results.capacity import Capacity
 from capplan.results.demand import Demand
 from capplan.results.recommendation import Recommendation
 from capplan.results.simulation import Simulation
+from capplan.results.sweep import Sweep
 from capplan.results.verdict import Verdict
 from capplan.results.whatif import FleetTable, WhatIf
 
@@ -22,6 +24,8 @@ class Contents:
     capacity: Capacity | None
     advice: Recommendation | None
     simulation: Simulation | None
+    breaking: BreakingPoints | None
+    sweep: Sweep | None
     verdict: Verdict | None
     draws: WhatIf
     fleets: FleetTable | None

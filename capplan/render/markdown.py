@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 
+from capplan.render import breaking as breaking_text
 from capplan.render import capacity as capacity_text
 from capplan.render import demand as demand_text
 from capplan.render import recommendation as advice_text
@@ -47,6 +48,10 @@ def report(found: Contents) -> str:
         answers += capacity_text.limits(found.capacity)
     if found.simulation:
         answers.append(simulation_text.headline(found.simulation))
+    if found.breaking:
+        answers.append(breaking_text.breaking_headline(found.breaking))
+    if found.sweep:
+        answers.append(breaking_text.sweep_headline(found.sweep))
     lines = [f"### {_plain(answers[0])}", "", *(f"- {_plain(text)}" for text in answers[1:])]
     if advice:
         lines += ["", "| servers | cost | overload | why not |", "|---:|---:|---:|---|"]

@@ -26,8 +26,9 @@ class BreakingPoint(Frozen):
 class BreakingPoints(Result):
     """The breaking point of each set of protections, without and with bots.
 
-    ``full_at`` is the factor at which the peak is what the servers finish when always busy. A
-    factor counts as survived when it is in every one of ``runs`` runs.
+    ``protections`` are all that the plan has. ``full_at`` is the factor at which the peak is what
+    the servers finish when always busy. A factor counts as survived when it is in every one of
+    ``runs`` runs.
     """
 
     schema_: Literal["capplan.breakingpoints/1"] = Field(
@@ -40,4 +41,6 @@ class BreakingPoints(Result):
     runs: int
     scale: float
     precision: float
+    protections: tuple[str, ...]
     points: tuple[BreakingPoint, ...]
+    interrupted: bool = False

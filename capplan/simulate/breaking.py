@@ -16,7 +16,7 @@ from capplan.simulate.acts import ATTACK, SURPRISE, Script
 from capplan.simulate.progress import Progress
 from capplan.simulate.scaled import around_peak, attempts, shrink
 from capplan.simulate.scene import Scene
-from capplan.simulate.together import Workers, one_by_one, perform
+from capplan.simulate.together import Halt, Workers, one_by_one, perform
 
 Show = Callable[[Progress], None]
 
@@ -40,7 +40,7 @@ def breaking_points(
     """Find the breaking point without protection, with each of ``chosen``, and with all of them.
 
     ``scale`` is the share of demand and fleet that is simulated; by default so much that a run
-    takes a second or so.
+    takes a second or so. Ctrl-C keeps the points that were found, the most telling first.
     """
     peak, full = around_peak(scene), tuple(chosen)
     surprise = scene.plan.saleday.surprise
@@ -48,16 +48,21 @@ def breaking_points(
         scale = min(1.0, _WANTED / attempts(peak, _script(peak, 2 * surprise, True, ())))
     sets = tuple(dict.fromkeys([(), *((name,) for name in full), full]))
     jobs = [(attacked, one) for attacked in (False, True) for one in sets]
+    told = sorted(jobs, key=lambda job: job[1] not in ((), full))
     part, script = shrink(peak, _script(peak, 1.0, False, ()), scale)
     most = min(MOST, max(_MOST_ATTEMPTS / attempts(part, script), 2 * surprise))
 
-    def search(job: tuple[bool, tuple[str, ...]]) -> BreakingPoint:
-        return _search(peak, *job, origin.seed, scale, most)
+    def search(job: tuple[bool, tuple[str, ...]], halt: Halt) -> BreakingPoint:
+        return _search(peak, *job, origin.seed, scale, most, halt)
 
-    points: list[BreakingPoint] = []
-    for point in workers(search, jobs):
-        points.append(point)
-        show(Progress("the breaking point", None, None, len(points) / len(jobs)))
+    points: dict[tuple[bool, tuple[str, ...]], BreakingPoint] = {}
+    try:
+        for job, point in zip(told, workers(search, told), strict=True):
+            points[job] = point
+            show(Progress("the breaking point", None, None, len(points) / len(jobs)))
+    except KeyboardInterrupt:
+        if not points:
+            raise
     return BreakingPoints(
         **dict(origin),
         servers=peak.planned,
@@ -67,8 +72,10 @@ def breaking_points(
         runs=RUNS,
         scale=part.share,
         precision=PRECISION,
-        points=tuple(points),
+        protections=full,
+        points=tuple(points[job] for job in jobs if job in points),
         notes=(*notes, *scene.notes),
+        interrupted=len(points) < len(jobs),
     )
 
 
@@ -84,6 +91,7 @@ def _search(
     seed: int,
     scale: float,
     most: float,
+    halt: Halt,
 ) -> BreakingPoint:
     paid: dict[float, float] = {}
 
@@ -91,7 +99,7 @@ def _search(
         script = _script(scene, factor, attacked, protections)
         ratios = []
         for run in range(RUNS):
-            act = perform(scene, script, seed + run, scale)
+            act = perform(scene, script, seed + run, scale, halt)
             if act.outcome != "held":
                 return False
             ratios.append(act.paid_ratio)

@@ -10,7 +10,7 @@ from capplan.simulate.acts import AS_PLANNED, SECOND, Script, scripts
 from capplan.simulate.progress import Progress
 from capplan.simulate.scaled import check_size
 from capplan.simulate.scene import Scene
-from capplan.simulate.together import Workers, one_by_one, perform
+from capplan.simulate.together import Halt, Workers, one_by_one, perform
 
 Show = Callable[[Progress], None]
 
@@ -34,8 +34,8 @@ def swept(
         check_size(scenes[0], [script for one in todo for script in one])
     jobs = [(scene, script) for scene, some in zip(scenes, todo, strict=True) for script in some]
 
-    def simulated(job: tuple[Scene, Script]) -> SweptAct:
-        return _summary(perform(*job, seed, scale or 1.0))
+    def simulated(job: tuple[Scene, Script], halt: Halt) -> SweptAct:
+        return _summary(perform(*job, seed, scale or 1.0, halt))
 
     ready = workers(simulated, jobs)
     done = 0

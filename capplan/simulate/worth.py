@@ -20,7 +20,7 @@ from capplan.simulate.acts import ATTACK, Script
 from capplan.simulate.progress import Progress
 from capplan.simulate.scaled import around_peak, attempts, shrink
 from capplan.simulate.scene import Scene
-from capplan.simulate.together import Workers, one_by_one, perform
+from capplan.simulate.together import Halt, Workers, one_by_one, perform
 
 Show = Callable[[Progress], None]
 
@@ -77,8 +77,8 @@ def rank(
     full, sets, runs = tuple(chosen), planned.sets, planned.replications
     jobs = [(one, seed + run) for run in range(runs) for one in sets]
 
-    def simulated(job: tuple[tuple[str, ...], int]) -> RankingRun:
-        return _run(planned, *job)
+    def simulated(job: tuple[tuple[str, ...], int], halt: Halt) -> RankingRun:
+        return _run(planned, *job, halt)
 
     done: list[RankingRun] = []
     for one in workers(simulated, jobs):
@@ -120,8 +120,9 @@ def _without(full: tuple[str, ...], name: str) -> tuple[str, ...]:
     return tuple(other for other in full if other != name)
 
 
-def _run(planned: Comparison, protections: tuple[str, ...], seed: int) -> RankingRun:
-    found = perform(planned.scene, _script(planned.scene, protections), seed, planned.scale)
+def _run(planned: Comparison, protections: tuple[str, ...], seed: int, halt: Halt) -> RankingRun:
+    script = _script(planned.scene, protections)
+    found = perform(planned.scene, script, seed, planned.scale, halt)
     step = max(-(-len(found.series.t_s) // _LONGEST_SERIES), 1)
     return RankingRun(
         protections=protections,

@@ -20,7 +20,7 @@ from capplan.workflow.capacity import current_capacity
 from capplan.workflow.compiled import keep_compiled
 from capplan.workflow.demand import current_demand
 from capplan.workflow.provenance import provenance
-from capplan.workflow.shelf import open_plan
+from capplan.workflow.shelf import Shelf, open_plan
 from capplan.workflow.simulate import protections
 from capplan.workflow.threads import side_by_side
 
@@ -44,9 +44,9 @@ def find_breaking_point(
     show: Show = lambda progress: None,
     **options: Unpack[Options],
 ) -> BreakingPoints:
-    """Find the largest surprise that each set of protections survives. Nothing is stored.
+    """Find the largest surprise that each set of protections survives, and keep it.
 
-    Raises what ``simulate`` raises.
+    Ctrl-C keeps the points that are found. Raises what ``simulate`` raises.
     """
     read = _read(plan, seed, options)
 
@@ -54,7 +54,7 @@ def find_breaking_point(
     from capplan.simulate.scene import scene
 
     keep_compiled()
-    return breaking_points(
+    found = breaking_points(
         scene(read.plan_file.plan, read.demand, read.capacity, options.get("visitors")),
         read.chosen,
         read.origin,
@@ -63,6 +63,8 @@ def find_breaking_point(
         notes=read.notes,
         show=show,
     )
+    read.shelf.keep(found)
+    return found
 
 
 def sweep(
@@ -74,7 +76,7 @@ def sweep(
     show: Show = lambda progress: None,
     **options: Unpack[Options],
 ) -> Sweep:
-    """Simulate the surprise at each value of a key, ``KEY=LOW..HIGH``. Nothing is stored.
+    """Simulate the surprise at each value of a key, ``KEY=LOW..HIGH``, and keep it.
 
     Ctrl-C keeps the values that are over. Raises what ``simulate`` raises, and ``UsageError`` for
     a key that cannot be varied.
@@ -100,7 +102,7 @@ def sweep(
         if not points:
             raise
         interrupted = True
-    return Sweep(
+    found = Sweep(
         **dict(read.origin),
         key=wanted.key,
         scale=scale or 1.0,
@@ -108,11 +110,14 @@ def sweep(
         notes=(*read.notes, *scenes[0].notes),
         interrupted=interrupted,
     )
+    read.shelf.keep(found)
+    return found
 
 
 @dataclass(frozen=True)
 class _Read:
     plan_file: PlanFile
+    shelf: Shelf
     chosen: tuple[str, ...]
     demand: Demand
     capacity: Capacity | None
@@ -131,4 +136,4 @@ def _read(plan: Path | str, seed: int, options: Options) -> _Read:
     capacity = current_capacity(plan_file, shelf)
     demand, notes = current_demand(plan_file, shelf, seed)
     origin = provenance(plan_file, sections.SIMULATION, seed)
-    return _Read(plan_file, chosen, demand, capacity, origin, notes)
+    return _Read(plan_file, shelf, chosen, demand, capacity, origin, notes)

@@ -8,7 +8,9 @@ from typing import TYPE_CHECKING, Literal, TypeVar
 from capplan.errors import CapplanError
 from capplan.plan.load import PlanFile
 from capplan.results.base import Result
+from capplan.results.breaking import BreakingPoints
 from capplan.results.simulation import Simulation
+from capplan.results.sweep import Sweep
 from capplan.results.verdict import Verdict
 from capplan.workflow import sections
 from capplan.workflow.capacity import current_capacity
@@ -23,10 +25,12 @@ if TYPE_CHECKING:
     from capplan.render.contents import Contents
 
 Format = Literal["html", "md"]
-S = TypeVar("S", Simulation, Verdict)
+S = TypeVar("S", Simulation, BreakingPoints, Sweep, Verdict)
 
 _MISSING: dict[type[Result], str] = {
     Simulation: "the sale day, simulated request by request",
+    BreakingPoints: "up to which surprise the plan holds",
+    Sweep: "a key of the plan, varied",
     Verdict: "the verdict on the planned fleet",
 }
 
@@ -72,10 +76,18 @@ def gather(plan_file: PlanFile, shelf: Shelf, seed: int) -> Contents:
     if capacity is None and advice is not None:
         missing.append("a measurement of one server: capplan loadtest")
     simulation = _stored(plan_file, shelf, Simulation, sections.SIMULATION, "simulate", missing)
+    breaking = _stored(
+        plan_file, shelf, BreakingPoints, sections.SIMULATION, "simulate --find breaking-point",
+        missing, expected=False,
+    )  # fmt: skip
+    sweep = _stored(
+        plan_file, shelf, Sweep, sections.SIMULATION, "simulate --sweep", missing, expected=False
+    )
     verdict = _stored(plan_file, shelf, Verdict, sections.VERDICT, "gate", missing)
     return Contents(
-        plan, demand, capacity, advice, simulation, verdict, draws, fleets, tuple(missing)
-    )
+        plan, demand, capacity, advice, simulation, breaking, sweep, verdict, draws, fleets,
+        tuple(missing),
+    )  # fmt: skip
 
 
 def _stored(
@@ -85,8 +97,12 @@ def _stored(
     read: tuple[str, ...],
     command: str,
     missing: list[str],
+    *,
+    expected: bool = True,
 ) -> S | None:
     found = shelf.find(kind)
+    if found is None and not expected:
+        return None
     if found is None:
         missing.append(f"{_MISSING[kind]}: capplan {command}")
         return None

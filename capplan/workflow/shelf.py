@@ -9,12 +9,14 @@ from typing import TypeVar
 
 from capplan.plan.load import PlanFile, load_plan
 from capplan.results.base import Result
+from capplan.results.breaking import BreakingPoints
 from capplan.results.capacity import Capacity
 from capplan.results.demand import Demand
 from capplan.results.paired import Paired
 from capplan.results.recommendation import Recommendation
 from capplan.results.simulation import Simulation
 from capplan.results.store import read_result, write_result
+from capplan.results.sweep import Sweep
 from capplan.results.verdict import Verdict
 
 R = TypeVar("R", bound=Result)
@@ -25,6 +27,8 @@ _FILES: dict[type[Result], str] = {
     Paired: "paired.json",
     Recommendation: "recommendation.json",
     Simulation: "simulation.json",
+    BreakingPoints: "breakingpoints.json",
+    Sweep: "sweep.json",
     Verdict: "verdict.json",
 }
 

@@ -2,16 +2,21 @@ import json
 import os
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
+from threading import Barrier
 
 import pytest
 
 from capplan.errors import UsageError
+from capplan.results.breaking import BreakingPoints
 from capplan.results.simulation import Act, Simulation
 from capplan.results.store import read_result
+from capplan.results.sweep import Sweep
 from capplan.simulate.progress import Progress
-from capplan.workflow import estimate, simulate
+from capplan.workflow import estimate, find_breaking_point, report, simulate, sweep
 from capplan.workflow.compiled import keep_compiled
+from capplan.workflow.threads import side_by_side
 
 PLAN = """
 sale: {start: 2026-11-27T12:00:00+01:00, duration: 5 min}
@@ -103,6 +108,60 @@ def test_an_interrupt_before_the_first_act_is_over_leaves_nothing(tmp_path: Path
     with pytest.raises(KeyboardInterrupt):
         simulate(written_plan(tmp_path), show=impatient)
     assert not (tmp_path / "sale.capplan" / "simulation.json").exists()
+
+
+def after(count: int) -> Callable[[Progress], None]:
+    """Press Ctrl-C once so much is over."""
+    shown: list[Progress] = []
+
+    def show(progress: Progress) -> None:
+        shown.append(progress)
+        if len(shown) == count:
+            raise KeyboardInterrupt
+
+    return show
+
+
+def test_an_interrupted_search_keeps_the_most_telling_points(tmp_path: Path) -> None:
+    plan = written_plan(tmp_path)
+    found = find_breaking_point(plan, only=["waf", "queue-bound"], show=after(3))
+    assert found.interrupted
+    assert [(one.attacked, one.protections) for one in found.points] == [
+        (False, ()), (False, ("waf", "queue-bound")), (True, ()),
+    ]  # fmt: skip
+    assert read_result(tmp_path / "sale.capplan" / "breakingpoints.json", BreakingPoints) == found
+    page = report(plan)
+    assert "Up to which surprise it holds" in page
+    assert "what is not in the table was not found out" in page
+
+
+def test_an_interrupted_sweep_keeps_the_values_that_are_over(tmp_path: Path) -> None:
+    plan = written_plan(tmp_path)
+    found = sweep(plan, "saleday.attempts=1..3", steps=3, only=[], show=after(4))
+    assert found.interrupted
+    assert [point.text for point in found.points] == ["1"]
+    assert read_result(tmp_path / "sale.capplan" / "sweep.json", Sweep) == found
+    assert "What saleday.attempts changes" in report(plan)
+    plan.write_text(PLAN.replace("attempts: 3", "attempts: 2"))
+    assert "a key of the plan, varied, as saleday changed since" in report(plan)
+
+
+def test_an_interrupt_halts_what_is_under_way() -> None:
+    begun, halted = Barrier(2), []
+
+    def work(job: int, halt: Callable[[], bool]) -> int:
+        if job:
+            begun.wait(30)
+            while not halt():
+                pass
+            halted.append(job)
+        return job
+
+    results = side_by_side(work, [0, 1])
+    assert next(results) == 0
+    begun.wait(30)
+    results.close()  # type: ignore[attr-defined]
+    assert halted == [1]
 
 
 def test_progress_rises_to_the_end(tmp_path: Path) -> None:

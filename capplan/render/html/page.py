@@ -18,6 +18,7 @@ import jinja2
 from markupsafe import Markup
 
 from capplan.plan.schema import Plan
+from capplan.render import breaking as breaking_text
 from capplan.render import capacity as capacity_text
 from capplan.render import demand as demand_text
 from capplan.render import recommendation as advice_text
@@ -27,10 +28,12 @@ from capplan.render.html import figures, worth
 from capplan.render.html.svg import PHONE, WIDE, Size
 from capplan.render.html.whatif import panel_data
 from capplan.results.base import Note, Result
+from capplan.results.breaking import BreakingPoints
 from capplan.results.capacity import Capacity
 from capplan.results.demand import Demand
 from capplan.results.recommendation import Option
 from capplan.results.simulation import Act, Simulation
+from capplan.results.sweep import Sweep
 from capplan.units import (
     format_count,
     format_duration,
@@ -98,11 +101,13 @@ def page(found: Contents) -> str:
         worth=simulation
         and simulation.protection_worth
         and worth.panel(simulation.protection_worth),
+        breaking=found.breaking and _breaking(found.breaking),
+        sweep=found.sweep and _sweep(found.sweep),
         simulation_answer=simulation and simulation_text.headline(simulation),
         checks=found.verdict.checks if found.verdict else (),
         verdict=found.verdict.verdict if found.verdict else "",
         missing=found.missing,
-        all_notes=_notes(demand, advice, simulation),
+        all_notes=_notes(demand, advice, simulation, found.breaking, found.sweep),
         origins=[_origin(result) for result in _results(found)],
         version=demand.capplan_version,
         hashes=", ".join(f"{key} {value[:8]}" for key, value in demand.plan.sections.items()),
@@ -297,6 +302,24 @@ def _acts(simulation: Simulation) -> list[dict[str, Any]]:
     ]
 
 
+def _breaking(result: BreakingPoints) -> dict[str, Any]:
+    return {
+        "answer": breaking_text.breaking_headline(result),
+        "rows": breaking_text.rows(result),
+        "interrupted": result.interrupted,
+    }
+
+
+def _sweep(result: Sweep) -> dict[str, Any]:
+    return {
+        "key": result.key,
+        "answer": breaking_text.sweep_headline(result),
+        "acts": breaking_text.swept_acts(result),
+        "rows": breaking_text.swept_rows(result),
+        "interrupted": result.interrupted,
+    }
+
+
 def _told(act: Act) -> bool:
     return act.name != "as planned"
 
@@ -307,7 +330,10 @@ def _notes(*results: Result | None) -> list[Note]:
 
 
 def _results(found: Contents) -> list[Result]:
-    every = (found.demand, found.capacity, found.advice, found.simulation, found.verdict)
+    every = (
+        found.demand, found.capacity, found.advice, found.simulation, found.breaking, found.sweep,
+        found.verdict,
+    )  # fmt: skip
     return [result for result in every if result is not None]
 
 
