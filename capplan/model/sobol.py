@@ -19,7 +19,6 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.stats import qmc
 
 Floats = NDArray[np.float64]
 Sample = Mapping[str, Floats]
@@ -54,6 +53,8 @@ def sobol_indices(
     >>> {name: round(entry.first, 2) for name, entry in found.items()}
     {'x': 0.8, 'y': 0.2}
     """
+    from scipy.stats import qmc  # takes longer to load than most that is computed here
+
     names = sorted({name for variables in inputs.values() for name in variables})
     if not names:
         return {}

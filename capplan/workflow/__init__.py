@@ -6,7 +6,7 @@ A notebook does what the command line does::
 
     estimate("sale.yaml").peak_rps.p95
     loadtest("sale.yaml", overrides=Overrides(time_budget_s=60)).sustained_rps
-    recommend("sale.yaml", servers=18).options
+    recommend("sale.yaml", why=18).options
     simulate("sale.yaml").acts
     gate("sale.yaml").verdict
     report("sale.yaml")
