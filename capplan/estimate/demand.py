@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from capplan.estimate import profile as bands
 from capplan.estimate import remarks
 from capplan.estimate.follow import Outcome, follow, most_orders_per_min, window_of
-from capplan.estimate.history import Learned, correct, learn
+from capplan.estimate.history import Learned, correct, learn, shown
 from capplan.estimate.inputs import Inputs, draw
 from capplan.estimate.levers import levers
 from capplan.estimate.reconcile import agreements
@@ -92,12 +92,13 @@ def summary(found: Forecast, provenance: Provenance) -> Demand:
     shape, peak_at_s = bands.profile(inputs, window_of(plan), plan.sale.duration, found.calm_scale)
     shares = sensitivity(plan, inputs, provenance.seed, found.tables)
     ways = agreements(plan, inputs)
-    stress = remarks.stress(float(np.median(peak)))
+    stress = remarks.stress(percentiles(peak))
     orders, hot = _orders(found)
+    history = shown(plan.history, found.learned)
     written = (
         *remarks.disagreement(outcome.visits, outcome.ratio, ways),
         *remarks.doubt(percentiles(peak), shares),
-        *remarks.history(found.learned),
+        *remarks.history(history),
         *remarks.shape(plan),
         *remarks.hot(plan, hot),
         *remarks.beyond(stress),
@@ -120,6 +121,7 @@ def summary(found: Forecast, provenance: Provenance) -> Demand:
         profile=shape,
         peak_quantiles_rps=_quantiles(peak),
         peak_quantiles_visits_per_s=_quantiles(peak / per_visit),
+        history=history,
         sensitivity=shares,
         agreements=ways,
         levers=levers(plan, inputs, outcome.scale, found.calm_scale, percentiles(peak)),

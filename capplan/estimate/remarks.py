@@ -7,10 +7,9 @@ from collections.abc import Iterator
 import numpy as np
 from numpy.typing import NDArray
 
-from capplan.estimate.history import Learned
 from capplan.plan.schema import Plan
 from capplan.results.base import Note
-from capplan.results.demand import Agreement, Percentiles, Sensitivity, StressCase
+from capplan.results.demand import Agreement, History, Percentiles, Sensitivity, StressCase
 from capplan.units import format_count, format_number, format_rate, format_share
 
 Floats = NDArray[np.float64]
@@ -24,12 +23,14 @@ _WORTH_FINDING_OUT = 0.15
 _WIDE = 2.0
 
 
-def stress(peak_rps_p50: float) -> tuple[StressCase, ...]:
-    """Return the cases that stand beside the interval."""
+def stress(peak: Percentiles) -> tuple[StressCase, ...]:
+    """Return the cases that stand beside the interval; a very wide one may yet contain them."""
+    peak_rps = peak.p50 * PUBLISHED_MISS
     return (
         StressCase(
             name="as wrong as a published failure",
-            peak_rps=peak_rps_p50 * PUBLISHED_MISS,
+            peak_rps=peak_rps,
+            in_range=peak_rps <= peak.p95,
             why=f"{PUBLISHED_MISS:g}x the median; only failures get published",
         ),
     )
@@ -90,18 +91,22 @@ def doubt(peak: Percentiles, found: tuple[Sensitivity, ...]) -> Iterator[Note]:
     )
 
 
-def history(learned: Learned | None) -> Iterator[Note]:
+def history(found: History | None) -> Iterator[Note]:
     """Say what earlier sales changed."""
-    if learned is None:
+    if found is None:
         return
-    change = "widen" if learned.sd > learned.range_sd else "narrow"
-    before, after = (np.exp(1.645 * sd) for sd in (learned.range_sd, learned.sd))
-    yield Note(
-        code="history",
-        message=f"what came at earlier sales ({learned.sales}) moves the estimate by "
-        f"{np.exp(learned.shift):.2f}x and {change}s its range from {before:.1f}x to {after:.1f}x "
-        f"either way",
+    change = "widen" if found.factor > found.factor_before else "narrow"
+    said = (
+        f"what came at earlier sales ({len(found.outcomes)}) moves the estimate by "
+        f"{found.error.p50:.2f}x and {change}s its range from {found.factor_before:.1f}x to "
+        f"{found.factor:.1f}x either way"
     )
+    if found.prior_factor > found.factor_before:
+        said += (
+            f"; so few sales do not yet show forecasts that are better than "
+            f"{found.prior_factor:.0f}x either way"
+        )
+    yield Note(code="history", message=said)
 
 
 def shape(plan: Plan) -> Iterator[Note]:
@@ -138,8 +143,10 @@ def hot(plan: Plan, orders_per_s: Percentiles | None) -> Iterator[Note]:
 
 
 def beyond(cases: tuple[StressCase, ...]) -> Iterator[Note]:
-    """Advise on what no range covers."""
+    """Advise on what the range does not cover."""
     for case in cases:
+        if case.in_range:
+            continue
         yield Note(
             code="stress",
             message=f"a forecast {case.name} would mean a peak of {format_rate(case.peak_rps)}, "

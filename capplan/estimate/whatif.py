@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from capplan.estimate.demand import Forecast
 from capplan.estimate.follow import begun_within, traffic_of, window_of
-from capplan.estimate.history import PRIOR_SALES, Learned
+from capplan.estimate.history import PRIOR_SALES, PRIOR_SD, Learned
 from capplan.estimate.inputs import Inputs
 from capplan.estimate.traffic import Traffic
 from capplan.results.whatif import Correction, WhatIf
@@ -66,8 +66,9 @@ def _correction(learned: Learned | None) -> Correction | None:
     if learned is None:
         return None
     total, k = PRIOR_SALES + learned.sales, PRIOR_SALES
-    squares = learned.sd**2 * total / (1 + 1 / total) - k * learned.range_sd**2 / (1 + 1 / k)
-    return Correction(learned.shift, learned.sales, k, squares)
+    prior_sd = max(learned.range_sd, PRIOR_SD)
+    squares = learned.sd**2 * total / (1 + 1 / total) - k * prior_sd**2 / (1 + 1 / k)
+    return Correction(learned.shift, learned.sales, k, squares, PRIOR_SD)
 
 
 def _even_in_rank(peak: Floats, kinds: NDArray[np.bool_], count: int) -> NDArray[np.int_]:

@@ -40,7 +40,7 @@ def sobol(dimensions: int, power: int) -> Floats:
     index = np.arange(2**power)
     gray = index ^ (index >> 1)
     rows = [_row(_directions(dimension), gray, power) for dimension in range(dimensions)]
-    return np.array(rows) / 2**_BITS + 0.5 / 2**power
+    return np.asarray(np.array(rows) / 2**_BITS + 0.5 / 2**power)
 
 
 def _row(directions: list[int], gray: NDArray[np.int_], power: int) -> NDArray[np.int_]:

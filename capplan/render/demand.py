@@ -26,6 +26,7 @@ def demand(result: Demand, plan: str) -> RenderableType:
         headline(result),
         _percentiles(result),
         _estimates(result),
+        _history(result),
         _chart(result),
         _sensitivity(result),
         _levers(result),
@@ -107,6 +108,48 @@ def named(estimate: Estimate, estimates: Sequence[Estimate]) -> str:
     return f"both, {format_share(1 - second)} and {format_share(second)}"
 
 
+def history(result: Demand) -> list[tuple[str, str, str, str]]:
+    """Return the rows of what came of earlier forecasts: a name, then p5, p50 and p95 of a ratio.
+
+    An outcome is one number; the last row is the distribution that all of them give.
+    """
+    found = result.history
+    if found is None:
+        return []
+    error = found.error
+    return [
+        *((past.name, "", _times(past.ratio), "") for past in found.outcomes),
+        ("the next, by these", *map(_times, (error.p5, error.p50, error.p95))),
+    ]
+
+
+def history_rule(result: Demand) -> str:
+    """Say what the distribution of errors rests on besides the outcomes."""
+    found = result.history
+    if found is None:
+        return ""
+    return (
+        f"The prior counts as {found.prior_sales} sales that came within "
+        f"{format_number(found.prior_factor)}x either way. All of the estimate is corrected so."
+    )
+
+
+def _times(ratio: float) -> str:
+    return f"{format_number(ratio)}x"
+
+
+def _history(result: Demand) -> Group | None:
+    if result.history is None:
+        return None
+    return titled(
+        "Earlier sales: what came, times its forecast",
+        Group(
+            table(("", "p5", "p50", "p95"), history(result)),
+            Text(history_rule(result)),
+        ),
+    )
+
+
 def _chart(result: Demand) -> Group:
     profile = result.profile
     band = Band(profile.t_s, profile.rps_p5, profile.rps_p50, profile.rps_p95)
@@ -166,10 +209,10 @@ def _stress(result: Demand) -> Group | None:
     if not result.stress:
         return None
     return titled(
-        "What if: cases beside the range, not in it",
+        "What if: cases that stand beside the range",
         table(
             ("", "peak", "<"),
-            [(case.name, format_rate(case.peak_rps), case.why) for case in result.stress],
+            [(case.name, format_rate(case.peak_rps), case.explained) for case in result.stress],
         ),
     )
 

@@ -72,6 +72,38 @@ class Agreement(Frozen):
     distance: float | None
 
 
+class Confidence(Frozen):
+    """The median of a distribution, and the 90 % of the cases around it."""
+
+    p5: float
+    p50: float
+    p95: float
+
+
+class PastRatio(Frozen):
+    """An earlier sale, and how many times its forecast came."""
+
+    name: str
+    ratio: float
+
+
+class History(Frozen):
+    """How wrong one's own forecasts are, learned from earlier sales and applied to this one.
+
+    ``error`` is the distribution of actual/forecast that the ``outcomes`` give, together with a
+    prior that counts as much as ``prior_sales`` sales that lay within ``prior_factor`` either way.
+    90 % of the cases lay within ``factor_before`` times the median by the ranges of the plan alone;
+    they lie within ``factor`` now.
+    """
+
+    outcomes: tuple[PastRatio, ...]
+    error: Confidence
+    prior_sales: int
+    prior_factor: float
+    factor_before: float
+    factor: float
+
+
 class Lever(Frozen):
     """Something to do besides more servers, and the peak that it would leave.
 
@@ -87,11 +119,20 @@ class Lever(Frozen):
 
 
 class StressCase(Frozen):
-    """A named what-if that stands beside the interval, not in it."""
+    """A named what-if that stands beside the interval and is not folded in.
+
+    ``in_range`` says whether the interval is so wide that it contains it all the same.
+    """
 
     name: str
     peak_rps: float
     why: str
+    in_range: bool = False
+
+    @property
+    def explained(self) -> str:
+        """What it is, and whether the range contains it."""
+        return f"{self.why}; the range contains it" if self.in_range else self.why
 
 
 class Demand(Result):
@@ -103,6 +144,7 @@ class Demand(Result):
     at once. Orders, and those of them that want the one product of ``visit.hot_share``, are None
     where the plan does not say how many visits make one. ``visits_total`` does not count those who
     only look in before the start; ``requests_total`` does.
+    ``history`` is what earlier sales did to all of it, None where the plan has none.
     ``agreements`` are the ways to reconcile two estimates, the most plausible first.
     ``levers`` begin with what happens without any.
     ``peak_quantiles_rps`` holds equally likely values of it, sorted, at probabilities (i+0.5)/n;
@@ -126,6 +168,7 @@ class Demand(Result):
     profile: Profile
     peak_quantiles_rps: tuple[float, ...]
     peak_quantiles_visits_per_s: tuple[float, ...] = ()
+    history: History | None = None
     sensitivity: tuple[Sensitivity, ...] = ()
     agreements: tuple[Agreement, ...] = ()
     levers: tuple[Lever, ...] = ()

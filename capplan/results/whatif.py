@@ -20,13 +20,14 @@ class Correction:
     """What ``sales`` earlier ones do to the peaks: see ``capplan/estimate/history.py``.
 
     ``squares`` is what their outcomes add to the variance's numerator, ``prior`` how many sales the
-    range of the plan counts as.
+    range of the plan counts as, and ``least_sd`` how far it spreads as a prior, in logs, at least.
     """
 
     shift: float
     sales: int
     prior: int
     squares: float
+    least_sd: float
 
 
 @dataclass(frozen=True)

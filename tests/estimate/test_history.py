@@ -3,9 +3,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from capplan.estimate.history import PRIOR_SALES, Learned, correct, learn
+from capplan.estimate.history import PRIOR_SALES, PRIOR_SD, Learned, correct, learn
 from capplan.model.streams import stream
 from capplan.plan.schema import PastSale
+from tests.estimate.builders import channel, demand_of, plan
 
 PEAKS = np.exp(np.linspace(-1, 1, 2001)) * 1000
 NOISE = stream(1, "noise").standard_normal(100_000)
@@ -80,6 +81,49 @@ def test_corrected_values_spread_as_learned(sd):
     # at 100,000 draws the standard error is .2 % of the spread, .004 of the median
     assert corrected.std() == pytest.approx(sd, rel=0.01)
     assert np.median(corrected) == pytest.approx(0.2, abs=0.012)
+
+
+def test_a_narrow_range_is_believed_only_after_many_sales():
+    narrow = np.exp(0.1 * np.linspace(-1, 1, 2001)) * 1000
+
+    def spread(sales_so_far: int) -> float:
+        found = learn(sales(*[1.0] * sales_so_far), narrow)
+        assert found is not None
+        return found.sd
+
+    # by hand, as for the one good forecast, with the wide prior in the place of the range
+    k = PRIOR_SALES
+    assert spread(1) == pytest.approx(
+        PRIOR_SD * np.sqrt(k / (k + 1) * (1 + 1 / (k + 1)) / (1 + 1 / k))
+    )
+    found = [spread(count) for count in (1, 3, 10, 100)]
+    assert found == sorted(found, reverse=True)
+    assert found[-1] < 0.1 < found[1]
+
+
+def test_the_result_says_which_distribution_was_applied_and_from_what():
+    past = [
+        {"name": "Spring", "forecast": "900 rps", "actual": "1450 rps"},
+        {"name": "May", "forecast": "70 rps", "actual": "90 rps"},
+    ]
+    email = channel(reach="30k to 90k", arrive="within 10 min")
+    before, after = demand_of(plan(email), 20_000), demand_of(plan(email, history=past), 20_000)
+    found = after.history
+    assert before.history is None
+    assert found is not None
+    assert [(one.name, round(one.ratio, 3)) for one in found.outcomes] == [
+        ("Spring", 1.611),
+        ("May", 1.286),
+    ]
+    # what is shown is what was applied: the peak is that of the ranges alone times the error
+    for name in ("p5", "p50", "p95"):
+        expected = before.peak_rps.p50 * getattr(found.error, name)
+        assert getattr(after.peak_rps, name) == pytest.approx(expected, rel=0.03)
+    assert found.factor == pytest.approx(found.error.p95 / found.error.p50)
+    assert found.factor_before == pytest.approx(
+        np.sqrt(before.peak_rps.p95 / before.peak_rps.p5), rel=1e-6
+    )
+    assert (found.prior_sales, found.prior_factor) == (PRIOR_SALES, 2.0)
 
 
 def test_a_certain_plan_spreads_as_its_history():

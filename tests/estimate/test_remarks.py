@@ -38,3 +38,13 @@ def test_the_stress_case_stands_beside_the_interval():
     (case,) = demand.stress
     assert case.peak_rps == pytest.approx(9.3 * 40)
     assert demand.peak_rps.p99 < case.peak_rps
+    assert not case.in_range
+
+
+def test_a_range_so_wide_that_it_contains_the_stress_case_is_not_said_to_lack_it():
+    demand = demand_of(plan(channel(visits="0.01% to 60%")))
+    (case,) = demand.stress
+    assert case.in_range
+    assert case.peak_rps <= demand.peak_rps.p95
+    assert "stress" not in codes(demand)
+    assert case.explained.endswith("; the range contains it")

@@ -21,8 +21,11 @@ from capplan.results.capacity import (
     Trial,
 )
 from capplan.results.demand import (
+    Confidence,
     Demand,
     Estimate,
+    History,
+    PastRatio,
     Percentiles,
     Profile,
     Sensitivity,
@@ -372,6 +375,22 @@ def test_both_estimates_are_shown_only_when_there_are_two() -> None:
     assert "from usual orders, top down" in text(terminal.demand(demand(), "p"))
     alone = demand(estimates=demand().estimates[:1])
     assert "bottom up" not in text(terminal.demand(alone, "p"))
+
+
+def test_earlier_sales_stand_above_the_errors_that_they_foretell() -> None:
+    known = History(
+        outcomes=(PastRatio(name="Spring", ratio=1.611),),
+        error=Confidence(p5=0.58, p50=1.16, p95=2.31),
+        prior_sales=3,
+        prior_factor=2.26,
+        factor_before=2.26,
+        factor=2.0,
+    )
+    rows = text(terminal.demand(demand(history=known), "p")).splitlines()
+    at = rows.index("Earlier sales: what came, times its forecast")
+    assert rows[at + 2].split() == ["Spring", "1.61x"]
+    assert rows[at + 3].split()[-3:] == ["0.58x", "1.16x", "2.31x"]
+    assert rows[at + 4].startswith("The prior counts as 3 sales")
 
 
 def test_a_note_carries_its_advice() -> None:

@@ -68,8 +68,8 @@
   }
 
   function history(spread) {
-    const { sales, prior, squares, shift } = data.history, total = sales + prior;
-    const before = (spread * spread) / (1 + 1 / prior);
+    const { sales, prior, squares, shift, least_sd } = data.history, total = sales + prior;
+    const before = Math.max(spread, least_sd) ** 2 / (1 + 1 / prior);
     return { shift, sd: Math.sqrt(((prior * before + squares) / total) * (1 + 1 / total)) };
   }
 
