@@ -28,6 +28,7 @@ class ExportFormat(StrEnum):
 EPILOG = examples(
     "capplan recommend sale.yaml",
     "capplan recommend sale.yaml --why 18",
+    "capplan recommend sale.yaml --why 18 --kind m7g.large",
     "capplan recommend sale.yaml --export kubernetes",
     "capplan recommend sale.yaml --export aws-asg --export-to -",
     "capplan recommend sale.yaml --json -o recommendation.json",
@@ -38,6 +39,14 @@ def recommend(
     plan: PlanArgument,
     why: Annotated[
         int | None, typer.Option(min=1, metavar="N", help="Explain this count in full.")
+    ] = None,
+    kind: Annotated[
+        str | None,
+        typer.Option(
+            metavar="NAME",
+            help="With --why: of this kind of server, else of the one recommended; planned is the "
+            "plan's own.",
+        ),
     ] = None,
     formats: Annotated[
         list[ExportFormat] | None,
@@ -77,11 +86,11 @@ def recommend(
     if export_to is not None and not formats:
         raise UsageError("--export-to needs --export", "name the format")
     if not formats:
-        answer = workflow.recommend(plan, why=why, seed=seed)
+        answer = workflow.recommend(plan, why=why, kind=kind, seed=seed)
         shown = terminal.recommendation(answer, named(plan))
         deliver(answer, shown, as_json=as_json, output=output)
         return _code(answer)
-    answer, files = workflow.export(plan, formats, to=export_to, why=why, seed=seed)
+    answer, files = workflow.export(plan, formats, to=export_to, why=why, kind=kind, seed=seed)
     if str(export_to) == "-":
         write("".join(file.text for file in files))
         keep(answer, output)

@@ -4,7 +4,8 @@ The logarithms rᵢ = ln(actual/forecast) of n earlier sales are taken as normal
 b (a habit of forecasting too low or too high) and an unknown variance s². Before any outcome is
 known, the best guess is b around 0, and a next sale that spreads as the range of the plan does, but
 no less than ``PRIOR_FACTOR`` times either way: a few sales do not show that somebody forecasts
-better than that. This guess counts as much as k = ``PRIOR_SALES`` sales. With the conjugate prior (normal and inverse gamma; Gelman et al., Bayesian Data Analysis, section 3.3)
+better than that. This guess counts as much as k = ``PRIOR_SALES`` sales. With the conjugate prior
+(normal and inverse gamma; Gelman et al., Bayesian Data Analysis, section 3.3)
 
     b  = Σrᵢ/(k+n)
     s² = [k·s₀² + Σ(rᵢ-r̄)² + r̄²·kn/(k+n)]/(k+n)

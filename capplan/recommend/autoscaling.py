@@ -25,6 +25,7 @@ SCHEDULE = "schedule"
 _LONGEST_S = 86_400.0
 _ROOM = 2
 _LEAST_CPU = 0.2
+_ROUNDING = 1e-9
 
 
 def telling(capacity: Capacity | None) -> CpuAtRate | None:
@@ -43,7 +44,8 @@ def telling(capacity: Capacity | None) -> CpuAtRate | None:
 class Scaler:
     """The trigger of a recommended fleet. ``cpu`` is that of one server at its sustained rate.
 
-    ``own`` decides for today's kind of server, where the fleet is of another.
+    ``own`` decides for today's kind of server, where the fleet is of another. That other kind comes
+    with the schedule: an autoscaler alone has today's.
     """
 
     decider: Decider
@@ -80,15 +82,19 @@ class Scaler:
     def today(self) -> int:
         """How many servers of this kind carry what today's do."""
         count = self.decider.plan.servers.today
-        if self.own is None:
-            return count
-        carried_rps = float(np.median(self.own.basis.fleet.rates(count)))
-        return first(lambda servers: self._fleet_rps(servers) >= carried_rps, self.decider.most)
+        return count if self.own is None else self._as_many(self._todays_rps(count), self.decider)
+
+    def _as_many(self, rate_rps: float, decider: Decider) -> int:
+        """Return the smallest count of a kind that carries a rate, rounding errors apart."""
+        return first(
+            lambda servers: _median_rps(decider, servers) >= rate_rps * (1 - _ROUNDING),
+            decider.most,
+        )
 
     def _alone(self, steps: tuple[Step, ...]) -> tuple[Alone, ...]:
         t_s, high_rps = self._busy()
         servers = self.decider.plan.servers
-        fleet = lru_cache(maxsize=None)(self._fleet_rps)
+        todays, fleet = (lru_cache(maxsize=None)(of) for of in (self._todays_rps, self._fleet_rps))
         found = []
         # CPU that was not measured is taken to be full at the sustained rate
         full = 1 / self.cpu.mid if self.cpu else 1.0
@@ -96,12 +102,12 @@ class Scaler:
             path = follow(
                 t_s,
                 high_rps,
-                fleet,
+                todays,
                 rule,
                 target=max(1 - servers.headroom, 0.01),
                 start_s=servers.boot + servers.warmup,
-                least=self.today,
-                most=max(self.most, self.today),
+                least=servers.today,
+                most=max(self._most_of_todays(), servers.today),
                 cap=cap,
             )
             metric: Metric = "requests" if cap == math.inf else "cpu"
@@ -121,7 +127,8 @@ class Scaler:
         t_s, high_rps = np.asarray(demand.profile.t_s), np.asarray(demand.profile.rps_p95)
         # the profile is in requests/s of the plan's visits, the fleet in those of the load test's
         high_rps = high_rps * (self.decider.basis.peaks.per_visit / demand.requests_per_visit.p50)
-        asked = (1 - self.decider.plan.servers.headroom) * self._fleet_rps(self.today)
+        servers = self.decider.plan.servers
+        asked = (1 - servers.headroom) * self._todays_rps(servers.today)
         busy = np.flatnonzero(high_rps > asked)
         if not len(busy):
             return np.array([t_s[0], t_s[0] + 1.0]), np.array([0.0, 0.0])
@@ -132,8 +139,18 @@ class Scaler:
             return np.array([t_s[0], t_s[0] + 1.0]), np.repeat(high_rps, 2)
         return t_s, high_rps
 
+    def _most_of_todays(self) -> int:
+        """How many of today's kind an autoscaler may have, as ``most`` is of the fleet's."""
+        if self.own is None:
+            return self.most
+        as_many = self._as_many(self._fleet_rps(self.servers), self.own)
+        return max(self.own.plan.servers.limit or _ROOM * as_many, as_many)
+
     def _fleet_rps(self, servers: int) -> float:
-        return float(np.median(self.decider.basis.fleet.rates(servers)))
+        return _median_rps(self.decider, servers)
+
+    def _todays_rps(self, servers: int) -> float:
+        return _median_rps(self.own or self.decider, servers)
 
     def _lost(self, rule: str, metric: Metric, path: Shortfall, most: int) -> Alone:
         visits = path.lost_requests / self.decider.basis.peaks.per_visit
@@ -148,6 +165,10 @@ class Scaler:
             short_until=None if until_s is None else start + timedelta(seconds=until_s),
             most_servers=most,
         )
+
+
+def _median_rps(decider: Decider, servers: int) -> float:
+    return float(np.median(decider.basis.fleet.rates(servers)))
 
 
 def trigger_reasons(found: Autoscaling, servers: int) -> tuple[str, ...]:

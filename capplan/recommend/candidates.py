@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from capplan.errors import UsageError
 from capplan.model.fitted import Fitted
 from capplan.plan.schema import Plan
 from capplan.recommend.options import Decider, counts
@@ -17,6 +18,9 @@ from capplan.results.basis import Basis, relative_speed
 from capplan.results.demand import Demand
 from capplan.results.recommendation import Option
 from capplan.units import format_money, format_number
+
+PLANNED = "planned"
+"""Names the plan's own kind of server."""
 
 
 @dataclass(frozen=True)
@@ -72,15 +76,52 @@ def cheapest(found: Sequence[Candidate]) -> Candidate:
     return min(sure, key=rank, default=found[0])
 
 
-def options(found: Sequence[Candidate], best: Candidate, asked: int | None) -> list[Option]:
+@dataclass(frozen=True)
+class Asked:
+    """A count of one kind of server that somebody wants explained."""
+
+    candidate: Candidate
+    servers: int
+
+
+def asked_for(
+    found: Sequence[Candidate], best: Candidate, servers: int | None, kind: str | None
+) -> Asked | None:
+    """Read which count is to be explained: of ``kind``, else of the ``best`` one.
+
+    ``PLANNED`` names the kind of the plan, which may have no name of its own. Raises ``UsageError``
+    for a count below one and for a kind that the plan does not know.
+    """
+    if servers is None:
+        if kind is not None:
+            raise UsageError(f"of how many {kind} is not said", "give a count: --why N")
+        return None
+    if servers < 1:
+        raise UsageError(f"{servers} is not a number of servers", "ask for 1 or more")
+    if kind is None:
+        return Asked(best, servers)
+    known = {one.decider.basis.kind or PLANNED: one for one in found} | {PLANNED: found[0]}
+    if kind not in known:
+        raise UsageError(
+            f"the plan knows no servers of the kind {kind!r}",
+            f"it knows: {', '.join(known)}; add others to servers.alternatives",
+        )
+    return Asked(known[kind], servers)
+
+
+def options(
+    found: Sequence[Candidate], best: Candidate, asked: Asked | None = None
+) -> list[Option]:
     """Return the options worth showing, cheapest first, each with its excuse."""
     rows = []
     for candidate in found:
         decider, chosen = candidate.decider, candidate.chosen
         shown = [chosen - 1, chosen, chosen + 1]
         if candidate is found[0]:
-            shown = counts(decider.plan, chosen, candidate.wanted, asked)
-        rows += [(candidate, decider.option(count)) for count in shown if count >= 1]
+            shown = counts(decider.plan, chosen, candidate.wanted)
+        if asked and candidate is asked.candidate:
+            shown.append(asked.servers)
+        rows += [(candidate, decider.option(count)) for count in sorted({*shown}) if count >= 1]
     sure = [
         option
         for candidate, option in rows

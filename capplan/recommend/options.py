@@ -164,12 +164,13 @@ class Decider:
         return shown if shown.startswith("just") else f"{shown} > {format_share(accepted)}"
 
 
-def counts(plan: Plan, chosen: int, wanted: int, asked: int | None) -> list[int]:
+def counts(plan: Plan, chosen: int, wanted: int) -> list[int]:
     """Return the counts worth showing: multiples of today, the plan's, those around the choice."""
     step = max(1, round(chosen * 0.1))
     shown = {multiple * plan.servers.today for multiple in MULTIPLES}
     shown |= {chosen - 2 * step, chosen - 1, chosen, chosen + step, chosen + 2 * step}
-    shown |= {count for count in (plan.servers.planned, asked) if count is not None}
+    if plan.servers.planned is not None:
+        shown.add(plan.servers.planned)
     if wanted < MOST_SERVERS:
         shown.add(wanted)
     return sorted(count for count in shown if count >= 1)

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from capplan.errors import UsageError
 from capplan.plan.schema import Plan
 from capplan.recommend.autoscaling import Scaler, telling, trigger_reasons
-from capplan.recommend.candidates import candidates, cheapest, guesses, options
+from capplan.recommend.candidates import asked_for, candidates, cheapest, guesses, options
 from capplan.recommend.newsvendor import newsvendor
 from capplan.recommend.reasons import reasons
 from capplan.recommend.schedule import cost_usd, schedule
@@ -25,6 +24,7 @@ def recommend(
     capacity: Capacity | None,
     provenance: Provenance,
     asked: int | None = None,
+    kind: str | None = None,
 ) -> Recommendation:
     """Recommend how many servers to start.
 
@@ -32,13 +32,12 @@ def recommend(
     fullest zone lost, within ``policy.zone_loss_risk``; of several kinds of server the cheapest
     fleet. When quota, budget or a ceiling forbid it,
     the best reachable count is returned with ``feasible`` false. ``asked`` is a count whose meaning
-    is explained too.
+    is explained too, of the recommended ``kind`` of server or of another.
 
-    Raises ``UsageError`` for an ``asked`` count below one, and what ``basis`` raises: ``NotMet``
-    when one server misses the SLA at any load, for then no count can be recommended.
+    Raises ``UsageError`` for an ``asked`` count below one or a ``kind`` that the plan lacks, and
+    what ``basis`` raises: ``NotMet`` when one server misses the SLA at any load, for then no count
+    can be recommended.
     """
-    if asked is not None and asked < 1:
-        raise UsageError(f"{asked} is not a number of servers", "ask for 1 or more")
     found = basis(plan, demand, capacity)
     measured = service_time_measured(capacity)
     queue = fitted_server(plan, found.fleet.server.mid, capacity) if measured else None
@@ -47,7 +46,8 @@ def recommend(
     decider = best.decider
     own = None if best is known[0] else known[0].decider
     checks, ceiling_notes = ceilings(plan, found.peaks)
-    shown = options(known, best, asked)
+    wanted = asked_for(known, best, asked, kind)
+    shown = options(known, best, wanted)
     bought = newsvendor(decider)
     server = found.fleet.server
     steps = schedule(decider, best.chosen, own)
@@ -59,6 +59,7 @@ def recommend(
         planned_instance=found.kind,
         feasible=best.feasible and not any(check.binds for check in checks),
         asked=asked,
+        asked_instance=wanted.candidate.decider.basis.kind if wanted else None,
         options=tuple(shown),
         schedule=steps,
         schedule_cost=cost_usd(steps, decider.plan.servers.usd_per_h) if steps else None,
@@ -72,7 +73,7 @@ def recommend(
         peak_rps_p95=demand.peak_rps.p95,
         resolution=found.peaks.resolution,
         newsvendor=bought,
-        why=explained(known[0].decider, shown, asked),
+        why=explained(shown, wanted),
         reasons=(
             *reasons(known, best, shown, checks, bought),
             *trigger_reasons(scaling, best.chosen),

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from capplan.model.overload import left_after_zone_loss
+from capplan.recommend.candidates import Asked
 from capplan.recommend.options import Decider
 from capplan.results.recommendation import Fact, Option
 from capplan.units import (
@@ -18,15 +19,16 @@ from capplan.units import (
 )
 
 
-def explained(decider: Decider, shown: Sequence[Option], asked: int | None) -> tuple[Fact, ...]:
-    """Explain what ``asked`` servers carry, risk, lose and cost, and how the policy judges them.
+def explained(shown: Sequence[Option], asked: Asked | None) -> tuple[Fact, ...]:
+    """Explain what the servers asked for carry, risk, lose and cost, and if the policy takes them.
 
-    They are of the plan's own kind, and among the options ``shown``. Nothing where none is asked.
+    They are among the options ``shown``. Nothing where none are asked for.
     """
-    own = decider.basis.kind
-    option = next((o for o in shown if (o.servers, o.instance) == (asked, own)), None)
-    if option is None:
+    if asked is None:
         return ()
+    decider = asked.candidate.decider
+    wanted = (asked.servers, decider.basis.kind)
+    option = next(o for o in shown if (o.servers, o.instance) == wanted)
     facts = {
         "the peak": _peak(decider),
         "they carry": _carried(decider, option),

@@ -108,7 +108,7 @@ def named(estimate: Estimate, estimates: Sequence[Estimate]) -> str:
     return f"both, {format_share(1 - second)} and {format_share(second)}"
 
 
-def history(result: Demand) -> list[tuple[str, str, str, str]]:
+def history(result: Demand) -> list[tuple[str, ...]]:
     """Return the rows of what came of earlier forecasts: a name, then p5, p50 and p95 of a ratio.
 
     An outcome is one number; the last row is the distribution that all of them give.

@@ -33,7 +33,7 @@ def headline(result: Recommendation) -> str:
     """Return the answer in one sentence."""
     floor, chosen = result.resolution, result.chosen
     best = f"{fleet(chosen)}: {_stakes(chosen, floor)}."
-    asked = result.asked and result.option(result.asked, result.planned_instance)
+    asked = result.asked and result.option(result.asked, result.asked_instance)
     if asked and not asked.chosen:
         recommended = "The recommendation is" if result.feasible else "The best is"
         return f"{_servers(asked)}: {_stakes(asked, floor)}. {recommended} {best}"
@@ -95,8 +95,9 @@ def _lost(visits: float, value: float | None) -> str:
 def _why(result: Recommendation) -> Group | None:
     if not result.why:
         return None
+    kind = f" {result.asked_instance}" if result.asked_instance else ""
     return titled(
-        f"{result.asked} servers in full",
+        f"{result.asked:,}{kind} servers in full",
         facts((fact.name, fact.text) for fact in result.why),
     )
 

@@ -96,9 +96,10 @@ class Step(Frozen):
 class Alone(Frozen):
     """What is lost along the upper band (p95) of the demand.
 
-    ``rule`` is the autoscaler that begins with today's servers and has nothing but its metric, or
-    ``schedule``. Its fleet was too small for ``short_s`` seconds in all, the last of them at
-    ``short_until`` (null: never); it had ``most_servers`` ready at most. Value in US dollars.
+    ``rule`` is the autoscaler that begins with today's servers and adds of their kind, by nothing
+    but its metric, or ``schedule``. Its fleet was too small for ``short_s`` seconds in all, the
+    last of them at ``short_until`` (null: never); it had ``most_servers`` ready at most. Value in
+    US dollars.
     """
 
     rule: str
@@ -148,7 +149,7 @@ class Recommendation(Result):
 
     A probability equal to ``resolution`` stands for that or less: it cannot be told from none.
     ``instance`` is the kind of the ``servers``, ``planned_instance`` that of the plan; null where
-    it does not name one. ``why`` explains the count of the latter that was ``asked`` for.
+    it does not name one. ``why`` explains the count that was ``asked`` for, of ``asked_instance``.
     ``newsvendor`` is null without a value of a visit or a price.
     ``schedule_cost`` is that of all servers along the schedule, ``hold_cost`` that of the whole
     fleet from its start to the end of the schedule, in US dollars; null without a schedule.
@@ -162,6 +163,7 @@ class Recommendation(Result):
     planned_instance: str | None = None
     feasible: bool
     asked: int | None = None
+    asked_instance: str | None = None
     options: tuple[Option, ...]
     schedule: tuple[Step, ...]
     schedule_cost: float | None = None

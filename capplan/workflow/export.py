@@ -31,6 +31,7 @@ def export(
     *,
     to: Path | None = None,
     why: int | None = None,
+    kind: str | None = None,
     seed: int = 1,
 ) -> tuple[Recommendation, tuple[Exported, ...]]:
     """Recommend, and write the schedule in each format for review.
@@ -51,7 +52,7 @@ def export(
     for path in paths:
         if path:
             check_writable(path)
-    advice = decided(plan_file, shelf, why, seed)
+    advice = decided(plan_file, shelf, why, kind, seed)
     ordered = order(plan_file.plan, advice)
     texts = [one.write(ordered) for one in chosen]
     for path, text in zip(paths, texts, strict=True):

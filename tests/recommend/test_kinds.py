@@ -9,7 +9,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.special import ndtr
 
+from capplan.errors import UsageError
 from capplan.recommend import recommend
+from capplan.recommend.autoscaling import SCHEDULE
 from capplan.results.capacity import Capacity
 from capplan.results.recommendation import Option, Recommendation
 from tests.recommend.builders import (
@@ -30,12 +32,13 @@ HOURS = 2 + 21 / 60  # two hours, boot, warm-up and what is to spare
 def decided(
     *alternatives: dict[str, Any],
     asked: int | None = None,
+    kind: str | None = None,
     policy: dict[str, Any] | None = None,
     measured: Capacity | None = None,
     **servers: Any,
 ) -> Recommendation:
     asked_for = plan({"alternatives": list(alternatives)} | servers, policy)
-    return recommend(asked_for, demand(), measured or certain(386.0), provenance(), asked)
+    return recommend(asked_for, demand(), measured or certain(386.0), provenance(), asked, kind)
 
 
 def other(name: str = "big", price: str = "$0.30/h", speed: str = "2") -> dict[str, Any]:
@@ -58,7 +61,9 @@ def test_a_kind_that_does_twice_as_much_needs_half_as_many():
 
 
 def test_the_cheapest_fleet_that_meets_the_policy_is_chosen():
-    result = decided(other("big", "$0.30/h", "2"), other("huge", "$0.90/h", "4"), asked=26)
+    result = decided(
+        other("big", "$0.30/h", "2"), other("huge", "$0.90/h", "4"), asked=26, kind="planned"
+    )
     assert result.instance == "big"
     assert result.chosen.instance == "big"
     assert result.chosen.excuse == ""
@@ -164,6 +169,51 @@ def costs(option: Option) -> tuple[float, float, float]:
     return option.cost, option.overload_probability, option.zone_loss_probability or 0.0
 
 
+def told(result: Recommendation) -> dict[str, str]:
+    return {fact.name: fact.text for fact in result.why}
+
+
+@pytest.mark.parametrize(
+    ("kind", "instance", "each_rps", "price"),
+    [
+        (None, "big", 772, "$0.30/h"),
+        ("big", "big", 772, "$0.30/h"),
+        ("huge", "huge", 1544, "$0.90/h"),
+        ("planned", None, 386, "$0.20/h"),
+    ],
+)
+def test_a_count_is_explained_of_the_recommended_kind_or_of_the_one_asked_for(
+    kind: str | None, instance: str | None, each_rps: int, price: str
+) -> None:
+    result = decided(
+        other("big", "$0.30/h", "2"), other("huge", "$0.90/h", "4"), asked=11, kind=kind
+    )
+    assert result.instance == "big"
+    assert (result.asked, result.asked_instance) == (11, instance)
+    option = result.option(11, instance)
+    assert option is not None
+    assert option.fleet_rps == pytest.approx(11 * each_rps)
+    facts = told(result)
+    assert facts["cost"].endswith(f"at {price} each")
+    risk = ndtr(math.log(PEAK_RPS / (11 * each_rps)) / PEAK_SIGMA)
+    assert float(facts["overload"].split("%")[0]) / 100 == pytest.approx(risk, rel=0.01, abs=TAIL)
+
+
+def test_the_kind_of_the_plan_goes_by_its_name_too() -> None:
+    kinds: dict[str, Any] = {"price": None, "instance": "m7i.large"}
+    result = decided(other(), asked=3, kind="m7i.large", **kinds)
+    assert result.asked_instance == "m7i.large"
+    assert told(result)["cost"].endswith("at $0.1008/h each")
+
+
+def test_a_kind_that_the_plan_does_not_know_and_one_without_a_count_are_refused() -> None:
+    with pytest.raises(UsageError, match="no servers of the kind 'small'") as caught:
+        decided(other(), asked=3, kind="small")
+    assert "planned, big" in (caught.value.hint or "")
+    with pytest.raises(UsageError, match="of how many big"):
+        decided(other(), kind="big")
+
+
 def test_the_schedule_of_another_kind_counts_that_kind_until_todays_come_back():
     result = decided(other(speed="2", price="$0.30/h"), batch="5 every 2 min")
     assert result.instance == "big"
@@ -177,3 +227,20 @@ def test_the_schedule_of_another_kind_counts_that_kind_until_todays_come_back():
     assert result.autoscaling is not None
     # as many as carry what today's six do
     assert result.autoscaling.least_servers == 3
+
+
+@pytest.mark.parametrize("speed", ["3", "4", "5.9"])
+def test_an_autoscaler_alone_has_todays_servers_whatever_kind_the_schedule_brings(
+    speed: str,
+) -> None:
+    """Two large ones may carry more than today's six, and without a schedule nobody has them."""
+    own = decided(limit="60")
+    result = decided(other(price="$0.30/h", speed=speed), limit="60")
+    assert (own.instance, result.instance) == (None, "big")
+    expected, found = (
+        [one for one in answer.autoscaling.alone if one.rule != SCHEDULE]
+        for answer in (own, result)
+        if answer.autoscaling
+    )
+    assert found == expected
+    assert min(one.lost_visits for one in found) > 0
