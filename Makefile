@@ -42,7 +42,7 @@ bench: $(READY)
 	$(BIN)/python -m benchmarks.search
 	$(BIN)/python benchmarks/paired.py
 	$(BIN)/python benchmarks/units.py
-	$(BIN)/python benchmarks/accuracy.py
+	$(BIN)/python -m benchmarks.accuracy
 	$(BIN)/python benchmarks/generator.py
 
 docs: $(READY)

@@ -31,6 +31,7 @@ RECOVERY_S = 60.0
 """How long a search that goes on waits for the target to be as quick as it was."""
 
 _SUSPICIOUS = 5  # requests in a row without an answer, at the end of a trial
+_REFUSED = "onnection refused"
 _RATE, _LASTS_S = 10.0, 1.0  # arrivals/s and seconds of one pulse
 _FIRST_INDEX = 1_000_000  # no trial has it
 _SLOWER, _SLOWER_S = 2.0, 0.005  # the median of ten requests is not known better
@@ -96,13 +97,8 @@ def after_silence(pulses: Pulses, trial: Trial, before: Sequence[Trial]) -> tupl
     while monotonic() - began < PATIENCE_S:
         if pulses.take().answers:
             away = format_duration(round(monotonic() - began, 1))
-            note = Note(
-                code="target_restarted",
-                message=f"the target did not answer for {away}, then it did",
-                advice="leave it alone while it is measured",
-            )
-            again = any(n.code == note.code for t in before for n in t.notes)
-            return _noted(trial, note, worthless=not again), False
+            note = _restarted(f"the target did not answer for {away}, then it did")
+            return _once(trial, note, before), False
     why = f" ({next(iter(trial.errors))})" if trial.errors else ""
     note = Note(
         code="target_lost",
@@ -110,6 +106,30 @@ def after_silence(pulses: Pulses, trial: Trial, before: Sequence[Trial]) -> tupl
         advice="that trial does not count",
     )
     return _noted(trial, note, worthless=True), True
+
+
+def after_refusals(trial: Trial, before: Sequence[Trial]) -> Trial:
+    """Judge again a trial in which connections were refused: nothing listened for a while.
+
+    Under overload connections wait, or are dropped and time out. What refused them and answers now
+    was restarted; again, that is worth another trial once.
+    """
+    refused = sum(count for error, count in trial.errors.items() if _REFUSED in error)
+    known = {note.code for note in trial.notes} & {"target_restarted", "target_lost"}
+    if not refused or known or trial.outcome != "fail":
+        return trial
+    note = _restarted(f"{refused:,} connections were refused: nothing listened for a while")
+    return _once(trial, note, before)
+
+
+def _restarted(message: str) -> Note:
+    advice = "leave the target alone while it is measured"
+    return Note(code="target_restarted", message=message, advice=advice)
+
+
+def _once(trial: Trial, note: Note, before: Sequence[Trial]) -> Trial:
+    again = any(n.code == note.code for t in before for n in t.notes)
+    return _noted(trial, note, worthless=not again)
 
 
 def _noted(trial: Trial, note: Note, *, worthless: bool) -> Trial:

@@ -15,6 +15,7 @@ from capplan.loadtest.recovery import (
     Pulse,
     Pulses,
     TargetLost,
+    after_refusals,
     after_silence,
     await_floor,
     floor_s,
@@ -23,7 +24,7 @@ from capplan.loadtest.validity import Usage
 from capplan.model.service_time import Deterministic
 from capplan.refserver import RefServer, RefServerConfig
 from capplan.results.capacity import LatencySummary, Outcome, Trial
-from tests.loadtest.harness import SLA, free_port, job, recording, script
+from tests.loadtest.harness import SLA, both, free_port, job, recording, script
 
 ONE_PAGE = """
 class Buyer(FastHttpUser):
@@ -53,7 +54,11 @@ def trial(outcome: Outcome = "fail", p50_s: float | None = 0.01) -> Trial:
     )
     held = evaluate(recording([0.01] * 100), "probe", 0.0, SLA, {}, Usage())
     return held.model_copy(
-        update={"outcome": outcome, "latency_actual_s": summary, "errors": {"GET /a: refused": 9}}
+        update={
+            "outcome": outcome,
+            "latency_actual_s": summary,
+            "errors": {"GET /a: [Errno 111] Connection refused": 9},
+        }
     )
 
 
@@ -84,8 +89,30 @@ def test_a_target_that_does_not_come_back_in_time_is_lost(monkeypatch):
     assert (found.outcome, codes(found), lost) == ("invalid", ["target_lost"], True)
     assert PATIENCE_S <= pulses.now_s <= PATIENCE_S + 2
     error = recovery.lost([trial("pass"), found])
-    assert error.message.startswith("the target stopped answering (GET /a: refused) in trial 2")
+    assert error.message.startswith("the target stopped answering (GET /a: ")
+    assert "Connection refused) in trial 2" in error.message
     assert error.exit_code is ExitCode.ENVIRONMENT
+
+
+def test_refused_connections_of_a_target_that_answers_now_are_a_restart_once():
+    broken = trial("fail")
+    seen: list[Trial] = []
+    for outcome in ("invalid", "fail"):
+        seen.append(after_refusals(broken, seen))
+        assert (seen[-1].outcome, codes(seen[-1])) == (outcome, ["target_restarted"])
+    assert "9 connections were refused" in seen[0].notes[-1].message
+
+
+@pytest.mark.parametrize(
+    "sound",
+    [
+        trial("pass"),
+        trial("fail").model_copy(update={"errors": {"GET /a: 503 Service Unavailable": 9}}),
+        trial("fail").model_copy(update={"errors": {"GET /a: no answer within 2 s": 9}}),
+    ],
+)
+def test_what_is_no_restart_stays_as_it_is(sound):
+    assert after_refusals(sound, []) == sound
 
 
 def test_the_floor_is_the_best_median_of_what_was_worth_something():
@@ -158,3 +185,28 @@ def test_a_server_that_goes_away_in_a_trial_makes_it_worthless_and_ends_the_load
     finally:
         for server in running:
             server.__exit__(None, None, None)
+
+
+@pytest.mark.load
+def test_a_server_that_is_restarted_at_once_makes_its_trial_worthless(tmp_path):
+    """It is back before anybody could ask for it; only the refused connections tell."""
+    config = RefServerConfig(64, Deterministic(0.001), port=free_port(), lifetime_s=60.0)
+    running = [RefServer(config).__enter__()]
+    began: list[int] = []
+
+    def restart_in_the_second(progress: Progress) -> None:
+        if progress.trial == 2 and progress.requests > 10 and not began:
+            began.append(progress.trial)
+            running.pop().__exit__(None, None, None)
+            running.append(RefServer(config).__enter__())
+
+    locustfile = script(tmp_path, both(ONE_PAGE.replace("FastHttpUser", "CLIENT")))
+    wanted = job(locustfile, running[0].url, max_rate_rps=90.0, time_budget_s=4.0, timeout_s=1.0)
+    try:
+        found = measure(wanted, restart_in_the_second, lambda _: None)
+    finally:
+        running[0].__exit__(None, None, None)
+    assert began
+    assert [t.outcome for t in found.trials[:3]] == ["pass", "invalid", "pass"]
+    assert "target_restarted" in codes(found.trials[1])
+    assert "target_restarted" in {note.code for note in found.notes}

@@ -24,6 +24,7 @@ from requests import Request
 from requests.exceptions import ReadTimeout
 
 from capplan.loadtest.worker.deadline import Deadline, Deadlines
+from capplan.loadtest.worker.gate import note_asked
 from capplan.loadtest.worker.wire import Wire
 
 
@@ -73,6 +74,7 @@ def install(
         return urlopen(agent, request)
 
     def start(limit_s: float) -> Deadline:
+        note_asked()
         queue = queues.get(limit_s)
         if queue is None:  # the attempts of some trial have a limit of their own
             queue = queues[limit_s] = Deadlines(limit_s)

@@ -18,7 +18,7 @@ from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from time import perf_counter
-from typing import Any
+from typing import Any, ClassVar
 
 import gevent
 from gevent.hub import Waiter
@@ -52,15 +52,33 @@ SIGNALS = (
 class Ticket:
     """The right to run one leaf task, dated with its intended start."""
 
-    __slots__ = ("fresh", "intended", "requests", "started", "starved", "trial")
+    __slots__ = ("asked", "fresh", "intended", "requests", "started", "starved", "trial")
+
+    heard: ClassVar[bool] = False
+    """Whether the script's clients tell when they send a request; not all of them do."""
 
     def __init__(self, trial: int, intended: float) -> None:
         self.trial = trial
         self.intended = intended
         self.started = 0.0
+        self.asked = 0.0  # when its first request was sent, as far as is known
         self.starved = False
         self.requests = 0
         self.fresh = True  # until its first request is recorded
+
+    def overdue(self, limit_s: float, now: float) -> bool:
+        """Return whether its first request can no longer meet the limit.
+
+        What a task does before it asks is its own time, and not the target's.
+        """
+        if not self.fresh:
+            return False
+        if not self.started:
+            return now - self.intended > limit_s
+        late_s = self.started - self.intended
+        if self.asked or not Ticket.heard:
+            late_s += now - (self.asked or self.started)
+        return late_s > limit_s
 
 
 def current_ticket() -> Ticket | None:
@@ -68,6 +86,14 @@ def current_ticket() -> Ticket | None:
     shared = getattr(gevent.getcurrent(), "spawn_tree_locals", None)
     ticket: Ticket | None = shared.get("capplan_ticket") if shared else None
     return ticket
+
+
+def note_asked() -> None:
+    """Note that the arrival on which the running greenlet works sends a request."""
+    Ticket.heard = True
+    ticket = current_ticket()
+    if ticket is not None and not ticket.asked:
+        ticket.asked = perf_counter()
 
 
 def _work_on(ticket: Ticket | None) -> None:
@@ -168,11 +194,10 @@ class Gate:
 
         A task that goes on after its first answer may take its time.
         """
-        latest = now - limit_s
-        overdue = sum(t.fresh and t.intended < latest for t in self.in_flight)
+        overdue = sum(ticket.overdue(limit_s, now) for ticket in self.in_flight)
         for lane in self.lanes.values():
             for ticket in lane.backlog:
-                if ticket.intended >= latest:
+                if not ticket.overdue(limit_s, now):
                     break  # those behind it are younger
                 overdue += 1
         return overdue

@@ -99,9 +99,8 @@ class Visits(Gate):
 
         A visit that began in time and then waits, before it has asked for anything, is not late.
         """
-        latest = now - limit_s
         return sum(
-            visit.fresh and visit.intended < latest and visit.ended is None and not visit.waits
+            visit.ended is None and not visit.waits and visit.overdue(limit_s, now)
             for visit in self.log
         )
 
