@@ -1,11 +1,13 @@
 """What goes wrong around a load test, as a user meets it: disks, impatience, limits, restarts."""
 
+import os
 import re
 import resource
 import signal
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import psutil
@@ -15,7 +17,7 @@ from capplan.model.service_time import Deterministic, Exponential
 from capplan.refserver import RefServer, RefServerConfig
 from capplan.results.capacity import Capacity
 from capplan.results.store import from_json, read_result
-from tests.cli.test_loadtest import PLAN, SCRIPT, children, run, start, wait_for
+from tests.cli.test_loadtest import PLAN, ROOT, SCRIPT, children, run, start, wait_for
 
 pytestmark = pytest.mark.load
 
@@ -113,6 +115,65 @@ def test_a_search_that_was_killed_goes_on_with_its_trials(tmp_path):
     # what a trial made that was under way at the end by force, and a check visit, is in no book
     assert before.requests_made < result.requests_made <= received
     assert not partial.exists()
+
+
+# other machines
+
+
+@contextmanager
+def worker(folder: Path, command: str) -> Iterator[subprocess.Popen[str]]:
+    """Run what the load test printed in a shell of another folder; end what is left of it."""
+    folder.mkdir()
+    with subprocess.Popen(
+        command,
+        shell=True,
+        cwd=folder,
+        env={
+            **os.environ,
+            "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}",
+            "PYTHONPATH": str(ROOT),
+            "XDG_CACHE_HOME": str(folder),
+        },
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        start_new_session=True,
+    ) as process:
+        try:
+            yield process
+        finally:
+            if process.poll() is None:
+                os.killpg(process.pid, signal.SIGKILL)
+
+
+def test_workers_start_with_the_printed_command_and_one_that_is_killed_costs_one_trial(tmp_path):
+    partial = tmp_path / "sale.capplan" / "capacity.partial.json"
+    options = ("--max-rate", "40", "--time-budget", "9s", "--json")
+    options += ("--expect-workers", "2", "--bind", "127.0.0.1:0")
+    with RefServer(SMALL) as server, start(tmp_path, "--target", server.url, *options) as process:
+        assert process.stderr is not None
+        said = iter(process.stderr.readline, "")
+        command = next(line.strip() for line in said if "capplan worker" in line)
+        assert re.fullmatch(r"CAPPLAN_TOKEN=\S+ capplan worker 127\.0\.0\.1:\d+", command)
+        with worker(tmp_path / "one", command) as stays, worker(tmp_path / "two", command) as dies:
+            wait_for(partial, process)
+            os.killpg(dies.pid, signal.SIGKILL)
+            out, err = process.communicate(timeout=60)
+            told, _ = stays.communicate(timeout=20)
+    result = from_json(out, Capacity, "stdout")
+    assert process.returncode in (0, 5)
+    assert "the search goes on with the others" in err
+    lost = [k for k, t in enumerate(result.trials) if "worker_died" in {n.code for n in t.notes}]
+    assert len(lost) == 1
+    assert result.trials[lost[0]].outcome == "invalid"
+    before, after = result.trials[: lost[0]], result.trials[lost[0] + 1 :]
+    assert {t.health.processes for t in before} == {2}
+    assert {t.health.processes for t in after} == {1}
+    for trial in (*before, *after):
+        assert trial.health.tickets_issued == trial.health.tickets_due
+    assert stays.returncode == 0
+    assert "joined the load test" in told
+    assert not (tmp_path / "one" / "users.py").exists()  # what it was sent is in the cache
 
 
 # limits that are not the target's

@@ -451,6 +451,44 @@ def test_no_clock_of_the_wall_is_read_where_time_is_measured():
                 assert not wall & {name.name for name in node.names}, f"{path}:{node.lineno}"
 
 
+def test_a_step_of_the_wall_clock_in_a_trial_bends_nothing(tmp_path):
+    """An hour ahead after 20 requests, an hour back after 60, as the process itself sees it."""
+    body = """
+    import time
+
+    class Steps:
+        made = 0
+        wall = time.time
+
+        @classmethod
+        def request(cls):
+            cls.made += 1
+            offset_s = {20: 3600.0, 60: -3600.0}.get(cls.made)
+            if offset_s:
+                time.time = lambda: cls.wall() + offset_s
+                print("stepped", round(time.time() - cls.wall()), flush=True)
+
+    class Buyer(CLIENT):
+        @task
+        def t(self):
+            self.client.get("/a")
+            Steps.request()
+    """
+    locustfile = script(tmp_path, both(body))
+    with ref_server() as target, engine(locustfile, target.url) as child:
+        made = child.trial(spec(100.0, 1.2), to_the_end)
+        after = child.trial(spec(index=1), to_the_end)
+    log = locustfile.with_suffix(".log").read_text()
+    assert re.findall(r"stepped (-?\d+)", log) == ["3600", "-3600"]
+    for trial in (made, after):
+        assert trial.count == trial.tickets_due == trial.state["issued"] > 60
+        assert set(trial.rows().ending) == {SUCCESS}
+        assert trial.rows().latency_s.max() < TIMEOUT_S
+        assert trial.rows().latency_s.min() >= 0.0
+        assert trial.rows().intended_s.max() < trial.spec.duration_s
+    assert made.state["held_s"] < made.spec.duration_s + TIMEOUT_S
+
+
 # processes that are killed
 
 
