@@ -179,7 +179,7 @@ class _Evidence:
         errors = next((next(iter(t.errors)) for t in self.above if t.errors), None)
         failed = ""
         if binding is not None and binding.name == "failures" and errors:
-            failed = f"; requests failed with {errors}"
+            failed = f"; requests failed with {errors.rstrip('.')}"
         if self.cpu is None:
             message = f"the CPU was not seen, and nothing else is used up{listed}{failed}"
             return "unclear", None, message, "watch its CPU as well"

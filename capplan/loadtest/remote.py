@@ -104,7 +104,7 @@ class Entrance:
         self._wanted, self._config, self._tell = wanted, config, tell
         self._scripts = sources([Path(name) for name in config.locustfiles])
         try:
-            self._listener = socket.create_server((wanted.host, wanted.port), backlog=128)
+            self._listener = _listen(wanted.host, wanted.port)
         except (OSError, UnicodeError) as error:
             raise SetupError(
                 f"no worker could connect to {wanted.host}:{wanted.port}: {error}",
@@ -127,10 +127,10 @@ class Entrance:
         ``first`` is the index of the first of them.
         """
         wanted = self._wanted
-        at = f"{_reachable(wanted.host)}:{self.port}"
+        at = _joined(_reachable(wanted.host), self.port)
         many = "1 worker" if wanted.count == 1 else f"{wanted.count} workers"
         self._tell(
-            f"waiting for {many} on {wanted.host}:{self.port}; start each with:\n"
+            f"waiting for {many} on {_joined(wanted.host, self.port)}; start each with:\n"
             f"  {TOKEN_VARIABLE}={wanted.token} capplan worker {at}"
         )
         deadline, workers = monotonic() + WAIT_S, list[RemoteWorker]()
@@ -151,13 +151,14 @@ class Entrance:
     def newcomers(self, index: int) -> Iterator[RemoteWorker]:
         """Yield those who knock now and prove themselves; the first gets that ``index``."""
         while select.select([self._listener], [], [], 0.0)[0]:
-            connection, address = self._listener.accept()
+            connection, (source, *_) = self._listener.accept()
+            address = str(source).removeprefix("::ffff:")  # IPv4 at an entrance for both
             connection.settimeout(PATIENCE_S)
             try:
-                worker = self._welcome(connection, str(address[0]), index)
+                worker = self._welcome(connection, address, index)
             except (HandshakeFailed, SetupError) as failed:
                 connection.close()
-                self._tell(f"a worker at {address[0]} was not let in: {failed}")
+                self._tell(f"a worker at {address} was not let in: {failed}")
                 continue
             index += 1
             self._tell(f"worker {index} is here: {worker.name}")
@@ -196,6 +197,19 @@ class Entrance:
         if is_loopback(host_of(self._config.target)) and not is_loopback(address):
             return f"the target {self._config.target} would be its own machine"
         return ""
+
+
+def _listen(host: str, port: int) -> socket.socket:
+    if ":" not in host:
+        return socket.create_server((host, port), backlog=128)
+    both = host == "::" and socket.has_dualstack_ipv6()
+    return socket.create_server(
+        (host, port), family=socket.AF_INET6, backlog=128, dualstack_ipv6=both
+    )
+
+
+def _joined(host: str, port: int) -> str:
+    return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
 
 
 def _reachable(host: str) -> str:

@@ -148,9 +148,12 @@ def worker(folder: Path, command: str) -> Iterator[subprocess.Popen[str]]:
 
 def test_workers_start_with_the_printed_command_and_one_that_is_killed_costs_one_trial(tmp_path):
     partial = tmp_path / "sale.capplan" / "capacity.partial.json"
-    options = ("--max-rate", "40", "--time-budget", "9s", "--json")
-    options += ("--expect-workers", "2", "--bind", "127.0.0.1:0")
-    with RefServer(SMALL) as server, start(tmp_path, "--target", server.url, *options) as process:
+    load = ("--max-rate", "40", "--time-budget", "7s", "--json")
+    fleet = ("--expect-workers", "2", "--bind", "127.0.0.1:0")
+    with (
+        RefServer(SMALL) as server,
+        start(tmp_path, "--target", server.url, *load, *fleet) as process,
+    ):
         assert process.stderr is not None
         said = iter(process.stderr.readline, "")
         command = next(line.strip() for line in said if "capplan worker" in line)
@@ -213,4 +216,7 @@ def test_where_the_generator_is_the_limit_it_is_at_least_what_it_reached(tmp_pat
     assert (result.sustained_rps.mid, result.sustained_rps.high) == (None, None)
     assert result.sustained_rps.low is None or result.sustained_rps.low >= 15
     assert {t.outcome for t in result.trials} <= {"pass", "invalid"}
-    assert result.notes
+    weak = {"generator_busy", "late_arrivals", "script_holds_up", "arrivals_lost"}
+    assert all(t.outcome == "pass" or weak & {n.code for n in t.notes} for t in result.trials)
+    advice = [n.advice for n in result.notes if n.code in weak | {"generator_limit"}]
+    assert advice

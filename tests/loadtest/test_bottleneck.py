@@ -142,7 +142,7 @@ def test_without_an_answer_the_lowest_failed_trial_is_where_the_limit_is():
 
 
 def test_failures_that_bind_are_named_by_their_most_frequent_error():
-    refused = trial(130.0, "fail", cpu=0.2).model_copy(update={"errors": {"HTTP 503": 40}})
+    refused = trial(130.0, "fail", cpu=0.2).model_copy(update={"errors": {"HTTP 503.": 40}})
     binding = Binding(
         endpoint=None, name="failures", limit=0.01, allowed=0.01, exceedance=0.3, from_rps=1.0,
         to_rps=2.0,

@@ -3,10 +3,12 @@
 import os
 import re
 import select
+import socket
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -155,6 +157,43 @@ def test_an_address_that_cannot_be_bound_is_named(tmp_path):
     with pytest.raises(SetupError, match=r"no worker could connect to 192\.0\.2\.7:1") as refused:
         Entrance(Wanted(1, "192.0.2.7", 1, TOKEN), config, lambda _: None)
     assert "--bind" in refused.value.hint
+
+
+@pytest.mark.parametrize(
+    ("host", "family", "shown"),
+    [
+        ("127.0.0.1", socket.AF_INET, "127.0.0.1:7"),
+        ("::", socket.AF_INET6, "[::]:7"),
+        ("fd00::5", socket.AF_INET6, "[fd00::5]:7"),
+    ],
+)
+def test_workers_may_knock_at_an_address_of_either_family(
+    tmp_path, monkeypatch, host, family, shown
+):
+    """What the machine has of IPv6 is not asked: only what would be bound, and what is printed."""
+    asked: list[Any] = []
+
+    class Listener:
+        def getsockname(self) -> tuple[str, int]:
+            return host, 7
+
+    def create_server(address: tuple[str, int], *, family: int = socket.AF_INET, **_: Any) -> Any:
+        asked.append((address, family))
+        return Listener()
+
+    def give_up(*_: object) -> tuple[list[int], list[int], list[int]]:
+        return [], [], []
+
+    monkeypatch.setattr(socket, "create_server", create_server)
+    monkeypatch.setattr(select, "select", give_up)
+    told: list[str] = []
+    entrance = Entrance(
+        Wanted(1, host, 7, TOKEN), worker(script(tmp_path, ""), "http://shop"), told.append
+    )
+    with pytest.raises(SetupError, match="0 of 1 worker came"):
+        entrance.gather(0)
+    assert asked == [((host, 7), family)]
+    assert f"on {shown};" in told[0]
 
 
 @pytest.mark.parametrize(
