@@ -13,7 +13,7 @@ from capplan import __version__
 class Frozen(BaseModel):
     """A part of a result."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="forbid", defer_build=True)
 
 
 class Note(Frozen):
@@ -50,7 +50,9 @@ class Result(Provenance):
     A pure room builds one with ``Demand(**dict(provenance), …)``.
     """
 
-    model_config = ConfigDict(frozen=True, extra="ignore", serialize_by_alias=True)
+    model_config = ConfigDict(
+        frozen=True, extra="ignore", serialize_by_alias=True, defer_build=True
+    )
 
     capplan_version: str = __version__
     notes: tuple[Note, ...] = ()

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 
-from capplan.results.simulation import Act
 from capplan.results.sweep import SweepPoint, SweptAct
 from capplan.simulate.acts import AS_PLANNED, SECOND, Script, scripts
 from capplan.simulate.progress import Progress
@@ -35,7 +34,7 @@ def swept(
     jobs = [(scene, script) for scene, some in zip(scenes, todo, strict=True) for script in some]
 
     def simulated(job: tuple[Scene, Script], halt: Halt) -> SweptAct:
-        return _summary(perform(*job, seed, scale or 1.0, halt))
+        return perform(*job, seed, scale or 1.0, halt)
 
     ready = workers(simulated, jobs)
     done = 0
@@ -51,7 +50,3 @@ def swept(
 def _scripts(scene: Scene, chosen: Sequence[str]) -> list[Script]:
     every = scripts(scene, chosen, scene.planned)
     return [script for script in every if script.name not in (AS_PLANNED, SECOND)]
-
-
-def _summary(act: Act) -> SweptAct:
-    return SweptAct(**{name: getattr(act, name) for name in SweptAct.model_fields})

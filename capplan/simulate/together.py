@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from typing import Protocol, TypeAlias, TypeVar
 
-from capplan.results.simulation import Act
+from capplan.results.sweep import SweptAct
 from capplan.simulate.acts import Script, stage
 from capplan.simulate.kernel.setup import advance, build
-from capplan.simulate.outcome import act
+from capplan.simulate.kernel.world import World
+from capplan.simulate.outcome import in_short
 from capplan.simulate.scaled import shrink
 from capplan.simulate.scene import Scene
 
@@ -30,8 +31,21 @@ def never() -> bool:
     return False
 
 
-def perform(scene: Scene, script: Script, seed: int, scale: float = 1.0, halt: Halt = never) -> Act:
-    """Simulate one act to its end. Raises ``Halted`` soon after ``halt`` says so."""
+def perform(
+    scene: Scene, script: Script, seed: int, scale: float = 1.0, halt: Halt = never
+) -> SweptAct:
+    """Simulate one act to its end and sum it up. Raises ``Halted`` as :func:`run` does."""
+    world, share = run(scene, script, seed, scale, halt)
+    return in_short(scene, script, world, share)
+
+
+def run(
+    scene: Scene, script: Script, seed: int, scale: float = 1.0, halt: Halt = never
+) -> tuple[World, float]:
+    """Simulate one act to its end; return its world, and the share of the sale that it is.
+
+    Raises ``Halted`` soon after ``halt`` says so.
+    """
     part, smaller = shrink(scene, script, scale)
     world = build(stage(part, smaller, seed))
     until_s = 0.0
@@ -40,7 +54,7 @@ def perform(scene: Scene, script: Script, seed: int, scale: float = 1.0, halt: H
             raise Halted
         until_s = min(until_s + _SLICE_S, float(part.seconds))
         advance(world, until_s)
-    return act(scene, script, world, part.share)
+    return world, part.share
 
 
 class Workers(Protocol):

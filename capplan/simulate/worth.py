@@ -12,21 +12,22 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from scipy.stats import t as student
+from scipy.special import stdtrit
 
 from capplan.plan.saleday import PROTECTIONS
 from capplan.results.simulation import Difference, Ranking, RankingRun, Worth
 from capplan.simulate.acts import ATTACK, Script
+from capplan.simulate.outcome import Floats, in_short, shoppers_per_s
 from capplan.simulate.progress import Progress
 from capplan.simulate.scaled import around_peak, attempts, shrink
 from capplan.simulate.scene import Scene
-from capplan.simulate.together import Halt, Workers, one_by_one, perform
+from capplan.simulate.together import Halt, Workers, one_by_one, run
 
 Show = Callable[[Progress], None]
 
 CONFIDENCE = 0.95
 _WANTED = 20e6  # attempts in all, spread over replications
-_MOST = 60e6  # above this a part of the sale has to do
+_MOST, _LEAST_MOST = 60e6, 20e6  # above this a part of the sale has to do
 _TOO_MANY = 4e8
 _LEAST, _USEFUL = 3, 10  # replications
 _LONGEST_SERIES = 120
@@ -51,15 +52,16 @@ class Comparison:
 def comparison(scene: Scene, chosen: Sequence[str]) -> Comparison:
     """Plan the ranking of all protections, and of those ``chosen``, around the peak.
 
-    As many replications as fit in a fixed number of attempts, 3 to 10; where 3 do not fit, they
-    are made on a part of demand and fleet.
+    As many replications as fit in a fixed number of attempts, 3 to 10. Where 3 of the whole are
+    too many attempts they are made on a part of demand and fleet: a third of it if that is neither
+    more than a minute's work nor less than a second's.
     """
     peak, full = around_peak(scene), tuple(chosen)
     alone = [(name,) for name in PROTECTIONS]
     missing = [_without(full, name) for name in full]
     sets = tuple(dict.fromkeys([(), full, *alone, *missing]))
     once = attempts(peak, _script(peak, ())) * len(sets)
-    scale = min(1.0, _MOST / (_LEAST * once))
+    scale = min(1.0, min(max(once, _LEAST_MOST), _MOST) / (_LEAST * once))
     part, script = shrink(peak, _script(peak, ()), scale)
     once = attempts(part, script) * len(sets)
     replications = min(max(int(_WANTED / once), _LEAST), _USEFUL)
@@ -121,29 +123,30 @@ def _without(full: tuple[str, ...], name: str) -> tuple[str, ...]:
 
 
 def _run(planned: Comparison, protections: tuple[str, ...], seed: int, halt: Halt) -> RankingRun:
-    script = _script(planned.scene, protections)
-    found = perform(planned.scene, script, seed, planned.scale, halt)
-    step = max(-(-len(found.series.t_s) // _LONGEST_SERIES), 1)
+    scene, script = planned.scene, _script(planned.scene, protections)
+    world, share = run(scene, script, seed, planned.scale, halt)
+    found = in_short(scene, script, world, share)
+    step = max(-(-scene.seconds // _LONGEST_SERIES), 1)
     return RankingRun(
         protections=protections,
         paid=float(found.paid),
         could_pay=found.could_pay,
         outcome=found.outcome,
-        step_s=step * found.series.step_s,
-        offered=_coarse(found.series.offered, step),
-        good=_coarse(found.series.good, step),
+        step_s=float(step),
+        offered=_coarse(shoppers_per_s(scene, world, "offered", share), step),
+        good=_coarse(shoppers_per_s(scene, world, "good", share), step),
     )
 
 
-def _coarse(values: Sequence[float], step: int) -> tuple[float, ...]:
+def _coarse(values: Floats, step: int) -> tuple[float, ...]:
     edges = np.arange(0, len(values), step)
-    sums = np.add.reduceat(np.asarray(values), edges)
+    sums = np.add.reduceat(values, edges)
     return tuple(np.round(sums / np.diff([*edges, len(values)]), 3).tolist())
 
 
 def _difference(paired: np.ndarray) -> Difference:
     """Return the mean of paired differences, and half the width of its t interval."""
     count = len(paired)
-    quantile = float(student.ppf((1 + CONFIDENCE) / 2, count - 1))
+    quantile = float(stdtrit(count - 1, (1 + CONFIDENCE) / 2))
     error = quantile * float(np.std(paired, ddof=1)) / math.sqrt(count)
     return Difference(paid=float(np.mean(paired)), error=error)

@@ -17,7 +17,7 @@ def keep_compiled(folder: Path | None = None) -> Path | None:
     """
     import numba
 
-    from capplan.simulate.kernel import loop
+    from capplan.simulate.kernel import loop, stations
 
     place = (folder or _cache_home()) / f"kernel-{_sources()}"
     try:
@@ -29,7 +29,8 @@ def keep_compiled(folder: Path | None = None) -> Path | None:
         return None
     settings: Any = numba.config
     settings.CACHE_DIR = str(place)
-    entries: tuple[Any, ...] = (loop.run, loop.first_arrivals)
+    # all that Python calls; what these call becomes part of them
+    entries: tuple[Any, ...] = (loop.run, loop.first_arrivals, stations.resize)
     for entry in entries:
         entry.enable_caching()
     return place

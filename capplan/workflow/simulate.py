@@ -7,7 +7,6 @@ from dataclasses import replace
 from pathlib import Path
 
 from capplan.errors import UsageError
-from capplan.plan.load import PlanFile
 from capplan.plan.saleday import PROTECTIONS
 from capplan.plan.schema import Plan
 from capplan.results.capacity import Capacity
@@ -65,7 +64,7 @@ def simulate(
 
     scene = set_scene(plan_file.plan, traffic, measured, visitors)
     keep_compiled()
-    second = _second_servers(plan_file, traffic, measured, visitors, seed)
+    second = _second_servers(plan_file.plan, traffic, measured, visitors)
     todo = list(scripts(scene, chosen, second))
     if scale is None:
         check_size(scene, todo)
@@ -132,21 +131,15 @@ def protections(
 
 
 def _second_servers(
-    plan_file: PlanFile,
-    demand: Demand,
-    capacity: Capacity | None,
-    visitors: float | None,
-    seed: int,
+    plan: Plan, demand: Demand, capacity: Capacity | None, visitors: float | None
 ) -> int:
     """Return the fleet that would be recommended, had the surprise been expected."""
-    from capplan.recommend import recommend
+    from capplan.recommend.fleet import fleet
 
-    factor = plan_file.plan.saleday.surprise
+    factor = plan.saleday.surprise
     if visitors is not None:
         factor *= visitors / demand.visits_total.p50
-    expected = _scaled(demand, factor)
-    origin = provenance(plan_file, sections.RECOMMENDATION, seed)
-    return recommend(plan_file.plan, expected, capacity, origin, None).servers
+    return fleet(plan, _scaled(demand, factor), capacity)
 
 
 def _scaled(demand: Demand, factor: float) -> Demand:

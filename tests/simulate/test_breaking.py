@@ -18,6 +18,7 @@ from capplan.simulate.breaking import LEAST, bisect, breaking_points
 from capplan.simulate.detail import QUANTILES, detail, percentiles
 from capplan.simulate.kernel.setup import simulate_until
 from capplan.simulate.kernel.tally import BINS, COUNTS, LAYERS, bin_ends_s
+from capplan.simulate.outcome import act
 from capplan.simulate.scene import Scene
 from capplan.simulate.sweep import swept
 from capplan.simulate.together import perform
@@ -101,7 +102,7 @@ def played() -> tuple[Scene, Script, object]:
 def test_seconds_and_classes_add_up_to_the_act():
     scene, script, world = played()
     shown = detail(scene, script, world)  # type: ignore[arg-type]
-    total = perform(scene, script, 1)
+    total = act(scene, script, world)  # type: ignore[arg-type]
     assert shown.classes == ("browse", "cart", "pay", "flood", "all")
     rows = list(csv.DictReader(io.StringIO(act_as_csv(shown, header=True))))
     assert len(rows) == scene.seconds * 5

@@ -11,7 +11,6 @@ from capplan.simulate.acts import stage as make_stage
 from capplan.simulate.play import play, simulation
 from capplan.simulate.scaled import around_peak, check_size, pooling_loss, round_down, shrink
 from capplan.simulate.scene import Scene
-from capplan.simulate.together import perform
 from tests.recommend import builders
 from tests.simulate.test_play import sale
 
@@ -60,7 +59,7 @@ def test_servers_that_are_started_ahead_or_ordered_shrink_with_the_fleet():
     less = part.plan.saleday.limits
     assert (less.prescale.servers, less.autoscale.most, part.plan.servers.limit) == (4, 8, 10)
     script = Script("surprise", 3.0, False, 10, ("prescale", "autoscale", "queue-bound"))
-    whole, fifth = (perform(stage, script, 1, scale) for scale in (1.0, 0.2))
+    whole, fifth = (next(play(stage, [script], 1, scale)) for scale in (1.0, 0.2))
     assert max(whole.series.servers) >= 20
     assert max(fifth.series.servers) == pytest.approx(max(whole.series.servers), abs=5)
     assert fifth.outcome == whole.outcome
