@@ -1,9 +1,13 @@
-"""Tests under real load run one after another, beside all the others.
+"""Tests under real load run one after another, beside all the others; the kernel is compiled once.
 
 ``make test`` uses two processes. Those marked ``load`` measure a server that answers in real time:
 two at once would take each other's CPU. They begin first, because together they last the longest.
 """
 
+import fcntl
+import os
+
+import numpy as np
 import pytest
 
 
@@ -15,5 +19,24 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 
 def pytest_configure(config: pytest.Config) -> None:
+    # whoever runs the tests keeps a clean home, and what was compiled is found by the next run
+    os.environ["XDG_CACHE_HOME"] = str(config.rootpath / ".cache")
     if not config.pluginmanager.hasplugin("xdist"):
         config.addinivalue_line("markers", "xdist_group(name): tests that share a process")
+
+
+@pytest.fixture(scope="session")
+def compiled() -> None:
+    """Compile the event kernel, or load what another process or an earlier run has compiled."""
+    from capplan.model.service_time import Exponential
+    from capplan.simulate.kernel.scaling import Scaling
+    from capplan.simulate.kernel.setup import Fleet, Kind, Setup, simulate_until
+    from capplan.workflow.compiled import keep_compiled
+
+    place = keep_compiled()
+    assert place
+    kinds = [Kind("request", Exponential(1.0))]
+    scaling = Scaling(servers=1, most=2, prescaled=2)
+    with (place / "lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        simulate_until(Setup(kinds, np.ones(1), Fleet(slots=1), scaling=scaling), 1.0)

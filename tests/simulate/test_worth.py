@@ -10,6 +10,7 @@ from capplan.plan.saleday import PROTECTIONS
 from capplan.simulate.acts import ATTACK, Script, stage
 from capplan.simulate.kernel.setup import simulate_until
 from capplan.simulate.progress import Progress
+from capplan.simulate.scaled import shrink
 from capplan.simulate.worth import comparison, rank
 from capplan.workflow.threads import side_by_side
 from tests.simulate.builders import visits
@@ -21,9 +22,11 @@ STAGE = sale({"surprise": "2.5", "bots": BOTS, "limits": {"waf": {"lag": "20 s"}
 SEED = 7
 
 
-def paid(protections: tuple[str, ...], seed: int) -> int:
+def paid(protections: tuple[str, ...], seed: int, scale: float) -> float:
     script = Script(ATTACK, STAGE.plan.saleday.surprise, True, STAGE.planned, protections)
-    return visits(simulate_until(stage(STAGE, script, seed), float(STAGE.seconds)), "paid")
+    part, smaller = shrink(STAGE, script, scale)
+    world = simulate_until(stage(part, smaller, seed), float(STAGE.seconds))
+    return round(visits(world, "paid") / part.share)
 
 
 @pytest.fixture(scope="module")
@@ -41,7 +44,10 @@ def test_every_protection_is_ranked_alone_and_those_of_the_plan_when_missing(ran
 
 def test_a_worth_is_the_mean_of_paired_differences_with_its_t_interval(ranking):
     seeds = range(SEED, SEED + ranking.replications)
-    by_hand = [paid(("queue-bound",), seed) - paid((), seed) for seed in seeds]
+    by_hand = [
+        paid(("queue-bound",), seed, ranking.scale) - paid((), seed, ranking.scale)
+        for seed in seeds
+    ]
     found = next(one for one in ranking.protections if one.protection == "queue-bound").alone
     assert found.paid == pytest.approx(np.mean(by_hand))
     low, high = stats.t.interval(
@@ -53,7 +59,9 @@ def test_a_worth_is_the_mean_of_paired_differences_with_its_t_interval(ranking):
 
 def test_what_is_missing_is_compared_with_the_whole_set(ranking):
     seeds = range(SEED, SEED + ranking.replications)
-    by_hand = [paid(CHOSEN, seed) - paid(CHOSEN[1:], seed) for seed in seeds]
+    by_hand = [
+        paid(CHOSEN, seed, ranking.scale) - paid(CHOSEN[1:], seed, ranking.scale) for seed in seeds
+    ]
     found = next(one for one in ranking.protections if one.protection == "waf").missing
     assert found.paid == pytest.approx(np.mean(by_hand))
 
@@ -77,7 +85,7 @@ def test_threads_change_nothing_but_the_time(ranking):
 
 
 def test_what_is_too_large_is_ranked_on_a_part_and_what_is_hopeless_not_at_all():
-    small, large = (comparison(sale({"surprise": times}), CHOSEN) for times in ("2", "400"))
+    small, large = (comparison(sale({"surprise": times}), CHOSEN) for times in ("0.5", "400"))
     assert (small.scale, small.affordable) == (1.0, True)
     assert small.replications >= 3
     assert large.scale < 1

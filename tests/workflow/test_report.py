@@ -184,7 +184,7 @@ def test_what_does_not_exist_is_named_and_names_cannot_break_the_page(tmp_path, 
 
 
 @pytest.fixture(scope="module")
-def drop(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def drop(tmp_path_factory: pytest.TempPathFactory, compiled: None) -> Path:
     """The page of the small drop, with its acts."""
     plan = tmp_path_factory.mktemp("drop") / "drop.yaml"
     shutil.copy(EXAMPLES / "drop.yaml", plan)

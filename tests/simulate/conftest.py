@@ -1,0 +1,6 @@
+import pytest
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _compiled(compiled: None) -> None:
+    """Every test here simulates."""
