@@ -4,23 +4,31 @@ Each script is loaded by a real child. What it does is compared with what the se
 cannot work has to be refused with a reason.
 """
 
+import contextlib
 import math
+import socket
 from collections.abc import Iterator
 
 import pytest
 
 from capplan.errors import UsageError
 from capplan.loadtest.engine import Engine
-from capplan.loadtest.protocol import SUCCESS, WorkerConfig
+from capplan.loadtest.protocol import FAILURE, SUCCESS, WorkerConfig
 from capplan.model.service_time import Deterministic
 from capplan.refserver import RefServer, RefServerConfig
 from tests.loadtest.harness import (
+    OK,
     TIMEOUT_S,
+    Answer,
+    both,
     engine,
+    free_port,
     received,
     requests,
     run,
+    says,
     script,
+    server,
     spec,
     to_the_end,
 )
@@ -308,3 +316,35 @@ def test_a_script_that_ends_the_test_is_refused(tmp_path, target, end, complaint
     child = engine(script(tmp_path, body), target.url)
     with pytest.raises(UsageError, match=complaint), child:
         child.trial(spec(), to_the_end)
+
+
+ANSWERED: dict[str, tuple[Answer | None, bool]] = {
+    "an error page": (says(b"HTTP/1.1 503 Busy\r\nContent-Length: 4\r\n\r\nbusy"), True),
+    "a page that the script calls a failure": (says(OK), True),
+    "a connection that is closed": (
+        lambda connection: connection.shutdown(socket.SHUT_RDWR),
+        False,
+    ),
+    "a refused connection": (None, False),
+}
+
+
+@pytest.mark.parametrize("what", ANSWERED)
+def test_an_error_page_is_an_answer_and_a_connection_that_breaks_is_silence(tmp_path, what):
+    """All of them are failures; but only what gives no answer may be a target that is gone."""
+    answer, answered = ANSWERED[what]
+    body = """
+    class Buyer(CLIENT):
+        @task
+        def t(self):
+            with self.client.get("/a", catch_response=True) as response:
+                response.failure("not what it should be")
+    """
+    locustfile = script(tmp_path, both(body))
+    with contextlib.ExitStack() as running:
+        port = free_port()
+        url = running.enter_context(server(answer)) if answer else f"http://127.0.0.1:{port}"
+        made = run(locustfile, url, spec(100.0, users=60))
+    assert set(made.rows().ending) == {FAILURE}
+    assert made.count == made.tickets_due > 20
+    assert (made.answers, made.silence) == ((made.count, 0) if answered else (0, made.count))
