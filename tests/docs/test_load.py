@@ -73,6 +73,8 @@ def test_the_entry_point_hands_what_the_locust_operator_says_to_capplan(tmp_path
     assert str(load["plan"]) == "/sale/sale.yaml"
     assert (load["expect_workers"], load["bind"]) == (count, f"0.0.0.0:{OPERATOR_PORT}")
     assert (load["time_budget"], load["as_json"]) == ("4min", True)
+    tagged = started(f"{said['master']['command']} -- --tags buy", master)
+    assert (tagged["expect_workers"], list(tagged["script_options"])) == (count, ["--tags", "buy"])
     joined = started(said["worker"]["command"], worker)
     assert (joined["address"], joined["wait"]) == (f"{host}:{OPERATOR_PORT}", "10min")
     secret = re.search(r"create secret generic (\S+) --from-literal=CAPPLAN_TOKEN=", TEXT)
