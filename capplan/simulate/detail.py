@@ -62,7 +62,7 @@ def detail(scene: Scene, script: Script, world: World, share: float = 1.0) -> De
     return Detail(
         act=script.name,
         protections=script.protections,
-        servers=_servers(script, world, share),
+        servers=servers_per_s(script, world, share),
         classes=(*names, "all"),
         t_s=scene.begins_s + np.arange(len(counts)),
         counts=np.concatenate([counts, counts.sum(axis=1, keepdims=True)], axis=1),
@@ -73,7 +73,7 @@ def detail(scene: Scene, script: Script, world: World, share: float = 1.0) -> De
     )
 
 
-def _servers(script: Script, world: World, share: float) -> Floats:
+def servers_per_s(script: Script, world: World, share: float) -> Floats:
     """Return how many servers there were in each second, in the whole of the fleet."""
     seconds = len(world.tables["counts"])
     if world.scaler is None:

@@ -35,15 +35,18 @@ class Judgement:
 
 
 def judge(
-    offered: Ints, good: Ints, load: Ints, capacity_rps: float, patience_s: float
+    offered: Ints, good: Ints, load: Ints, capacity_rps: Floats, patience_s: float
 ) -> Judgement:
     """Judge the requests of shoppers second by second; ``load`` are all first attempts.
+
+    ``capacity_rps`` is what the servers finish in each second when they are always busy.
 
     Good requests count in the second in which they were first sent. What was sent so late that it
     may still be answered is left out. Times count from the first second of the series.
     """
     over = max(len(offered) - math.ceil(patience_s), 1)
     offered, good, load = offered[:over], good[:over], load[:over]
+    capacity_rps = capacity_rps[:over]
     well = _windows_well(offered, good)
     bad = np.flatnonzero(~well)
     stuck = _metastable(offered, good, load, capacity_rps, max(60.0, 10 * patience_s))
@@ -62,10 +65,12 @@ def _windows_well(offered: Ints, good: Ints) -> NDArray[np.bool_]:
     return np.asarray((asked < _LEAST) | (answered >= RECOVERED * asked))
 
 
-def _metastable(offered: Ints, good: Ints, load: Ints, capacity_rps: float, after_s: float) -> bool:
+def _metastable(
+    offered: Ints, good: Ints, load: Ints, capacity_rps: Floats, after_s: float
+) -> bool:
     """Find a window in which goodput is low although the load was bearable, for long before it."""
     smoothed_s = min(_SMOOTHED_S, len(load))
-    bearable = _moving(load, smoothed_s) < capacity_rps * smoothed_s
+    bearable = _moving(load, smoothed_s) < _moving(capacity_rps, smoothed_s)
     asked, answered = _moving(offered, _WINDOW_S), _moving(good, _WINDOW_S)
     calm = 0
     for first, fine in enumerate(bearable):
@@ -79,7 +84,7 @@ def _metastable(offered: Ints, good: Ints, load: Ints, capacity_rps: float, afte
     return False
 
 
-def _moving(counts: Ints, seconds: int) -> Floats:
+def _moving(counts: Ints | Floats, seconds: int) -> Floats:
     """Return sums over so many seconds, from each second on that has them."""
     seconds = min(seconds, len(counts))
     sums = np.concatenate([[0], np.cumsum(counts)])

@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 from capplan.results.simulation import Act, ActSeries, ClassOutcome
 from capplan.results.sweep import SweptAct
 from capplan.simulate.acts import Script
-from capplan.simulate.detail import QUANTILES, detail, percentiles
+from capplan.simulate.detail import QUANTILES, detail, percentiles, servers_per_s
 from capplan.simulate.judge import judge
 from capplan.simulate.kernel.tally import (
     COUNTS,
@@ -43,7 +43,7 @@ def in_short(scene: Scene, script: Script, world: World, share: float = 1.0) -> 
     counts, visits = world.tables["counts"], world.tables["visits"].sum(axis=0)
     people = len(scene.steps)
     offered, good = (counts[:, :people, _COUNT[what]].sum(axis=1) for what in ("offered", "good"))
-    capacity_rps = scene.capacity_rps(script.servers)
+    capacity_rps = _capacity_rps(scene, script, world, share)
     judged = judge(
         offered,
         good,
@@ -54,7 +54,7 @@ def in_short(scene: Scene, script: Script, world: World, share: float = 1.0) -> 
     begun, paid = (round(visits[VISITS.index(what)] / share) for what in ("begun", "paid"))
     lost = round((visits[VISITS.index("abandoned")] + visits[VISITS.index("tired")]) / share)
     # an expectation, which chance may exceed
-    could = scene.paying * min(begun, capacity_rps / scene.per_visit * scene.seconds)
+    could = scene.paying * min(begun, float(capacity_rps.sum()) / scene.per_visit)
     could = max(could, float(paid))
     value = scene.plan.policy.value_per_visit
     return SweptAct(
@@ -73,6 +73,13 @@ def in_short(scene: Scene, script: Script, world: World, share: float = 1.0) -> 
         metastable=judged.metastable,
         lost_value=None if value is None else lost * value,
     )
+
+
+def _capacity_rps(scene: Scene, script: Script, world: World, share: float) -> Floats:
+    """Return what the servers of each second finish when they are always busy, of the whole."""
+    servers = servers_per_s(script, world, share)
+    known = {count: scene.capacity_rps(round(count)) for count in set(servers.tolist())}
+    return np.array([known[count] for count in servers.tolist()])
 
 
 def shoppers_per_s(scene: Scene, world: World, what: str, share: float) -> Floats:

@@ -130,20 +130,6 @@ def test_whatever_the_fleet_and_its_protections_nothing_is_lost(
     assert int(world.tables["nodes"]["inside"].sum()) == kept
 
 
-def test_littles_law_holds_in_the_queue_in_service_and_for_the_clients():
-    """L = λW, the time average counted second by second, the sojourns call by call."""
-    kind = Kind("request", Exponential(0.01))
-    setup = Setup([kind], np.full(500, 700.0), Fleet(slots=10))
-    world = simulate_until(setup, 500.0)
-    sums, rate = world.tables["sums"][0], total(world, "good") / 500
-    # what is inside at the ends of the run is the only difference: 20 of 350,000 calls
-    assert mean_inside(world, "queued", 500) == pytest.approx(sums["wait_s"] / 500, rel=1e-3)
-    assert mean_inside(world, "waiting", 500) == pytest.approx(
-        rate * sums["latency_s"] / sums["answers"], rel=1e-3
-    )
-    assert mean_inside(world, "served", 500) == pytest.approx(rate * 0.01, rel=0.01)
-
-
 def test_the_same_seed_gives_the_same_bytes_and_another_seed_does_not():
     first, same, other = (simulate_until(shop(seed=seed), 40.0) for seed in (1, 1, 2))
     for name in ("counts", "visits", "latency", "sums", "levels"):

@@ -5,7 +5,7 @@ import pytest
 
 from capplan.simulate.judge import judge
 
-MU = 100.0
+MU = np.full(1000, 100.0)
 PATIENCE_S = 2.0
 
 
