@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from capplan.plan.saleday import BotGroup, Saleday
+from capplan.plan.saleday import USUAL, BotGroup, Saleday
 from capplan.units import format_duration
 
 
@@ -17,8 +17,10 @@ def contradictions(saleday: Saleday, lasts_s: float, service_timeout_s: float) -
     yield from _clients(saleday, timeout_s, lasts_s)
     yield from _queue(saleday, timeout_s)
     yield from _detection(saleday, lasts_s)
+    yield from _priorities(saleday)
     for group in saleday.bots:
         yield from _bots(group, lasts_s)
+        yield from _buyers(group, saleday)
     if twice := next((n for n in saleday.protections if saleday.protections.count(n) > 1), None):
         yield f"protections: {twice!r} stands twice"
 
@@ -43,6 +45,11 @@ def _queue(saleday: Saleday, timeout_s: float) -> Iterator[str]:
             f"limits.{bounded[0]}: it bounds a queue, but queue-bound is not one of the "
             f"protections: add it, or leave out limits.{bounded[0]}"
         )
+    if limits.queue_timeout is not None and saleday.discipline == "processor sharing":
+        yield (
+            "limits.queue_timeout: with processor sharing nobody waits in a queue: leave it out, "
+            "or set discipline: fifo"
+        )
     if limits.queue_timeout is not None and limits.queue_timeout >= timeout_s:
         yield (
             f"limits.queue_timeout: nobody waits {format_duration(limits.queue_timeout)} in a "
@@ -57,10 +64,37 @@ def _detection(saleday: Saleday, lasts_s: float) -> Iterator[str]:
             f"limits.waf.lag: a WAF that learns for {format_duration(limits.waf.lag)} is no help "
             f"in a sale of {format_duration(lasts_s)}: shorten it, or leave waf out"
         )
+    elif "lag" in limits.waf.model_fields_set and saleday.bots:
+        begins_s = min(group.start for group in saleday.bots)
+        if begins_s + limits.waf.lag >= lasts_s:
+            yield (
+                f"limits.waf.lag: bots that start after {format_duration(begins_s)} are not "
+                f"recognised before the end of the sale of {format_duration(lasts_s)}: shorten it, "
+                "or leave waf out"
+            )
     if "window" in limits.per_source.model_fields_set and limits.per_source.window > lasts_s:
         yield (
             f"limits.per_source.window: {format_duration(limits.per_source.window)} are longer "
             f"than the sale of {format_duration(lasts_s)}"
+        )
+
+
+def _priorities(saleday: Saleday) -> Iterator[str]:
+    asked = "priorities" in saleday.protections and saleday.protections != USUAL
+    levels = {one.priority for one in saleday.classes}
+    if asked and len(levels) == 1:
+        yield (
+            f"protections: priorities make no difference where every class has priority "
+            f"{levels.pop()}: give them different ones, or leave priorities out"
+        )
+
+
+def _buyers(group: BotGroup, saleday: Saleday) -> Iterator[str]:
+    last = saleday.classes[-1].name if saleday.classes else None
+    if group.buys and last and group.target not in (None, last):
+        yield (
+            f"bots: {group.name!r} buy, which is to ask for {last!r}, and not for "
+            f"{group.target!r}: leave target out, or buys"
         )
 
 

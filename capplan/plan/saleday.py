@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Literal
+
 from pydantic import Field, ValidationInfo, field_validator
 
 from capplan.plan.layers import Autoscale, CacheSettings, Prescale
@@ -16,6 +18,7 @@ from capplan.plan.types import (
     Seconds,
     SecondsOrZero,
     Share,
+    YesNo,
 )
 
 PROTECTIONS = (
@@ -62,8 +65,17 @@ class BotGroup(Section):
 
     name: Name
     rate: Rps
-    target: Name | None = Field(default=None, description="A request class; else the first one.")
-    sources: Integer = Field(default=200, description="Addresses or user ids they come under.")
+    target: Name | None = Field(
+        default=None,
+        description="A request class; else the first one, or the last one where they buy.",
+    )
+    sources: Integer = Field(default=200, description="Addresses they come from.")
+    users_per_source: Multiple = Field(
+        default=1.0, description="User ids of one address; below 1 addresses share an id."
+    )
+    buys: YesNo = Field(
+        default=False, description="Whether each answer takes one from the stock, as a scalper's."
+    )
     start: SecondsOrZero = Field(default=0.0, description="After the start of the sale.")
     ramp: SecondsOrZero = Field(default=0.0, description="Until the rate is reached.")
     duration: Seconds | None = Field(default=None, description="Else until the end.")
@@ -80,6 +92,9 @@ class Waf(Section):
 class SourceLimit(Section):
     """So many requests from one source, and no more."""
 
+    per: Literal["source", "user"] = Field(
+        default="source", description="What counts as one: an address, or a user id."
+    )
     requests: Integer | None = Field(default=None, description="In the window; else computed.")
     window: Seconds = 60.0
     mistakes: Share = Field(
@@ -136,6 +151,18 @@ class Saleday(Section):
         default=(), description="The steps of a visit, in order; the last one is to pay."
     )
     bots: tuple[BotGroup, ...] = ()
+    stock: Integer | None = Field(
+        default=None, description="Visits that can pay until all is sold; else there is no end."
+    )
+    balancing: Literal["one queue", "random", "round robin", "least connections"] = Field(
+        default="one queue",
+        description="Whether all servers take from one queue, or how requests are dealt out to "
+        "servers with a queue each.",
+    )
+    discipline: Literal["fifo", "processor sharing"] = Field(
+        default="fifo",
+        description="Whether requests wait for a free slot, or all share the processors at once.",
+    )
     refusal_cost: Share = Field(
         default=0.0, description="Of a request that finds the queue full, of one that is served."
     )

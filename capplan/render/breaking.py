@@ -13,8 +13,9 @@ from capplan.units import format_number, format_share
 
 COLUMNS = ("", "surprise", "paid", "with bots", "paid")
 _CSV = (
-    "name", "protections", "servers", "visits", "paid", "could_pay", "paid_ratio", "abandoned",
-    "peak_queue", "outcome", "lost_at_s", "recovered_at_s", "metastable", "lost_value",
+    "name", "protections", "servers", "visits", "paid", "could_pay", "paid_ratio", "scalped",
+    "sold_out_at_s", "abandoned", "peak_queue", "outcome", "lost_at_s", "recovered_at_s",
+    "metastable", "lost_value",
 )  # fmt: skip
 
 

@@ -41,7 +41,7 @@ def act_line(act: Act) -> str:
     """Say in one line what became of an act."""
     behind = "protected" if act.protections else "unprotected"
     paid = f"{format_count(act.paid)} of {format_count(round(act.could_pay))} paid"
-    return f"{act.name}, {behind}: {paid}, {_outcome(act)}"
+    return f"{act.name}, {behind}: {paid}, {_outcome(act)}{_sold(act)}"
 
 
 def clock(at_s: float) -> str:
@@ -73,7 +73,7 @@ def _told(act: Act, surprise: float) -> str:
     value = "" if not act.lost_value else f", {format_money(act.lost_value)} lost"
     return (
         f"{subject}: {format_count(act.paid)} of the {format_count(round(act.could_pay))} visits "
-        f"paid that could ({format_share(act.paid_ratio)}), {_outcome(act)}{value}."
+        f"paid that could ({format_share(act.paid_ratio)}), {_outcome(act)}{value}{_sold(act)}."
     )
 
 
@@ -113,9 +113,15 @@ def _acts(result: Simulation) -> RenderableType:
 
 def _briefly(act: Act) -> str:
     if act.outcome == "held" or act.lost_at_s is None:
-        return "holds"
+        return f"holds{_sold(act)}"
     back = "never" if act.recovered_at_s is None else clock(act.recovered_at_s)
-    return f"lost {clock(act.lost_at_s)}, back {back}{_stuck(act)}"
+    return f"lost {clock(act.lost_at_s)}, back {back}{_stuck(act)}{_sold(act)}"
+
+
+def _sold(act: Act) -> str:
+    """Say when the stock was gone, and how much of it bots bought."""
+    out = "" if act.sold_out_at_s is None else f"; sold out {clock(act.sold_out_at_s)}"
+    return f"{out}; bots bought {format_count(act.scalped)}" if act.scalped else out
 
 
 def _charts(result: Simulation) -> RenderableType | None:

@@ -61,8 +61,10 @@ class ActSeries(Frozen):
 class Act(Frozen):
     """One run: a scenario on a fleet, with some protections.
 
-    ``could_pay`` is the most visits that could have paid: all who want to, or as many as the
-    servers carry. ``outcome`` is ``held`` when goodput never fell behind. Times count from the
+    ``capacity_rps`` is that of the fleet it began with. ``could_pay`` is the most visits that could
+    have paid: all who want to, or as many as the servers of each second carry, or the stock.
+    ``scalped`` is what bots bought; all was sold at ``sold_out_at_s``, null where something is
+    left. ``outcome`` is ``held`` when goodput never fell behind. Times count from the
     start of the sale. ``lost_value`` is in US dollars, null where a visit has no value.
     """
 
@@ -74,6 +76,8 @@ class Act(Frozen):
     paid: int
     could_pay: float
     paid_ratio: float
+    scalped: int = 0
+    sold_out_at_s: float | None = None
     abandoned: int
     classes: dict[str, ClassOutcome]
     peak_queue: int

@@ -19,6 +19,8 @@ class SweptAct(Frozen):
     paid: int
     could_pay: float
     paid_ratio: float
+    scalped: int = 0
+    sold_out_at_s: float | None = None
     abandoned: int
     peak_queue: int
     outcome: Literal["held", "recovered", "never"]

@@ -11,8 +11,9 @@ import numpy as np
 from capplan.errors import UsageError
 from capplan.model.service_time import Exponential
 from capplan.plan.saleday import BotGroup
-from capplan.simulate.kernel.setup import Bots, Fleet, Kind, Setup
-from capplan.simulate.protections import protect
+from capplan.simulate.fleet import fleet
+from capplan.simulate.kernel.setup import Bots, Kind, Setup
+from capplan.simulate.protections import identities, protect
 from capplan.simulate.scene import Scene
 
 AS_PLANNED, SURPRISE, ATTACK, SECOND = (
@@ -80,9 +81,9 @@ def stage(scene: Scene, script: Script, seed: int) -> Setup:
     setup = Setup(
         kinds=kinds,
         visits_per_s=scene.visits_per_s * script.factor,
-        fleet=Fleet(slots=script.servers * scene.server.slots, refusal_cost=saleday.refusal_cost),
+        fleet=fleet(scene, script.servers),
         walk=_walk(scene, len(kinds)),
-        bots=[Bots(g.name, _bot_rate(scene, g), g.sources) for g in groups],
+        bots=[Bots(g.name, _bot_rate(scene, g), identities(scene, g)) for g in groups],
         seed=seed,
     )
     begins_s = [group.start - scene.begins_s for group in groups]
@@ -103,7 +104,7 @@ def _walk(scene: Scene, kinds: int) -> np.ndarray:
 
 
 def _bot_kind(scene: Scene, group: BotGroup, kinds: Sequence[Kind]) -> Kind:
-    target = group.target or kinds[0].name
+    target = scene.target(group)
     same = next((kind for kind in kinds if kind.name == target), None)
     if same is None:
         known = ", ".join(kind.name for kind in kinds)

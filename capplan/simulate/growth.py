@@ -9,6 +9,7 @@ import numpy as np
 from capplan.model.autoscaler import HPA, TARGET_TRACKING
 from capplan.results.simulation import Setting
 from capplan.simulate.kernel.scaling import Scaling
+from capplan.simulate.kernel.setup import Fleet
 from capplan.simulate.scene import Scene
 from capplan.simulate.setting import setting
 from capplan.units import format_duration, format_rate
@@ -42,6 +43,7 @@ def growth_settings(scene: Scene, servers: int) -> tuple[Setting, ...]:
 def scaling(
     scene: Scene,
     servers: int,
+    fleet: Fleet,
     values: dict[tuple[str, str], float],
     *,
     ahead: bool,
@@ -51,7 +53,7 @@ def scaling(
     """Return how the number of servers changes, or None where it does not."""
     if not ahead and not auto:
         return None
-    given, first = scene.plan.saleday.limits, servers * scene.server.slots
+    given, first = scene.plan.saleday.limits, fleet.count * fleet.slots
     rule = HPA if given.autoscale.rule == "hpa" else TARGET_TRACKING
 
     @cache
@@ -69,6 +71,7 @@ def scaling(
         target=values["autoscale", "target"],
         start_s=scene.plan.servers.boot,
         slots=slots,
+        full=min(fleet.cores / fleet.slots, 1.0),
         follow=follow,
     )
 

@@ -19,6 +19,7 @@ from capplan.simulate.kernel.tally import (
 )
 from capplan.simulate.kernel.world import World
 from capplan.simulate.scene import Scene
+from capplan.simulate.stock import sales
 
 Floats = NDArray[np.float64]
 
@@ -51,20 +52,23 @@ def in_short(scene: Scene, script: Script, world: World, share: float = 1.0) -> 
         capacity_rps * share,
         scene.patience_s,
     )
-    begun, paid = (round(visits[VISITS.index(what)] / share) for what in ("begun", "paid"))
+    begun = round(visits[VISITS.index("begun")] / share)
+    sold = sales(scene, script, world, share)
     lost = round((visits[VISITS.index("abandoned")] + visits[VISITS.index("tired")]) / share)
     # an expectation, which chance may exceed
     could = scene.paying * min(begun, float(capacity_rps.sum()) / scene.per_visit)
-    could = max(could, float(paid))
+    could = min(max(could, float(sold.paid)), scene.stock)
     value = scene.plan.policy.value_per_visit
     return SweptAct(
         name=script.name,
         protections=script.protections,
         servers=script.servers,
         visits=begun,
-        paid=paid,
+        paid=sold.paid,
         could_pay=could,
-        paid_ratio=paid / could if could > 0 else 1.0,
+        paid_ratio=sold.paid / could if could > 0 else 1.0,
+        scalped=sold.scalped,
+        sold_out_at_s=_from_start(scene, sold.out_at_s),
         abandoned=lost,
         peak_queue=round(float(world.tables["levels"][:, LAYERS.index("queued")].max()) / share),
         outcome=judged.outcome,

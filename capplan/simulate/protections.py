@@ -10,11 +10,12 @@ from collections.abc import Collection
 from dataclasses import replace
 
 from capplan.model import protections as rules
-from capplan.plan.saleday import PROTECTIONS, Limits
+from capplan.plan.saleday import PROTECTIONS, BotGroup, Limits
 from capplan.results.simulation import Setting
 from capplan.simulate.edge import cache_settings, edge_cache
+from capplan.simulate.fleet import bounded
 from capplan.simulate.growth import growth_settings, scaling
-from capplan.simulate.kernel.setup import Edge, Fleet, Gateway, Kind, Room, Setup
+from capplan.simulate.kernel.setup import Edge, Gateway, Kind, Room, Setup
 from capplan.simulate.scene import Scene
 from capplan.simulate.setting import setting
 from capplan.units import format_duration, format_number, format_rate, format_share
@@ -41,7 +42,7 @@ def _in_front(scene: Scene, servers: int) -> tuple[Setting, ...]:
     per_s = 1 / scene.think_s
     window_s = given.per_source.window
     human = per_s * window_s + 3.1 * math.sqrt(per_s * window_s)  # p99.9 of a Poisson count
-    sources = sum(group.sources for group in scene.bots())
+    sources = sum(identities(scene, group) for group in scene.bots())
     spare = scene.capacity_rps(servers) - rate_rps
     limit, enough = rules.source_limit(human, spare, window_s, sources)
     tight = "" if enough else "; by itself that does not save the servers"
@@ -55,8 +56,14 @@ def _in_front(scene: Scene, servers: int) -> tuple[Setting, ...]:
         setting("per-source-limit", "requests", given.per_source.requests, limit,
                  f"per {format_duration(window_s)}",
                  f"all but one in a thousand people make {format_number(human)} at most; "
-                 f"{sources} sources{tight}"),
+                 f"{sources} {given.per_source.per}s{tight}"),
     )  # fmt: skip
+
+
+def identities(scene: Scene, group: BotGroup) -> int:
+    """Return under how many addresses, or user ids, a group of bots is counted."""
+    each = group.users_per_source if scene.plan.saleday.limits.per_source.per == "user" else 1.0
+    return max(round(group.sources * each), 1)
 
 
 def _at_the_gateway(scene: Scene, servers: int) -> tuple[Setting, ...]:
@@ -129,12 +136,10 @@ def protect(
         leak_rate=values["leaky-bucket", "rate"] / nodes * on["leaky-bucket"],
         leak_wait_s=values["leaky-bucket", "wait"],
     )
-    fleet: Fleet = setup.fleet
+    fleet = setup.fleet
     if on["queue-bound"]:
-        fleet = replace(
-            fleet,
-            bound=int(values["queue-bound", "places"]),
-            patience_s=values["queue-bound", "timeout"],
+        fleet = bounded(
+            fleet, int(values["queue-bound", "places"]), values["queue-bound", "timeout"]
         )
     return replace(
         setup,
@@ -145,6 +150,7 @@ def protect(
         scaling=scaling(
             scene,
             servers,
+            fleet,
             values,
             ahead=on["prescale"],
             auto=on["autoscale"],
@@ -173,7 +179,7 @@ def _ranked(setup: Setup, scene: Scene) -> list[Kind]:
     """
     levels = sorted({step.priority for step in scene.steps})
     ranks = {step.name: levels.index(step.priority) for step in scene.steps}
-    targets = {group.name: group.target or scene.steps[0].name for group in scene.bots()}
+    targets = {group.name: scene.target(group) for group in scene.bots()}
     return [
         replace(kind, priority=rank, reserve=min(_RESERVE * rank, 0.6))
         for kind in setup.kinds

@@ -67,6 +67,11 @@ class Scene:
         return paying_share(self.steps)
 
     @property
+    def stock(self) -> float:
+        """How many visits can pay until all is sold; of the whole sale, like all counts."""
+        return float(self.plan.saleday.stock or np.inf)
+
+    @property
     def planned(self) -> int:
         """The fleet of the sale."""
         return self.plan.servers.planned or self.plan.servers.today
@@ -85,6 +90,10 @@ class Scene:
         if self.plan.saleday.bots:
             return self.plan.saleday.bots
         return (BotGroup(name=_BOTS, rate=self.sustained_rps(self.planned)),)
+
+    def target(self, group: BotGroup) -> str:
+        """Return the class that bots ask for: the first one, or the last one where they buy."""
+        return group.target or self.steps[-1 if group.buys else 0].name
 
 
 def scene(

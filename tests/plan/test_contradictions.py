@@ -36,6 +36,24 @@ def plan(folder: Path, saleday: str, duration: str = "10 min", visit: str = "40 
         ("limits: {per_source: {window: 1 h}}", "limits.per_source.window: 1 h are longer than"),
         ("bots: [{name: x, rate: 9 rps, start: 10 min}]", "bots: 'x' start 10 min after"),
         ("bots: [{name: x, rate: 9 rps, ramp: 2 min, duration: 1 min}]", "never reach their rate"),
+        (
+            "bots: [{name: x, rate: 9 rps, start: 8 min}], limits: {waf: {lag: 3 min}}",
+            "limits.waf.lag: bots that start after 8 min are not recognised before the end",
+        ),
+        (
+            "discipline: processor sharing, limits: {queue_timeout: 1 s}",
+            "limits.queue_timeout: with processor sharing nobody waits in a queue",
+        ),
+        (
+            "protections: [priorities], "
+            "classes: [{name: a, per_visit: 1}, {name: b, per_visit: 1}]",
+            "protections: priorities make no difference where every class has priority 1",
+        ),
+        (
+            "classes: [{name: a, per_visit: 1}, {name: b, per_visit: 1}], "
+            "bots: [{name: x, rate: 9 rps, target: a, buys: yes}]",
+            "bots: 'x' buy, which is to ask for 'b', and not for 'a'",
+        ),
         ("protections: [waf, waf]", "protections: 'waf' stands twice"),
         ("limits: {queue: 0}", "must be from 1"),
         ("backoff: -1 s", "must not be negative"),

@@ -22,7 +22,7 @@ from capplan.simulate.kernel.setup import (
 )
 from capplan.simulate.kernel.tally import REASONS
 from capplan.simulate.kernel.world import World
-from tests.simulate.builders import inside, mean_inside, total, visits
+from tests.simulate.builders import inside, total, visits
 
 SECONDS = 60
 

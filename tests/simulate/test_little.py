@@ -1,4 +1,4 @@
-"""Little's law, L = λW, in every layer: the time average that is counted against sojourns that are known.
+"""Little's law, L = λW, in every layer: the time average that is counted, and known sojourns.
 
 A layer's L is the integral of how many were inside; λ comes from the counts of what entered, and W
 from a closed form, or from what each call noted of itself.

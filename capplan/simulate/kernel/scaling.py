@@ -25,7 +25,8 @@ class Scaling:
     The rule ``by`` compares the share of the slots that work (``"cpu"``), or the requests per
     second and server (``"requests"``), with ``target``, and orders between ``servers`` and ``most``
     servers, which are ready after ``start_s``. From ``ready_s`` on there are at least ``prescaled``
-    servers. ``slots`` says how many slots so many servers have; None: in proportion. Processors and
+    servers. ``slots`` says how many slots so many servers have; None: in proportion. All processors
+    work when the share ``full`` of the slots is taken. Processors and
     places in the queue grow and shrink with the fleet, and so do the fields of the world in
     ``follow``.
     """
@@ -39,6 +40,7 @@ class Scaling:
     target: float = 0.6
     start_s: float = 60.0
     slots: Callable[[int], int] | None = None
+    full: float = 1.0
     follow: tuple[str, ...] = ()
 
 
@@ -94,11 +96,12 @@ class Scaler:
         """
         if self._of.metric == "cpu":
             total = float(world.tables["layers"]["area_s"][IN_SERVICE])
-            each = slots(self._of, self._stations * self._slots, self._ready)
+            each = self._of.full * slots(self._of, self._stations * self._slots, self._ready)
         else:
-            total, each = float(world.record["offered_to_servers"]), self._ready
+            total, each = float(world.record["offered_to_servers"]), float(self._ready)
         since, self._seen = total - self._seen, total
-        return since / rule.sync_s / each
+        load = since / rule.sync_s / each
+        return min(load, 1.0) if self._of.metric == "cpu" else load
 
     def _set(self, world: World, now_s: float, servers: int) -> None:
         world.tables["servers"][int(now_s) :] = servers

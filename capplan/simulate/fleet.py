@@ -1,0 +1,45 @@
+"""The servers as the kernel sees them: a pool or a queue each, first come first served or shared.
+
+A server is ``slots`` slots, each of which serves one request at full speed. With processor sharing
+all requests that are in are served at once, and share the speed of those slots.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from capplan.simulate.kernel.setup import Fleet
+from capplan.simulate.scene import Scene
+
+_SHARING = 10_000
+"""Requests that share a server at most; further ones wait."""
+_IN_ALL = 1_000_000
+
+
+def fleet(scene: Scene, servers: int) -> Fleet:
+    """Return a fleet of so many servers, whose queues have no end."""
+    saleday, slots = scene.plan.saleday, scene.server.slots
+    apart = saleday.balancing != "one queue"
+    stations = servers if apart else 1
+    made = Fleet(
+        count=stations,
+        slots=slots * servers // stations,
+        refusal_cost=saleday.refusal_cost,
+        balance=saleday.balancing if apart else "random",
+    )
+    if saleday.discipline == "fifo":
+        return made
+    shared = min(_SHARING * servers, _IN_ALL) // stations
+    return replace(made, slots=max(shared, made.slots), cores=float(made.slots))
+
+
+def bounded(found: Fleet, places: int, timeout_s: float) -> Fleet:
+    """Bound what waits at a fleet to ``places`` in all, each for so long at most.
+
+    Where requests share the processors none waits: there the places bound how many share them,
+    beyond those at full speed.
+    """
+    each = max(round(places / found.count), 1)
+    if found.cores < found.slots:
+        return replace(found, slots=round(found.cores) + each, bound=0, patience_s=timeout_s)
+    return replace(found, bound=each, patience_s=timeout_s)
