@@ -41,6 +41,7 @@ bench: $(READY)
 	$(BIN)/python benchmarks/simulate.py
 	$(BIN)/python -m benchmarks.search
 	$(BIN)/python benchmarks/paired.py
+	$(BIN)/python -m benchmarks.gate
 	$(BIN)/python benchmarks/units.py
 	$(BIN)/python -m benchmarks.accuracy
 	$(BIN)/python benchmarks/generator.py

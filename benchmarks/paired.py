@@ -238,6 +238,15 @@ def compare_one_by_one(head: Server, noise: float, seed: int, budget_s: float) -
     return independent(found[0], found[1])
 
 
+def search_alone(server: Server, seed: int, budget_s: float) -> Ratio:
+    """Search for what one server sustains on a machine that stays as it is, as a load test does."""
+    bench = Bench(server, Machine(0.0, np.random.default_rng(0)), np.random.default_rng(seed))
+    while (step := bench.next_step(budget_s)[1]) is not None:
+        bench.run(step, seed * 1000 + len(bench.trials))
+    known = bench.next_step(budget_s)[2]
+    return Ratio(known.low, known.mid, known.high)
+
+
 def row(name: str, noise: float, found: Sequence[Ratio], how: str, truth: float) -> str:
     """Return one line of the table."""
     known = [(f.low, f.mid, f.high) for f in found if f.low and f.mid and f.high]

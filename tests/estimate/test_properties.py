@@ -1,3 +1,5 @@
+from typing import NamedTuple
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -120,6 +122,19 @@ def test_extreme_plans_give_finite_numbers_or_a_message(
     assert len(demand.profile.t_s) == len(set(demand.profile.t_s)) <= 400
 
 
+class Ends(NamedTuple):
+    """Quantiles of ln(peak)."""
+
+    p5: float
+    p10: float
+    p90: float
+    p95: float
+
+    @property
+    def width(self) -> float:
+        return self.p95 - self.p5
+
+
 def widened(low: float, high: float, name: str, factor: float) -> tuple[float, float]:
     """So many times the range about its median, on the scale on which it is even."""
     scale, back = (logit, expit) if INPUTS[name] is logit else (np.log, np.exp)
@@ -127,13 +142,13 @@ def widened(low: float, high: float, name: str, factor: float) -> tuple[float, f
     return float(back(middle - factor * half)), float(back(middle + factor * half))
 
 
-def width_of_the_peak(ranges: dict[str, tuple[float, float]], *others: dict[str, str]) -> float:
+def ends_of_the_peak(ranges: dict[str, tuple[float, float]], *others: dict[str, str]) -> Ends:
     low_high = {name: "{:.12g} to {:.12g}".format(*ends) for name, ends in ranges.items()}
     one = channel(reach=low_high["reach"], visits=low_high["visits"], arrive="within 10 min")
     visit = {"requests": low_high["requests"], "duration": "{:.12g} s to {:.12g} s".format(
         *ranges["duration"])}  # fmt: skip
     peaks = forecast(plan(one, *others, visit=visit), 1, 5000).peak
-    return float(np.log(np.quantile(peaks, 0.95) / np.quantile(peaks, 0.05)))
+    return Ends(*np.log(np.quantile(peaks, [0.05, 0.1, 0.9, 0.95])).tolist())
 
 
 @settings(max_examples=40, deadline=None)
@@ -148,24 +163,28 @@ def test_to_widen_an_input_about_its_median_never_narrows_the_range(
         "duration": (60.0, 60 * duration),
     }
     wider = ranges | {name: widened(*ranges[name], name, factor)}
-    # what multiplies the whole cannot narrow it: the sum of symmetric logarithms only spreads more.
-    # The same 5,000 draws; the peak of each is found to 1 %
-    assert width_of_the_peak(wider) >= width_of_the_peak(ranges) - 0.01
+    # what multiplies the whole cannot narrow it, see docs/methods.md. The same 5,000 draws, and the
+    # peak of each is found to 1 %
+    assert ends_of_the_peak(wider).width >= ends_of_the_peak(ranges).width - 0.01
 
 
 @settings(max_examples=25, deadline=None)
-@given(CHANNELS, st.sampled_from(["reach", "visits"]), SPREAD, st.floats(1.1, 4))
-def test_to_widen_one_of_several_channels_hardly_ever_narrows_the_range(
+@given(CHANNELS, st.sampled_from(list(INPUTS)), SPREAD, st.floats(1.1, 4))
+def test_to_widen_any_input_gives_a_range_that_contains_four_in_five_of_the_cases_before(
     others, name, spread, factor
 ):
     ranges = {
-        "reach": (30_000.0, 30_000 * spread),
+        "reach": (30_000.0, 90_000.0),
         "visits": (0.01, 0.03),
         "requests": (20.0, 60.0),
         "duration": (120.0, 360.0),
     }
+    ranges[name] = ranges[name][0], ranges[name][0] * spread
     wider = ranges | {name: widened(*ranges[name], name, factor)}
-    before, after = (width_of_the_peak(some, *others) for some in (ranges, wider))
+    before, after = (ends_of_the_peak(some, *others) for some in (ranges, wider))
+    # exact, the 1 % apart to which a peak is found: see docs/methods.md
+    assert after.p5 <= before.p10 + 0.01
+    assert after.p95 >= before.p90 - 0.01
     # a wider channel also brings more on average, which lifts the lower end of a sum: in 600
     # random plans that narrowed the range by 1.4 % at most
-    assert after >= 0.98 * before
+    assert after.width >= 0.98 * before.width
