@@ -11,6 +11,8 @@ from capplan.render.schedule import autoscaling, schedule
 from capplan.results.recommendation import Option, Recommendation
 from capplan.units import format_count, format_money, format_rate, format_share
 
+_RARE = 0.2
+
 
 def recommendation(result: Recommendation, plan: str) -> RenderableType:
     """Show how many servers to start, and what every other choice costs and risks."""
@@ -38,6 +40,9 @@ def headline(result: Recommendation) -> str:
         recommended = "The recommendation is" if result.feasible else "The best is"
         return f"{_servers(asked)}: {_stakes(asked, floor)}. {recommended} {best}"
     if not result.feasible:
+        binding = " and ".join(ceiling.name for ceiling in result.ceilings if ceiling.binds)
+        if binding and not chosen.excuse:
+            return f"No server count helps {binding} with the peak; of servers it takes {best}"
         return f"No server count meets the policy; the best is {best}"
     by = f" by {_clock(result.schedule[0].at)}" if result.schedule else ""
     return f"Start {_servers(chosen)}{by}: {_stakes(chosen, floor)}."
@@ -63,9 +68,13 @@ def _options(result: Recommendation) -> Group:
     worth = any(option.expected_lost_value is not None for option in options)
     return titled(
         f"Options (x of today's servers): {'value of the visits' if worth else 'visits'} lost "
-        "with shedding and without",
+        f"with shedding and without{', and what one server more would save of it' * worth}",
         table(
-            ("servers", "cost", "overload", *["zone lost"] * zones, "lost", "unshed", "<why not"),
+            (
+                *("servers", "cost", "overload", *["zone lost"] * zones, "lost", "unshed"),
+                *["one more"] * worth,
+                "<why not",
+            ),
             [
                 (
                     _count(option, result.planned_instance),
@@ -74,6 +83,7 @@ def _options(result: Recommendation) -> Group:
                     *[shown_risk(option.zone_loss_probability, floor)] * zones,
                     _lost(option.expected_lost_visits, option.expected_lost_value),
                     _lost(option.expected_lost_visits_unshed, option.expected_lost_value_unshed),
+                    *[marginal(option)] * worth,
                     "chosen" if option.chosen else option.excuse,
                 )
                 for option in options
@@ -86,6 +96,25 @@ def _count(option: Option, planned: str | None) -> str:
     # servers of another kind are no multiple of today's
     same = option.instance == planned
     return fleet(option) + (f" = {round(option.multiple, 1):g}x" if same else "")
+
+
+def marginal(option: Option) -> str:
+    """Return what one server more would save with shedding; empty where no visit has a value."""
+    return "" if option.marginal_value is None else format_money(option.marginal_value)
+
+
+def plainly(result: Recommendation, sla: str) -> str:
+    """Say what the risk of the chosen count means, for those who decide."""
+    chosen = result.chosen
+    risk, within = chosen.overload_probability, f" within {sla}" if sla else ""
+    if risk <= result.resolution:
+        often = f"Fewer than one such sale in {1 / result.resolution:,.0f}"
+    elif risk < _RARE:
+        often = f"About one such sale in {1 / risk:,.0f}"
+    else:
+        often = f"{format_share(risk)} of such sales"
+    carry = f"{_servers(chosen)} carry" if chosen.servers > 1 else "one server carries"
+    return f"{often} would bring more visitors than {carry}{within}."
 
 
 def _lost(visits: float, value: float | None) -> str:

@@ -14,7 +14,7 @@ def schedule(result: Recommendation) -> Group | None:
     if not result.schedule:
         return None
     return titled(
-        f"Schedule{_costs(result)}",
+        f"Schedule{costs(result)}",
         table(
             ("at", "servers", "<why"),
             [
@@ -25,14 +25,15 @@ def schedule(result: Recommendation) -> Group | None:
     )
 
 
-def _costs(result: Recommendation) -> str:
+def costs(result: Recommendation) -> str:
+    """Say what the steps cost against the whole fleet all the time; empty where no price tells."""
     along, hold = result.schedule_cost, result.hold_cost
     if not along or not hold:
         return ""
-    costs = f": costs {format_money(along)}"
+    said = f": costs {format_money(along)}"
     if along >= hold:  # steps are on full minutes, so that it may even cost a little more
-        return costs
-    return f"{costs}; with all {result.servers:,} the whole time {format_money(hold)}"
+        return said
+    return f"{said}; with all {result.servers:,} the whole time {format_money(hold)}"
 
 
 def autoscaling(result: Recommendation) -> Group | None:

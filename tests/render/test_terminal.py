@@ -317,8 +317,13 @@ def text(shown: RenderableType, width: int = 80, encoding: str = "utf-8") -> str
             "Start 24 servers by 11:42: overload risk 0.83% at $12.00.",
         ),
         (
-            terminal.recommendation(recommendation(feasible=False), "sale.yaml"),
+            terminal.recommendation(recommendation(feasible=False, ceilings=()), "sale.yaml"),
             "No server count meets the policy; the best is 24: overload risk 0.83% at $12.00.",
+        ),
+        (
+            terminal.recommendation(recommendation(feasible=False), "sale.yaml"),
+            "No server count helps database with the peak; of servers it takes 24: overload risk "
+            "0.83% at $12.00.",
         ),
         (
             terminal.verdict(verdict(), "sale.yaml"),

@@ -129,6 +129,12 @@ def test_the_page_asks_nobody_for_anything_and_agrees_with_python_at_the_plans_v
     # of 10,000 draws 1 % are 100, and the place of the last one is unknown by one
     assert out(browser, "overload") == pytest.approx(chosen.overload_probability, rel=0.02)
     assert browser.run("document.querySelector('h1').textContent").startswith("Start ")
+    often = round(1 / chosen.overload_probability)
+    assert browser.run("document.querySelector('h1 + p').textContent").startswith(
+        f"About one such sale in {often} would bring more visitors than {advice.servers} servers"
+    )
+    first = "[...document.querySelectorAll('header + dl dt')].slice(0, 3).map(t => t.textContent)"
+    assert browser.run(first) == ["servers", "overload risk", "cost"]
 
 
 def test_twenty_other_settings_agree_with_python_within_three_percent(sale, browser):
@@ -259,6 +265,8 @@ def test_the_page_tells_both_estimates_the_levers_and_how_it_was_measured(sale, 
                  "As wrong as a published failure", "Measured on 2026-11-24 at http://127.0.0.1:8899",
                  "the knee", "seed"):  # fmt: skip
         assert said in text
+    alone = "[...document.querySelectorAll('#servers table')].at(-1).innerText"
+    assert "Kubernetes HPA on CPU" in browser.run(alone)
     assert "knee, 1" in browser.run("document.querySelector('#capacity svg').textContent")
 
 

@@ -18,6 +18,8 @@ from capplan.results.simulation import Act
 from capplan.units import format_duration, format_money, format_number, format_rate, format_share
 
 _LEAST_RISK = 1e-4
+_LABEL = 0.4  # of the width, for a label
+_BEFORE = 0.03  # of the time shown, before the servers serve
 
 
 def traffic(demand: Demand, advice: Recommendation | None, size: Size = WIDE) -> Markup:
@@ -26,6 +28,9 @@ def traffic(demand: Demand, advice: Recommendation | None, size: Size = WIDE) ->
     carried_rps = advice.chosen.fleet_rps if advice else 0.0
     top = max([*profile.rps_p95, demand.peak_rps.p95, carried_rps])
     first, last = profile.t_s[0], profile.t_s[-1]
+    steps = advice.schedule if advice else ()
+    if steps:  # they serve before anybody comes, and that is seen
+        first = min(first, (steps[0].ready_at - start).total_seconds() - _BEFORE * (last - first))
     picture = Picture(
         "Requests per second over time, with the range, and what the fleet carries",
         _clock(start, first, last, size.letters),
@@ -35,16 +40,25 @@ def traffic(demand: Demand, advice: Recommendation | None, size: Size = WIDE) ->
     )
     picture.band(profile.t_s, profile.rps_p5, profile.rps_p95, "demand")
     picture.line(zip(profile.t_s, profile.rps_p50, strict=True), "demand")
-    if advice and advice.schedule:
-        points = [(first, advice.schedule[-1].fleet_rps)]  # before, as after it
-        for step in advice.schedule:
+    if advice and steps:
+        points = [(first, steps[-1].fleet_rps)]  # before, as after it
+        for step in steps:
             at_s = min(max((step.ready_at - start).total_seconds(), first), last)
             points += [(at_s, points[-1][1]), (at_s, step.fleet_rps)]
         picture.line([*points, (last, points[-1][1])], "fleet")
-        picture.text(last, carried_rps, f"{fleet(advice.chosen)} servers carry", end=True)
+        full_s = next(x for x, y in points[1:] if y == carried_rps)
+        picture.text(full_s, carried_rps, _carry(fleet(advice.chosen), carried_rps))
+        if points[-1][1] != carried_rps and last - points[-1][0] > _LABEL * (last - first):
+            said = _carry(f"{steps[-1].servers:,}", points[-1][1])
+            picture.text(last, points[-1][1], said, end=True)
     elif advice:
         picture.line([(first, carried_rps), (last, carried_rps)], "fleet")
+        picture.text(last, carried_rps, _carry(fleet(advice.chosen), carried_rps), end=True)
     return picture.svg()
+
+
+def _carry(servers: str, rate_rps: float) -> str:
+    return f"{servers} carry {format_rate(rate_rps)}"
 
 
 def cost_and_risk(advice: Recommendation, accepted: float, size: Size = WIDE) -> Markup:

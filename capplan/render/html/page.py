@@ -22,6 +22,7 @@ from capplan.render import breaking as breaking_text
 from capplan.render import capacity as capacity_text
 from capplan.render import demand as demand_text
 from capplan.render import recommendation as advice_text
+from capplan.render import schedule as schedule_text
 from capplan.render import simulation as simulation_text
 from capplan.render.contents import Contents
 from capplan.render.html import figures, worth
@@ -31,7 +32,7 @@ from capplan.results.base import Note, Result
 from capplan.results.breaking import BreakingPoints
 from capplan.results.capacity import Capacity
 from capplan.results.demand import Demand
-from capplan.results.recommendation import Option
+from capplan.results.recommendation import Option, Recommendation
 from capplan.results.simulation import Act, Simulation
 from capplan.results.sweep import Sweep
 from capplan.units import (
@@ -78,6 +79,7 @@ def page(found: Contents) -> str:
         when=f"{demand.sale_start:%A, %d %B %Y, %H:%M (UTC%z)}",
         answer=advice_text.headline(advice) if advice else demand_text.headline(demand),
         demand_answer=demand_text.headline(demand),
+        plainly=advice and advice_text.plainly(advice, _sla(found)),
         facts=list(_facts(found)),
         traffic=_drawn(lambda size: figures.traffic(demand, advice, size)),
         amounts=list(_amounts(demand)),
@@ -88,6 +90,9 @@ def page(found: Contents) -> str:
         counted=any(lever.servers is not None for lever in demand.levers),
         stress=[(case, format_rate(case.peak_rps)) for case in demand.stress],
         advice=advice,
+        schedule_costs=schedule_text.costs(advice) if advice else "",
+        alone=_alone(advice) if advice else [],
+        worth_given=bool(advice and advice.options[0].marginal_value is not None),
         zones=bool(advice and advice.options[0].zone_loss_probability is not None),
         options=[_option(o, advice.resolution) for o in advice.options] if advice else [],
         cost_and_risk=advice and _drawn(lambda size: figures.cost_and_risk(advice, accepted, size)),
@@ -200,7 +205,10 @@ def _json(data: dict[str, Any]) -> Markup:
 
 
 def _facts(found: Contents) -> Iterator[dict[str, str]]:
-    peak, visits, advice = found.demand.peak_rps, found.demand.visits_total, found.advice
+    """Give the numbers below the answer: what to decide first, then what it rests on."""
+    if found.advice:
+        yield from _decision(found.advice, found.plan)
+    peak, visits = found.demand.peak_rps, found.demand.visits_total
     orders = found.demand.peak_orders_per_min
     yield _fact(
         "peak, median",
@@ -217,17 +225,22 @@ def _facts(found: Contents) -> Iterator[dict[str, str]]:
         "visits in all", format_count(visits.p50),
         f"{format_count(visits.p5)} to {format_count(visits.p95)}",
     )  # fmt: skip
-    if advice is None:
-        return
+    if found.advice:
+        low, high = found.advice.server_rps_low, found.advice.server_rps_high
+        span = f"{format_number(low)} to {format_number(high)}"
+        yield _fact("a server sustains", span, f"rps, {found.advice.capacity_source}")
+
+
+def _decision(advice: Recommendation, plan: Plan) -> Iterator[dict[str, str]]:
     chosen = advice.chosen
-    low, high = format_number(advice.server_rps_low), format_number(advice.server_rps_high)
-    yield _fact("a server sustains", f"{low} to {high}", f"rps, {advice.capacity_source}")
     same = advice.instance == advice.planned_instance
-    of_today = f"{format_number(chosen.multiple)}x of today's fleet" if same else "of another kind"
+    of_today = f"{format_number(chosen.multiple)}x of today's" if same else "of another kind"
     yield _fact("servers", advice_text.fleet(chosen), of_today)
     risk = advice_text.shown_risk(chosen.overload_probability, advice.resolution)
-    yield _fact("overload risk", risk, _accepted(found.plan))
-    yield _fact("cost", format_money(chosen.cost), "of the whole fleet")
+    yield _fact("overload risk", risk, _accepted(plan))
+    along = advice.schedule_cost
+    by_schedule = f"{format_money(along)} by schedule" if along else "of the whole fleet"
+    yield _fact("cost", format_money(chosen.cost), by_schedule)
 
 
 def _accepted(plan: Plan) -> str:
@@ -248,9 +261,30 @@ def _option(option: Option, floor: float) -> dict[str, Any]:
         "over": format_duration(option.expected_overload_s),
         "lost": _lost(option.expected_lost_visits, option.expected_lost_value),
         "unshed": _lost(option.expected_lost_visits_unshed, option.expected_lost_value_unshed),
+        "more": advice_text.marginal(option),
         "excuse": "chosen" if option.chosen and not option.excuse else option.excuse,
         "chosen": option.chosen,
     }
+
+
+def _alone(advice: Recommendation) -> list[tuple[str, ...]]:
+    """Return the rows of what autoscalers alone would lose; none where they keep up."""
+    found = advice.autoscaling
+    if found is None or not any(one.short_s for one in found.alone):
+        return []
+    return [
+        (
+            one.name,
+            _lost(one.lost_visits, one.lost_value),
+            format_duration(one.short_s) if one.short_s else "-",
+            f"{one.most_servers:,}",
+        )
+        for one in found.alone
+    ]
+
+
+def _sla(found: Contents) -> str:
+    return found.capacity.identity.sla if found.capacity else ""
 
 
 def _lost(visits: float, value: float | None) -> str:

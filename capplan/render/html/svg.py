@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
+from itertools import groupby
 
 from markupsafe import Markup, escape
 
@@ -13,6 +14,8 @@ from capplan.units import format_number
 WIDTH, HEIGHT = 720.0, 300.0
 NARROW, SHORT = 350.0, 240.0
 """Of a picture for a phone, on which a wide one would have letters too small to read."""
+
+Place = tuple[float, float]
 
 _LEFT, _RIGHT, _TOP, _BOTTOM = 64.0, 14.0, 28.0, 40.0
 
@@ -67,6 +70,24 @@ class Size:
 
 
 WIDE, PHONE = Size(), Size(NARROW, SHORT)
+
+
+def thinned(places: Sequence[Place]) -> list[Place]:
+    """Leave out places that nobody would see: a line keeps its ends and extremes in each column.
+
+    A column is one unit wide, so that a picture has a size that does not grow with the data.
+
+    >>> thinned([(0.0, 5.0), (0.1, 9.0), (0.2, 7.0), (0.3, 1.0), (0.4, 6.0), (3.0, 6.0)])
+    [(0.0, 5.0), (0.1, 9.0), (0.3, 1.0), (0.4, 6.0), (3.0, 6.0)]
+    """
+    kept = []
+    for _, column in groupby(places, key=lambda place: math.floor(place[0])):
+        inside = list(column)
+        heights = [y for _, y in inside]
+        ends = (0, heights.index(min(heights)), heights.index(max(heights)), len(inside) - 1)
+        kept += [inside[i] for i in sorted({*ends})]
+    level = [a[1] == b[1] == c[1] for a, b, c in zip(kept, kept[1:], kept[2:], strict=False)]
+    return [place for place, flat in zip(kept, [False, *level, False], strict=False) if not flat]
 
 
 @dataclass
@@ -124,7 +145,7 @@ class Picture:
         )
 
     def _path(self, points: Iterable[tuple[float, float]]) -> str:
-        places = [self.at(*point) for point in points]
+        places = thinned([self.at(*point) for point in points])
         return "M" + "L".join(f"{x:.1f},{y:.1f}" for x, y in places)
 
     def _axes(self) -> str:
