@@ -5,9 +5,13 @@ import re
 import shutil
 import subprocess
 import sys
+from collections.abc import Iterable
 from pathlib import Path
 
+import typer
 import yaml
+
+from capplan.cli.main import app
 
 ROOT = Path(__file__).parents[2]
 ACTION = yaml.safe_load((ROOT / "action.yml").read_text())
@@ -32,16 +36,72 @@ def run(step: str, folder: Path, **inputs: str) -> subprocess.CompletedProcess[s
     given = {name: i["default"] for name, i in ACTION["inputs"].items()} | inputs
     environment = {
         key: re.sub(r"\$\{\{ inputs\.([\w-]+) \}\}", lambda m: given[m[1]], value)
-        for key, value in found["env"].items()
+        for key, value in found.get("env", {}).items()
     }
+    return shell(found["run"], folder, environment)
+
+
+def shell(
+    script: str, folder: Path, environment: dict[str, str]
+) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
-        ["bash", "--noprofile", "--norc", "-eo", "pipefail", "-c", found["run"]],
+        ["bash", "--noprofile", "--norc", "-eo", "pipefail", "-c", script],
         cwd=folder,
         env=os.environ | environment | {"GITHUB_ACTIONS": "true"},
         capture_output=True,
         text=True,
         timeout=60,
     )
+
+
+def noting(folder: Path, name: str) -> Path:
+    """A program that notes its arguments, one to a line, in the file that is returned."""
+    folder.mkdir(parents=True, exist_ok=True)
+    noted = folder / f"{name}.args"
+    program = folder / name
+    program.write_text(f"#!/bin/sh\nprintf '%s\\n' \"$@\" > '{noted}'\n")
+    program.chmod(0o755)
+    return noted
+
+
+def test_the_installing_step_makes_an_environment_of_its_own(tmp_path, monkeypatch):
+    temp, source = tmp_path / "temp dir", tmp_path / "the action"
+    noted = noting(temp / "capplan" / "bin", "pip")
+    made = noting(tmp_path, "python3")
+    monkeypatch.setenv("PATH", f"{tmp_path}:{os.environ['PATH']}")
+    path = tmp_path / "path"
+    github = {"RUNNER_TEMP": temp, "GITHUB_ACTION_PATH": source, "GITHUB_PATH": path}
+    done = shell(
+        next(s for s in STEPS if s["name"] == "Install capplan")["run"],
+        tmp_path,
+        {key: str(value) for key, value in github.items()},
+    )
+    assert done.returncode == 0, done.stderr
+    assert made.read_text().splitlines() == ["-m", "venv", f"{temp}/capplan"]
+    assert noted.read_text().splitlines() == ["install", "--quiet", str(source)]
+    # later steps find the command there
+    assert path.read_text() == f"{temp}/capplan/bin\n"
+
+
+def test_the_comparing_step_hands_over_what_was_given_and_nothing_else(tmp_path, monkeypatch):
+    noted = noting(tmp_path, "capplan")
+    monkeypatch.setenv("PATH", f"{tmp_path}:{os.environ['PATH']}")
+    done = run(
+        "Compare both versions in turns",
+        tmp_path,
+        plan="a plan; $(exit 9).yaml",
+        **{"base-url": "http://127.0.0.1:8001", "head-url": "http://127.0.0.1:8002"},
+    )
+    assert done.returncode == 0, done.stderr
+    arguments = noted.read_text().splitlines()
+    assert arguments == [
+        "loadtest", "a plan; $(exit 9).yaml", "--paired", "http://127.0.0.1:8001",
+        "http://127.0.0.1:8002", "--time-budget", "240s",
+    ]  # fmt: skip
+    command = typer.main.get_command(app)
+    assert isinstance(command, typer.core.TyperGroup)
+    known = {name for option in command.commands["loadtest"].params for name in option.opts}
+    assert {"--paired", "--time-budget"} <= known
 
 
 def test_the_judging_step_fails_when_the_fleet_is_too_small(tmp_path, monkeypatch):
@@ -60,6 +120,30 @@ def test_the_judging_step_fails_when_the_fleet_is_too_small(tmp_path, monkeypatc
     done = run("Judge", tmp_path, plan=name, baseline="old.json")
     assert done.returncode == 2
     assert "--baseline needs a measured capacity" in done.stderr
+
+
+def commands(lines: Iterable[str]) -> list[str]:
+    return [line for line in lines if line.startswith("capplan ")]
+
+
+def test_the_recipe_for_gitlab_and_the_workflow_of_init_run(tmp_path, monkeypatch):
+    monkeypatch.setenv("PATH", f"{Path(sys.executable).parent}:{os.environ['PATH']}")
+    monkeypatch.delenv("GITHUB_STEP_SUMMARY", raising=False)
+    text = (ROOT / "docs" / "ci.md").read_text()
+    _, gitlab = [yaml.safe_load(block) for block in re.findall(r"```yaml\n(.*?)```", text, re.S)]
+    workflow = yaml.safe_load((ROOT / "capplan" / "starter" / "workflow.yml").read_text())
+    steps = workflow["jobs"]["gate"]["steps"]
+    shutil.copy(ROOT / "examples" / "drop.yaml", tmp_path / "sale.yaml")
+    report = tmp_path / "capplan-junit.xml"
+    for lines in (
+        [line for step in steps for line in commands(step.get("run", "").splitlines())],
+        commands(gitlab["capacity"]["script"]),
+    ):
+        report.unlink(missing_ok=True)
+        for line in lines:
+            done = shell(line, tmp_path, {})
+            assert done.returncode == 0, done.stderr
+        assert report.exists()
 
 
 def test_the_recipes_for_other_ci_are_yaml_and_call_what_exists():
