@@ -32,12 +32,14 @@ _STUDENT = 1.03
 class Change:
     """What is known of new/old. ``unlike`` says why the two cannot be compared; empty if they can.
 
-    ``paired`` trials were held in turns; a ``baseline`` is an earlier load test.
+    ``paired`` trials were held in turns; a ``baseline`` is an earlier load test. ``lost`` says that
+    the new one misses the SLA at any load, and why; empty if it does not.
     """
 
     ratio: RatioRange
     measured: Literal["paired", "baseline"]
     unlike: str = ""
+    lost: str = ""
 
 
 def drop_check(change: Change, accepted: float) -> Check:
@@ -46,6 +48,8 @@ def drop_check(change: Change, accepted: float) -> Check:
     outcome: Judgement
     if change.unlike:
         outcome, text = "inconclusive", f"not compared: {change.unlike}"
+    elif change.lost:
+        outcome, text = "fail", f"the new version misses the SLA at any load: {change.lost}"
     else:
         outcome = _judged(ratio, limit)
         text = f"{_shown(ratio)}, accepted is a loss of {format_share(accepted)}"

@@ -68,12 +68,14 @@ def _paired(plan_file: PlanFile, shelf: Shelf, measured: Capacity | None) -> Ite
     if found is None or (measured is not None and found.made_at < measured.made_at):
         return
     asked = [name for name in sections.CAPACITY if name != "service.target"]
-    unlike = ""
+    unlike = lost = ""
     if changes := changed(found.plan.sections, plan_file.sections(*asked)):
         unlike = f"{listed(changes)} changed since the paired measurement"
+    elif found.verdict == "below_sla":
+        lost = found.reason
     elif found.verdict != "measured":
         unlike = f"the paired measurement is {found.verdict.replace('_', ' ')}: {found.reason}"
-    yield Change(found.ratio, "paired", unlike)
+    yield Change(found.ratio, "paired", unlike, lost)
 
 
 def _since(baseline: Path | None, measured: Capacity | None) -> Iterator[Change]:

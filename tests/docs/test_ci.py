@@ -59,7 +59,7 @@ def noting(folder: Path, name: str) -> Path:
     folder.mkdir(parents=True, exist_ok=True)
     noted = folder / f"{name}.args"
     program = folder / name
-    program.write_text(f"#!/bin/sh\nprintf '%s\\n' \"$@\" > '{noted}'\n")
+    program.write_text(f"#!/bin/sh\nprintf '%s\\n' \"$@\" > '{noted}'\nexit ${{CODE:-0}}\n")
     program.chmod(0o755)
     return noted
 
@@ -98,6 +98,12 @@ def test_the_comparing_step_hands_over_what_was_given_and_nothing_else(tmp_path,
         "loadtest", "a plan; $(exit 9).yaml", "--paired", "http://127.0.0.1:8001",
         "http://127.0.0.1:8002", "--time-budget", "240s",
     ]  # fmt: skip
+    # a version that misses the SLA or noise go on to the judging step, anything else ends the job
+    ended = {}
+    for code in ("0", "2", "3", "4", "5", "130"):
+        monkeypatch.setenv("CODE", code)
+        ended[code] = run("Compare both versions in turns", tmp_path).returncode
+    assert ended == {"0": 0, "2": 2, "3": 0, "4": 4, "5": 0, "130": 130}
     command = typer.main.get_command(app)
     assert isinstance(command, typer.core.TyperGroup)
     known = {name for option in command.commands["loadtest"].params for name in option.opts}

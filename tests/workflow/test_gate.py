@@ -152,6 +152,21 @@ def test_a_paired_measurement_beside_the_plan_is_judged(tmp_path: Path) -> None:
     assert outcomes(gate(plan))["capacity drop, paired"] == "inconclusive"
 
 
+def test_a_commit_that_misses_the_sla_at_any_load_fails_whatever_is_known_of_the_ratio(
+    tmp_path: Path,
+) -> None:
+    plan = written_plan(tmp_path)
+    reason = "the SLA was missed at the lowest rate"
+    unknown = RatioRange(low=None, mid=None, high=1.0, confidence=0.95)
+    found = paired_result(plan, 1.0, verdict="below_sla", reason=reason, ratio=unknown)
+    (tmp_path / "sale.capplan").mkdir(exist_ok=True)
+    (tmp_path / "sale.capplan" / "paired.json").write_text(to_json(found))
+    verdict = gate(plan)
+    assert outcomes(verdict)["capacity drop, paired"] == verdict.verdict == "fail"
+    (check,) = (check for check in verdict.checks if check.name == "capacity drop, paired")
+    assert check.message == f"the new version misses the SLA at any load: {reason}"
+
+
 def test_a_paired_measurement_of_an_earlier_commit_is_not_counted_twice(tmp_path: Path) -> None:
     plan = written_plan(tmp_path, PLAN.replace("capacity: 350 to 420 rps, ", ""))
     folder = tmp_path / "sale.capplan"
