@@ -65,8 +65,8 @@ def test_two_real_servers_are_compared_in_turns(plan):
         )
     assert result.verdict in ("measured", "inconclusive")
     assert result.ratio.mid is not None
-    # a few short pairs on a busy machine may well be a quarter off
-    assert truth / 1.4 < result.ratio.mid < truth * 1.4
+    # 0.6 in truth, and 1.7 the wrong way round; short pairs on a crowded machine may be a third off
+    assert truth / 2 < result.ratio.mid < 1.0
     assert len(result.pairs) >= 4
     assert {pair.first for pair in result.pairs} == {"base", "head"}
     assert done.count("base") == len(result.base.trials)
