@@ -21,6 +21,7 @@ EPILOG = examples(
     "capplan simulate sale.yaml --only queue-bound,priorities --json",
     "capplan simulate sale.yaml --visitors 1M --scale 0.1",
     "capplan simulate sale.yaml --csv seconds.csv",
+    "capplan simulate sale.yaml --combinations && capplan report sale.yaml -o sale.html",
     "capplan simulate sale.yaml --find breaking-point",
     "capplan simulate sale.yaml --sweep saleday.attempts=1..5 --csv attempts.csv",
     "capplan simulate sale.yaml --sweep servers.planned=4..20 --steps 5",
@@ -52,6 +53,12 @@ def simulate(
     ranking: Annotated[
         bool, typer.Option(help="Find what each protection is worth, which doubles the time.")
     ] = True,
+    combinations: Annotated[
+        bool,
+        typer.Option(
+            help="Simulate every set of the plan's protections, to choose from in a report."
+        ),
+    ] = False,
     find: Annotated[
         Literal["breaking-point"] | None,
         typer.Option(help="Instead: the largest surprise that each set of protections survives."),
@@ -89,6 +96,10 @@ def simulate(
 
     check(output, plan)
     check(csv, plan)
+    if combinations and (find or sweep or not ranking):
+        raise UsageError(
+            "--combinations belongs to the ranking", "leave --find, --sweep and --no-ranking out"
+        )
     if find and (sweep or csv):
         raise UsageError("--find stands alone", "leave --sweep and --csv out")
     options: Options = {
@@ -108,8 +119,8 @@ def simulate(
             )
         else:
             answer = workflow.simulate(
-                plan, ranking=ranking, csv=csv, seed=seed, show=display.show,
-                act_done=display.act_done, **options,
+                plan, ranking=ranking, combinations=combinations, csv=csv, seed=seed,
+                show=display.show, act_done=display.act_done, **options,
             )  # fmt: skip
     deliver(answer, terminal.show(answer, named(plan)), as_json=as_json, output=output)
     if csv and isinstance(answer, Sweep):

@@ -134,12 +134,13 @@ class Worth(Frozen):
 
 
 class RankingRun(Frozen):
-    """One set of protections: the mean over replications, and the curves of the first one.
+    """One set of protections: the mean over ``replications``, and the curves of the first one.
 
     ``offered`` and ``good`` are shoppers' requests per second, in steps of ``step_s``.
     """
 
     protections: tuple[str, ...]
+    replications: int = 1
     paid: float
     could_pay: float
     outcome: Literal["held", "recovered", "never"]

@@ -10,10 +10,12 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from itertools import combinations as combinations_of
 
 import numpy as np
 from scipy.special import stdtrit
 
+from capplan.errors import UsageError
 from capplan.plan.saleday import PROTECTIONS
 from capplan.results.simulation import Difference, Ranking, RankingRun, Worth
 from capplan.simulate.acts import ATTACK, Script
@@ -31,14 +33,20 @@ _MOST, _LEAST_MOST = 60e6, 20e6  # above this a part of the sale has to do
 _TOO_MANY = 4e8
 _LEAST, _USEFUL = 3, 10  # replications
 _LONGEST_SERIES = 120
+_MOST_COMBINED = 8
 
 
 @dataclass(frozen=True)
 class Comparison:
-    """What is going to be compared: sets of protections, how often, on which part of the sale."""
+    """What is going to be compared: sets of protections, how often, on which part of the sale.
+
+    ``further`` sets are simulated once, to be looked at: the whole set and one more, and every
+    combination where that is asked for.
+    """
 
     scene: Scene
     sets: tuple[tuple[str, ...], ...]
+    further: tuple[tuple[str, ...], ...]
     replications: int
     scale: float
     attempts: float
@@ -49,12 +57,13 @@ class Comparison:
         return self.attempts <= _TOO_MANY
 
 
-def comparison(scene: Scene, chosen: Sequence[str]) -> Comparison:
+def comparison(scene: Scene, chosen: Sequence[str], *, combinations: bool = False) -> Comparison:
     """Plan the ranking of all protections, and of those ``chosen``, around the peak.
 
     As many replications as fit in a fixed number of attempts, 3 to 10. Where 3 of the whole are
     too many attempts they are made on a part of demand and fleet: a third of it if that is neither
-    more than a minute's work nor less than a second's.
+    more than a minute's work nor less than a second's. With ``combinations`` every set of those
+    chosen is simulated. Raises ``UsageError`` where these are too many.
     """
     peak, full = around_peak(scene), tuple(chosen)
     alone = [(name,) for name in PROTECTIONS]
@@ -65,7 +74,20 @@ def comparison(scene: Scene, chosen: Sequence[str]) -> Comparison:
     part, script = shrink(peak, _script(peak, ()), scale)
     once = attempts(part, script) * len(sets)
     replications = min(max(int(_WANTED / once), _LEAST), _USEFUL)
-    return Comparison(peak, sets, replications, scale, once * replications)
+    more = [_together(full, name) for name in PROTECTIONS]
+    more += _every(full) if combinations else []
+    further = tuple(one for one in dict.fromkeys(more) if one not in sets)
+    runs = replications + len(further) / len(sets)
+    return Comparison(peak, sets, further, replications, scale, once * runs)
+
+
+def _every(full: tuple[str, ...]) -> list[tuple[str, ...]]:
+    if len(full) > _MOST_COMBINED:
+        raise UsageError(
+            f"--combinations: {len(full)} protections have {2 ** len(full):,} combinations",
+            f"name up to {_MOST_COMBINED} with --only",
+        )
+    return [one for count in range(len(full) + 1) for one in combinations_of(full, count)]
 
 
 def rank(
@@ -78,6 +100,7 @@ def rank(
     """Simulate every set of protections, and say what each protection changes in visits paid."""
     full, sets, runs = tuple(chosen), planned.sets, planned.replications
     jobs = [(one, seed + run) for run in range(runs) for one in sets]
+    jobs += [(one, seed) for one in planned.further]
 
     def simulated(job: tuple[tuple[str, ...], int], halt: Halt) -> RankingRun:
         return _run(planned, *job, halt)
@@ -86,7 +109,8 @@ def rank(
     for one in workers(simulated, jobs):
         done.append(one)
         show(Progress("what each protection is worth", None, None, len(done) / len(jobs)))
-    paid = np.array([one.paid for one in done], float).reshape(runs, len(sets))
+    compared = runs * len(sets)
+    paid = np.array([one.paid for one in done[:compared]], float).reshape(runs, len(sets))
     by_set = {one: paid[:, place] for place, one in enumerate(sets)}
     worths = [
         Worth(
@@ -107,9 +131,14 @@ def rank(
         replications=runs,
         confidence=CONFIDENCE,
         protections=tuple(sorted(worths, key=lambda one: -one.alone.paid)),
-        runs=tuple(
-            one.model_copy(update={"paid": float(by_set[one.protections].mean())})
-            for one in done[: len(sets)]
+        runs=(
+            *(
+                one.model_copy(
+                    update={"paid": float(by_set[one.protections].mean()), "replications": runs}
+                )
+                for one in done[: len(sets)]
+            ),
+            *done[compared:],
         ),
     )
 
@@ -120,6 +149,10 @@ def _script(scene: Scene, protections: tuple[str, ...]) -> Script:
 
 def _without(full: tuple[str, ...], name: str) -> tuple[str, ...]:
     return tuple(other for other in full if other != name)
+
+
+def _together(full: tuple[str, ...], name: str) -> tuple[str, ...]:
+    return tuple(other for other in PROTECTIONS if other in full or other == name)
 
 
 def _run(planned: Comparison, protections: tuple[str, ...], seed: int, halt: Halt) -> RankingRun:

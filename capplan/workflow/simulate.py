@@ -34,6 +34,7 @@ def simulate(
     visitors: float | None = None,
     scale: float | None = None,
     ranking: bool = True,
+    combinations: bool = False,
     csv: Path | None = None,
     seed: int = 1,
     show: Show = lambda progress: None,
@@ -44,9 +45,9 @@ def simulate(
     The protections are those of the plan, and ``with_``, less ``without``; or ``only`` some.
     ``visitors`` in all take the place of the estimate. ``scale`` is the share of demand and fleet
     that is simulated; without one, a sale that takes too long is refused. ``ranking`` adds what
-    each protection is worth, ``csv`` writes the acts second by second. Ctrl-C keeps the acts that
-    are over. Raises ``UsageError`` as ``recommend`` does, and for settings that contradict each
-    other.
+    each protection is worth, ``combinations`` simulates every set of them, ``csv`` writes the acts
+    second by second. Ctrl-C keeps the acts that are over. Raises ``UsageError`` as ``recommend``
+    does, and for settings that contradict each other.
     """
     plan_file, shelf = open_plan(plan)
     chosen = protections(plan_file.plan, with_, without, only)
@@ -68,7 +69,7 @@ def simulate(
     todo = list(scripts(scene, chosen, second))
     if scale is None:
         check_size(scene, todo)
-    compared = comparison(scene, chosen)
+    compared = comparison(scene, chosen, combinations=combinations)
     ranking = ranking and compared.affordable
     work = (scale or 1.0) * sum(attempts(scene, script) for script in todo)
     acts_share = work / (work + compared.attempts * ranking)

@@ -19,7 +19,7 @@ def _high(ends: tuple[int, int]) -> list[int]:
     return moved
 
 
-_KEYS = {"Tab": 9, "ArrowUp": 38, "ArrowRight": 39}
+_KEYS = {"Tab": 9, " ": 32, "ArrowRight": 39}
 
 
 class Browser:
@@ -80,6 +80,7 @@ class Browser:
         """Press a key, for whatever has the focus."""
         for kind in ("keyDown", "keyUp"):
             self._page("Input.dispatchKeyEvent", type=kind, key=key, code=key,
+                       text=key if key == " " else "",
                        windowsVirtualKeyCode=_KEYS[key])  # fmt: skip
 
     def show_as(self, medium: str, scheme: str = "light") -> None:

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 from scipy import stats
 
+from capplan.errors import UsageError
 from capplan.plan.saleday import PROTECTIONS
 from capplan.simulate.acts import ATTACK, Script, stage
 from capplan.simulate.kernel.setup import simulate_until
@@ -68,12 +69,23 @@ def test_what_is_missing_is_compared_with_the_whole_set(ranking):
 
 def test_the_runs_show_the_collapse_and_what_holds(ranking):
     by_set = {run.protections: run for run in ranking.runs}
-    assert len(by_set) == len(ranking.runs) == 2 + len(PROTECTIONS) + len(CHOSEN)
+    added = len(PROTECTIONS) - len(CHOSEN)  # the whole set and one more
+    assert len(by_set) == len(ranking.runs) == 2 + len(PROTECTIONS) + len(CHOSEN) + added
+    assert {run.replications for run in ranking.runs} == {1, ranking.replications}
     bare, full = by_set[()], by_set[CHOSEN]
     assert bare.outcome != "held"
     assert full.paid > bare.paid
     assert len(bare.good) == len(bare.offered) == -(-STAGE.seconds // bare.step_s)
     assert max(len(run.good) for run in ranking.runs) <= 120
+
+
+def test_every_combination_can_be_asked_for_and_changes_nothing_of_the_ranking(ranking):
+    found = rank(comparison(STAGE, CHOSEN, combinations=True), CHOSEN, SEED)
+    assert found.protections == ranking.protections
+    sets = {run.protections for run in found.runs if set(run.protections) <= set(CHOSEN)}
+    assert len(sets) == 2 ** len(CHOSEN)
+    with pytest.raises(UsageError, match=f"{len(PROTECTIONS)} protections have"):
+        comparison(STAGE, PROTECTIONS, combinations=True)
 
 
 def test_threads_change_nothing_but_the_time(ranking):

@@ -15,7 +15,7 @@ from capplan.results.demand import Demand
 from capplan.results.recommendation import Recommendation
 from capplan.results.simulation import Simulation
 from capplan.results.store import read_result
-from capplan.units import Range
+from capplan.units import Range, format_count
 from capplan.workflow import estimate, gate, recommend, report, simulate
 from tests.render.browser import Browser
 
@@ -210,24 +210,44 @@ def test_the_acts_stand_side_by_side_and_can_be_hidden(drop, browser):
     assert browser.run(shown) == before - 1
 
 
-def test_the_protections_that_stand_in_front_can_be_chosen_by_key_as_well(drop, browser):
+def test_the_protections_that_stand_in_front_can_be_switched(drop, browser):
     browser.open(drop)
-    shown = (
-        "[...document.querySelectorAll('#worth figure:not([hidden]) h3')]"
-        ".map(h => h.textContent).join()"
-    )
-    assert browser.run(shown) == "No protection,All"
-    browser.run("document.querySelector('input[data-act=set-only-0]').click()")
-    assert browser.run(shown).startswith("No protection,Only ")
-    browser.run("document.querySelector('input[name=set]:checked').focus()")
-    browser.press("ArrowUp")
-    assert browser.run(shown).startswith("No protection,All but ")
+    ranking = read_result(
+        drop.parent / "drop.capplan" / "simulation.json", Simulation
+    ).protection_worth
+    assert ranking is not None
+    by_set = {frozenset(run.protections): run for run in ranking.runs}
+
+    def caption() -> str:
+        return str(browser.run("document.querySelector('#chosen figcaption').textContent"))
+
+    def paid(some: set[str]) -> str:
+        return format_count(round(by_set[frozenset(some)].paid))
+
+    def curve() -> str:
+        return str(browser.run("document.querySelector('#chosen .line.good').getAttribute('d')"))
+
+    chosen = {one.protection for one in ranking.protections if one.missing is not None}
+    assert caption().startswith(f"{paid(chosen)} of ")
+    drawn = curve()
+    switch = "document.querySelector('input[data-protection=NAME]')"
+    browser.run(switch.replace("NAME", "waiting-room") + ".click()")
+    assert caption().startswith(f"{paid(chosen - {'waiting-room'})} of ")
+    assert curve() != drawn
+    # by the keyboard as well
+    browser.run(switch.replace("NAME", "waiting-room") + ".focus()")
+    browser.press(" ")
+    assert curve() == drawn
+    browser.run(switch.replace("NAME", "cache") + ".click()")
+    assert caption().startswith(f"{paid(chosen | {'cache'})} of ")
+    assert "in one run" in caption()
+    browser.run(switch.replace("NAME", "prescale") + ".click()")
+    assert caption().startswith("This set was not simulated: capplan simulate --combinations")
+    browser.run("document.querySelector('button[data-choose=none]').click()")
+    assert caption().startswith(f"{paid(set())} of ")
+    browser.run(switch.replace("NAME", "prescale") + ".click()")
+    assert caption().startswith(f"{paid({'prescale'})} of ")
     assert browser.complaints == []
-    sets = browser.run("document.querySelectorAll('#worth input[type=radio]').length")
-    ranked = read_result(drop.parent / "drop.capplan" / "simulation.json", Simulation)
-    assert ranked.protection_worth is not None
-    # one figure more: that of no protection, which always stands beside the chosen one
-    assert sets == len(ranked.protection_worth.runs) - 1
 
 
 def test_a_phone_scrolls_in_one_direction_and_every_slider_has_a_name(sale, tmp_path):

@@ -69,6 +69,8 @@ def page(found: Contents) -> str:
     advice, demand, simulation = found.advice, found.demand, found.simulation
     accepted = found.plan.policy.overload_risk
     template = _ENVIRONMENT.get_template("report.html.j2")
+    ranking = simulation and simulation.protection_worth
+    ranked = worth.panel(ranking) if ranking else None
     data = panel_data(found.draws, found.fleets, found.plan, advice)
     return template.render(
         policy=_policy(),
@@ -105,9 +107,8 @@ def page(found: Contents) -> str:
             for s in sorted(demand.sensitivity, key=lambda s: -s.share)[:_MOST_BARS]
         ],
         acts=_acts(simulation) if simulation else [],
-        worth=simulation
-        and simulation.protection_worth
-        and worth.panel(simulation.protection_worth),
+        worth=ranked,
+        worth_data=ranked and _json(ranked.data),
         breaking=found.breaking and _breaking(found.breaking),
         sweep=found.sweep and _sweep(found.sweep),
         simulation_answer=simulation and simulation_text.headline(simulation),

@@ -5,6 +5,7 @@
   const source = document.getElementById("what-if-data");
   const form = document.getElementById("what-if");
   toggles();
+  protections();
   if (!source || !form) return;
   const data = JSON.parse(source.textContent);
   const rates = unpack(data.rates), gusts = unpack(data.gusts);
@@ -187,5 +188,45 @@
     };
     for (const box of boxes) box.addEventListener("change", follow);
     follow();
+  }
+
+  /* Which protections stand in front of the same visits: every set that was simulated can be seen. */
+  function protections() {
+    const place = document.getElementById("worth-data");
+    if (!place) return;
+    const { names, x, bottom, sets } = JSON.parse(place.textContent), last = x.length - 1;
+    const boxes = Array.from(document.querySelectorAll("input[data-protection]"));
+    const figure = document.getElementById("chosen"), caption = figure.querySelector("figcaption");
+    const part = (kind) => figure.querySelector("path." + kind.replace(" ", "."));
+    const path = (heights) => "M" + heights.map((y, i) => x[i] + "," + y).join("L");
+    const key = (flipped) => boxes
+      .filter((box) => box.checked !== (box === flipped))
+      .map((box) => names.indexOf(box.dataset.protection)).sort((a, b) => a - b).join(",");
+
+    function show() {
+      const found = sets[key(null)];
+      figure.classList.toggle("unknown", !found);
+      for (const box of boxes) box.parentElement.classList.toggle("unknown", !(key(box) in sets));
+      if (!found) {
+        caption.textContent = "This set was not simulated: capplan simulate --combinations plays " +
+          "every set of the plan's protections; the bright ones lead to one that was.";
+        return;
+      }
+      part("band good").setAttribute("d",
+        path(found.good) + "L" + x[last] + "," + bottom + "L" + x[0] + "," + bottom + "Z");
+      part("line offered").setAttribute("d", path(found.offered));
+      part("line good").setAttribute("d", path(found.good));
+      caption.textContent = found.line;
+    }
+
+    for (const box of boxes) box.addEventListener("change", show);
+    for (const button of document.querySelectorAll("button[data-choose]")) {
+      button.addEventListener("click", () => {
+        const all = button.dataset.choose === "plan";
+        for (const box of boxes) box.checked = all && box.defaultChecked;
+        show();
+      });
+    }
+    show();
   }
 })();
