@@ -20,6 +20,7 @@ EPILOG = examples(
     "capplan simulate sale.yaml --without waiting-room",
     "capplan simulate sale.yaml --only queue-bound,priorities --json",
     "capplan simulate sale.yaml --visitors 1M --scale 0.1",
+    "capplan simulate sale.yaml --percentile p95",
     "capplan simulate sale.yaml --csv seconds.csv",
     "capplan simulate sale.yaml --combinations && capplan report sale.yaml -o sale.html",
     "capplan simulate sale.yaml --find breaking-point",
@@ -43,6 +44,9 @@ def simulate(
         str | None,
         typer.Option(metavar="COUNT", help="Expected people in all, such as 1M; else estimated."),
     ] = None,
+    percentile: Annotated[
+        str, typer.Option(metavar="P", help="Of the expected demand, such as p95.")
+    ] = "p50",
     scale: Annotated[
         str | None,
         typer.Option(
@@ -102,11 +106,14 @@ def simulate(
         )
     if find and (sweep or csv):
         raise UsageError("--find stands alone", "leave --sweep and --csv out")
+    if visitors is not None and percentile != "p50":
+        raise UsageError("--visitors and --percentile exclude each other", "leave one of them out")
     options: Options = {
         "with_": _names(with_),
         "without": _names(without),
         "only": None if only is None else _names(only),
         "visitors": None if visitors is None else read("--visitors", visitors, parse_count),
+        "percentile": read("--percentile", percentile, _percentile),
         "scale": None if scale is None else read("--scale", scale, _scale),
     }
     with sigterm_as_interrupt(), ActsDisplay() as display:
@@ -130,6 +137,13 @@ def simulate(
 
 def _names(text: str) -> tuple[str, ...]:
     return tuple(name for part in text.split(",") if (name := part.strip()))
+
+
+def _percentile(text: str) -> float:
+    digits = text.removeprefix("p")
+    if digits.replace(".", "", 1).isdecimal() and 0.1 <= float(digits) <= 99.9:
+        return float(digits)
+    raise ValueError(f"{text!r} is not a percentile from p0.1 to p99.9")
 
 
 def _scale(text: str) -> float:

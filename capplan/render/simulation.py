@@ -245,11 +245,12 @@ def _setting(one: Setting) -> str:
 def _model(result: Simulation) -> RenderableType:
     model = result.model
     steps = ", ".join(f"{name} {format_number(n)}" for name, n in model.per_visit.items())
+    demand = "" if model.percentile == 50 else f" The demand is its p{model.percentile:g}."
     return Text(
         f"A server has {model.slots} slots of {format_duration(model.service_s)} each, which "
         f"finish {format_rate(model.server_capacity_rps)}; a visit makes {steps} requests, "
         f"{format_duration(model.think_s)} apart; clients wait "
-        f"{format_duration(model.patience_s)} and ask {model.attempts} times."
+        f"{format_duration(model.patience_s)} and ask {model.attempts} times.{demand}"
     )
 
 

@@ -168,7 +168,10 @@ class Ranking(Frozen):
 
 
 class Model(Frozen):
-    """The server and the shoppers that were simulated; ``scale`` is the share of all that was."""
+    """The server and the shoppers that were simulated; ``scale`` is the share of all that was.
+
+    The demand is that of a ``percentile`` of the estimate.
+    """
 
     slots: int
     service_s: float
@@ -181,6 +184,7 @@ class Model(Frozen):
     attempts: int
     surprise: float
     scale: float = 1.0
+    percentile: float = 50.0
 
 
 class Simulation(Result):

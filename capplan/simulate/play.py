@@ -64,6 +64,7 @@ def simulation(
     *,
     notes: tuple[Note, ...] = (),
     scale: float = 1.0,
+    percentile: float = 50.0,
     shed: Act | None = None,
     worth: Ranking | None = None,
     interrupted: bool = False,
@@ -86,6 +87,7 @@ def simulation(
             attempts=saleday.attempts,
             surprise=saleday.surprise,
             scale=scale,
+            percentile=percentile,
         ),
         acts=tuple(acts),
         settings=tuple(

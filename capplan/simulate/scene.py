@@ -18,6 +18,7 @@ from capplan.results.slots import fitted_server, service_time_measured
 from capplan.simulate.shoppers import (
     Step,
     paying_share,
+    rates_at,
     requests_per_visit,
     steps,
     think_s,
@@ -97,9 +98,15 @@ class Scene:
 
 
 def scene(
-    plan: Plan, demand: Demand, capacity: Capacity | None, visits: float | None = None
+    plan: Plan,
+    demand: Demand,
+    capacity: Capacity | None,
+    visits: float | None = None,
+    percentile: float = 50.0,
 ) -> Scene:
-    """Join plan, demand and capacity; ``visits`` in all take the place of the demand's median.
+    """Join plan, demand and capacity; the demand is that of a ``percentile``.
+
+    ``visits`` in all take the place of the estimate.
 
     Raises what :func:`capplan.results.basis.basis` raises.
     """
@@ -108,7 +115,9 @@ def scene(
     classes = steps(plan, capacity, per_visit)
     per_visit = requests_per_visit(classes)
     thinking_s = think_s(plan, per_visit)
-    begun = visits_per_s(demand.profile, demand.profile.rps_p50, per_visit, thinking_s)
+    begun = visits_per_s(
+        demand.profile, rates_at(demand.profile, percentile).tolist(), per_visit, thinking_s
+    )
     if visits is not None:
         begun = begun * (visits / begun.sum())
     return Scene(

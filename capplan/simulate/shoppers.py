@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.special import ndtri
 
 from capplan.plan.schema import Plan
 from capplan.results.capacity import Capacity
@@ -122,6 +123,20 @@ def visits_per_s(
     begun = np.maximum(think_s * np.gradient(requests) + requests / per_visit, 0.0)
     total = begun.sum()
     return np.asarray(begun * (requests.sum() / per_visit / total) if total > 0 else begun)
+
+
+def rates_at(profile: Profile, percentile: float) -> Floats:
+    """Return λ(t) at any percentile: a lognormal through p50, and p95 above it or p5 below.
+
+    >>> known = Profile(t_s=(0, 1), rps_p5=(5, 5), rps_p50=(10, 10), rps_p95=(40, 40))
+    >>> [rates_at(known, q).round(2).tolist()[0] for q in (5, 50, 80, 95)]
+    [5.0, 10.0, 20.33, 40.0]
+    """
+    z = ndtri(percentile / 100) / ndtri(0.95)
+    middle, far = np.array(profile.rps_p50), np.array(profile.rps_p95 if z >= 0 else profile.rps_p5)
+    known = (middle > 0) & (far > 0)
+    ratio = np.divide(far, middle, out=np.ones_like(middle), where=known)
+    return np.asarray(middle * ratio ** abs(z))
 
 
 def think_s(plan: Plan, per_visit: float) -> float:

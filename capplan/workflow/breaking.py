@@ -28,12 +28,13 @@ Show = Callable[[Progress], None]
 
 
 class Options(TypedDict, total=False):
-    """Which protections, how many visitors, which share of all: as for ``simulate``."""
+    """Which protections, which demand, which share of all: as for ``simulate``."""
 
     with_: Sequence[str]
     without: Sequence[str]
     only: Sequence[str] | None
     visitors: float | None
+    percentile: float
     scale: float | None
 
 
@@ -55,7 +56,13 @@ def find_breaking_point(
 
     keep_compiled()
     found = breaking_points(
-        scene(read.plan_file.plan, read.demand, read.capacity, options.get("visitors")),
+        scene(
+            read.plan_file.plan,
+            read.demand,
+            read.capacity,
+            options.get("visitors"),
+            options.get("percentile", 50.0),
+        ),
         read.chosen,
         read.origin,
         scale=options.get("scale"),
@@ -89,7 +96,8 @@ def sweep(
     from capplan.simulate.sweep import swept
 
     keep_compiled()
-    scenes = [scene(one, read.demand, read.capacity, options.get("visitors")) for one in plans]
+    wanted_by = (options.get("visitors"), options.get("percentile", 50.0))
+    scenes = [scene(one, read.demand, read.capacity, *wanted_by) for one in plans]
     values = list(zip(wanted.values, wanted.texts, strict=True))
     points: list[SweepPoint] = []
     interrupted, scale = False, options.get("scale")

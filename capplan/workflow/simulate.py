@@ -32,6 +32,7 @@ def simulate(
     without: Sequence[str] = (),
     only: Sequence[str] | None = None,
     visitors: float | None = None,
+    percentile: float = 50.0,
     scale: float | None = None,
     ranking: bool = True,
     combinations: bool = False,
@@ -43,11 +44,11 @@ def simulate(
     """Simulate the sale in ``plan`` and keep the acts beside the plan.
 
     The protections are those of the plan, and ``with_``, less ``without``; or ``only`` some.
-    ``visitors`` in all take the place of the estimate. ``scale`` is the share of demand and fleet
-    that is simulated; without one, a sale that takes too long is refused. ``ranking`` adds what
-    each protection is worth, ``combinations`` simulates every set of them, ``csv`` writes the acts
-    second by second. Ctrl-C keeps the acts that are over. Raises ``UsageError`` as ``recommend``
-    does, and for settings that contradict each other.
+    The demand is that of a ``percentile``; ``visitors`` in all take its place. ``scale`` is the
+    share of demand and fleet that is simulated; without one, a sale that takes too long is
+    refused. ``ranking`` adds what each protection is worth, ``combinations`` simulates every set of
+    them, ``csv`` writes the acts second by second. Ctrl-C keeps the acts that are over. Raises
+    ``UsageError`` as ``recommend`` does, and for settings that contradict each other.
     """
     plan_file, shelf = open_plan(plan)
     chosen = protections(plan_file.plan, with_, without, only)
@@ -63,9 +64,9 @@ def simulate(
     from capplan.simulate.scene import scene as set_scene
     from capplan.simulate.worth import comparison, rank
 
-    scene = set_scene(plan_file.plan, traffic, measured, visitors)
+    scene = set_scene(plan_file.plan, traffic, measured, visitors, percentile)
     keep_compiled()
-    second = _second_servers(plan_file.plan, traffic, measured, visitors)
+    second = _second_servers(plan_file.plan, traffic, measured, visitors, percentile)
     todo = list(scripts(scene, chosen, second))
     if scale is None:
         check_size(scene, todo)
@@ -94,8 +95,8 @@ def simulate(
             raise
         interrupted = True
     result = simulation(
-        scene, acts, traffic, origin, notes=notes, scale=scale or 1.0, shed=shed, worth=worth,
-        interrupted=interrupted,
+        scene, acts, traffic, origin, notes=notes, scale=scale or 1.0, percentile=percentile,
+        shed=shed, worth=worth, interrupted=interrupted,
     )  # fmt: skip
     shelf.keep(result)
     if csv:
@@ -132,14 +133,22 @@ def protections(
 
 
 def _second_servers(
-    plan: Plan, demand: Demand, capacity: Capacity | None, visitors: float | None
+    plan: Plan,
+    demand: Demand,
+    capacity: Capacity | None,
+    visitors: float | None,
+    percentile: float,
 ) -> int:
     """Return the fleet that would be recommended, had the surprise been expected."""
+    import numpy as np
+
     from capplan.recommend.fleet import fleet
 
     factor = plan.saleday.surprise
     if visitors is not None:
         factor *= visitors / demand.visits_total.p50
+    elif percentile != 50:
+        factor *= np.quantile(demand.peak_quantiles_rps, percentile / 100) / demand.peak_rps.p50
     return fleet(plan, _scaled(demand, factor), capacity)
 
 

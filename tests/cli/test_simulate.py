@@ -61,6 +61,10 @@ def test_json_is_the_result_and_nothing_else(capsys):
         (["--visitors", "many"], "--visitors: 'many'"),
         (["-o", "sale.yaml"], "is the plan"),
         (["--csv", "sale.yaml"], "is the plan"),
+        (["--percentile", "p100"], "--percentile: 'p100' is not a percentile from p0.1"),
+        (["--percentile", "high"], "--percentile: 'high' is not a percentile"),
+        (["--percentile", "p95", "--visitors", "1M"], "exclude each other"),
+        (["--combinations", "--no-ranking"], "--combinations belongs to the ranking"),
         (["--scale", "2"], "--scale: '2' is not a share"),
         (["--scale", "0"], "--scale: '0' is not more than zero"),
         (["--find", "breaking-point", "--csv", "a.csv"], "--find stands alone"),
@@ -114,6 +118,19 @@ def test_the_acts_are_written_second_by_second(capsys):
     assert {row.split(",")[0] for row in rows[1:]} == {
         "as planned", "surprise", "surprise + bots", "the second sale",
     }  # fmt: skip
+
+
+def test_the_demand_can_be_that_of_another_percentile(capsys):
+    totals = []
+    for name in ("p50", "p95"):
+        arguments = ["--no-ranking", "--only", "", "--percentile", name, "--json"]
+        assert main(["simulate", "sale.yaml", *arguments]) == 0
+        result = json.loads(capsys.readouterr().out)
+        assert result["model"]["percentile"] == float(name[1:])
+        totals.append([act["visits"] for act in result["acts"]])
+    # 2% to 5% of 10,000: 316 visits at the median, 500 at p95; and the surprise is that of the p95
+    assert totals[1][0] == pytest.approx(totals[0][0] * 500 / 316, rel=0.2)
+    assert totals[1][1] > 1.3 * totals[0][1]
 
 
 def test_a_part_of_the_sale_is_simulated_and_says_so(capsys):
