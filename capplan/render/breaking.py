@@ -52,16 +52,17 @@ def breaking_points(result: BreakingPoints, plan: str) -> RenderableType:
 def breaking_headline(result: BreakingPoints) -> str:
     """Return the answer in words."""
     found = {(point.attacked, point.protections): point for point in result.points}
-    said = []
-    for attacked in (False, True):
+
+    def upto(attacked: bool, of: str = "") -> str:
         bare, full = (found.get((attacked, some)) for some in ((), result.protections))
-        if bare:
-            said.append(
-                f"with bots {_upto(bare)}" if attacked else f"{_upto(bare)} the expected demand"
-            )
+        said = [f"{_upto(bare)}{of}"] if bare else []
         if full and full != bare:
             said.append(f"with the protections {_upto(full)}")
-    return f"{result.servers} servers survive {', '.join(said)}."
+        return ", ".join(said)
+
+    bots = upto(True)
+    said = upto(False, " the expected demand") + (f"; with bots {bots}" if bots else "")
+    return f"{result.servers} servers survive {said}."
 
 
 def rows(result: BreakingPoints) -> list[tuple[str, ...]]:
