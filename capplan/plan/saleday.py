@@ -138,6 +138,11 @@ class Saleday(Section):
     timeout: Seconds | None = Field(
         default=None, description="How long a client waits for an answer; else service.timeout."
     )
+    impatience: Seconds | None = Field(
+        default=None,
+        description="Mean of an exponential time after which people hang up earlier; else they "
+        "all wait for the timeout.",
+    )
     backoff: SecondsOrZero = Field(
         default=0.2, description="Before the second attempt; doubled before each further one."
     )

@@ -34,22 +34,25 @@ def profile(shown: Profile, start: datetime) -> str:
 
 
 def act(shown: Detail, *, header: bool) -> str:
-    """Return a row per second and class, and one for all classes with the levels of the layers.
+    """Return a row per second and class, and one for all classes with layers and visits.
 
     Counts are per second; ``good`` and the latencies belong to the second of the first attempt.
     """
-    from capplan.simulate.kernel.tally import COUNTS, FIRST_REASON, LAYERS, REASONS
+    from capplan.simulate.kernel.tally import COUNTS, FIRST_REASON, LAYERS, REASONS, VISITS
 
     rows: list[list[object]] = []
-    told = ("offered", "attempts", "admitted", "good", "timed_out", "given_up")
+    told = (
+        "offered", "attempts", "admitted", "cached", "served", "good", "timed_out", "given_up",
+    )  # fmt: skip
     if header:
         rows.append(
             ["act", "protected", "t_s", "class", *told, *(f"refused_{name}" for name in REASONS),
-             "latency_s_p50", "latency_s_p95", "latency_s_p99", "in_flight", "servers", *LAYERS]
+             "latency_s_p50", "latency_s_p95", "latency_s_p99", "in_flight", "servers", *LAYERS,
+             *(f"visits_{name}" for name in VISITS)]
         )  # fmt: skip
     admitted, in_flight = shown.admitted, shown.in_flight
     begin = (shown.act, "yes" if shown.protections else "no")
-    empty = [""] * (2 + len(LAYERS))
+    empty = [""] * (2 + len(LAYERS) + len(VISITS))
     for second, t_s in enumerate(shown.t_s):
         for kind, name in enumerate(shown.classes):
             counts = dict(zip(COUNTS, shown.counts[second, kind], strict=True))
@@ -58,6 +61,7 @@ def act(shown: Detail, *, header: bool) -> str:
             if kind == len(shown.classes) - 1:
                 levels = [_short(in_flight[second]), _short(shown.servers[second])]
                 levels += [_short(level) for level in shown.levels[second]]
+                levels += [_short(count) for count in shown.visits[second]]
             rows.append(
                 [*begin, t_s, name, *(_short(counts[what]) for what in told),
                  *(_short(count) for count in shown.counts[second, kind, FIRST_REASON:]),

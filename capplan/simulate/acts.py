@@ -68,6 +68,7 @@ def stage(scene: Scene, script: Script, seed: int) -> Setup:
             service=Exponential(service_s * step.cost / mean_cost),
             think_s=scene.think_s,
             patience_s=scene.patience_s,
+            restless_s=saleday.impatience or math.inf,
             attempts=saleday.attempts,
             pause_s=saleday.backoff,
             jitter=saleday.jitter,

@@ -28,7 +28,8 @@ class Detail:
     """What happened in each second ``t_s``, from the start of the sale on.
 
     ``counts[second, class, count]`` has the counts of ``COUNTS``, ``levels[second, layer]`` how
-    many were in each of ``LAYERS`` at its end, ``servers[second]`` how many servers there were;
+    many were in each of ``LAYERS`` at its end, ``servers[second]`` how many servers there were,
+    ``visits[second, count]`` has the counts of ``VISITS``;
     ``latency_s[second, class, quantile]`` is of the good answers to requests of that second, nan
     where there are none. The last class is all.
     """
@@ -39,6 +40,7 @@ class Detail:
     classes: tuple[str, ...]
     t_s: Ints
     counts: Floats
+    visits: Floats
     levels: Floats
     latency_s: Floats
 
@@ -66,6 +68,7 @@ def detail(scene: Scene, script: Script, world: World, share: float = 1.0) -> De
         classes=(*names, "all"),
         t_s=scene.begins_s + np.arange(len(counts)),
         counts=np.concatenate([counts, counts.sum(axis=1, keepdims=True)], axis=1),
+        visits=np.asarray(world.tables["visits"] / share),
         levels=np.asarray(world.tables["levels"] / share, float),
         latency_s=percentiles(
             np.concatenate([latency, latency.sum(axis=1, keepdims=True)], axis=1), QUANTILES

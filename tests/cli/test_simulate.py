@@ -114,7 +114,7 @@ def test_the_acts_are_written_second_by_second(capsys):
     assert main(["simulate", "sale.yaml", "--no-ranking", "--csv", "s.csv"]) == 0
     assert "What each protection is worth" not in capsys.readouterr().out
     rows = Path("s.csv").read_text().splitlines()
-    assert rows[0].startswith("act,protected,t_s,class,offered,attempts,admitted,good,")
+    assert rows[0].startswith("act,protected,t_s,class,offered,attempts,admitted,cached,")
     assert {row.split(",")[0] for row in rows[1:]} == {
         "as planned", "surprise", "surprise + bots", "the second sale",
     }  # fmt: skip

@@ -118,6 +118,8 @@ def test_seconds_and_classes_add_up_to_the_act():
         )
         assert refused == sum(outcome.rejected_by.values())
     everyone = [row for row in rows if row["class"] == "all"]
+    for name, count in (("paid", total.paid), ("begun", total.visits)):
+        assert sum(float(row[f"visits_{name}"]) for row in everyone) == count
     assert [float(row["t_s"]) for row in everyone] == list(range(scene.seconds))
     for row in everyone:
         assert float(row["admitted"]) <= float(row["attempts"])

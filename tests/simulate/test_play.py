@@ -191,6 +191,18 @@ def test_a_system_that_never_comes_back_is_foretold_to_do_so():
     wrong = forever.model_copy(update={"recovered_at_s": 300.0})
     (note, _) = disagreements(laws(stage, (wrong,)))
     assert "says never, the simulation says 300 s" in note.message
+    noted = simulation(stage, [wrong], builders.demand(), builders.provenance()).notes
+    assert note in noted
+    assert note.code == "law_disagrees"
+
+
+def test_the_impatient_hang_up_before_the_timeout():
+    patient, hasty = (
+        next(play(sale(some), [Script("surprise", 4.0, False, 5, ())], 1))
+        for some in ({}, {"impatience": "1 s"})
+    )
+    # of those who would wait for 3 s, all but e^-3 have gone before
+    assert hasty.classes["browse"].timed_out > patient.classes["browse"].timed_out
 
 
 @pytest.mark.parametrize("name", PROTECTIONS)
