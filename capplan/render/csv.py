@@ -50,7 +50,7 @@ def act(shown: Detail, *, header: bool) -> str:
              "latency_s_p50", "latency_s_p95", "latency_s_p99", "in_flight", "servers", *LAYERS,
              *(f"visits_{name}" for name in VISITS)]
         )  # fmt: skip
-    admitted, in_flight = shown.admitted, shown.in_flight
+    admitted, in_flight, latency_s = shown.admitted, shown.in_flight, shown.latency_s
     begin = (shown.act, "yes" if shown.protections else "no")
     empty = [""] * (2 + len(LAYERS) + len(VISITS))
     for second, t_s in enumerate(shown.t_s):
@@ -65,7 +65,7 @@ def act(shown: Detail, *, header: bool) -> str:
             rows.append(
                 [*begin, t_s, name, *(_short(counts[what]) for what in told),
                  *(_short(count) for count in shown.counts[second, kind, FIRST_REASON:]),
-                 *(_short(value) for value in shown.latency_s[second, kind]), *levels]
+                 *(_short(value) for value in latency_s[second, kind]), *levels]
             )  # fmt: skip
     return as_text(rows)
 

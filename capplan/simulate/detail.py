@@ -29,9 +29,8 @@ class Detail:
 
     ``counts[second, class, count]`` has the counts of ``COUNTS``, ``levels[second, layer]`` how
     many were in each of ``LAYERS`` at its end, ``servers[second]`` how many servers there were,
-    ``visits[second, count]`` has the counts of ``VISITS``;
-    ``latency_s[second, class, quantile]`` is of the good answers to requests of that second, nan
-    where there are none. The last class is all.
+    ``visits[second, count]`` has the counts of ``VISITS``; ``bins[second, class, bin]`` is the
+    histogram of latencies. The last class is all.
     """
 
     act: str
@@ -42,13 +41,21 @@ class Detail:
     counts: Floats
     visits: Floats
     levels: Floats
-    latency_s: Floats
+    bins: Ints
 
     @property
     def admitted(self) -> Floats:
         """Attempts that nobody refused when they were made: ``[second, class]``."""
         refused = self.counts[:, :, [FIRST_REASON + place for place in AT_ONCE]].sum(axis=2)
         return np.asarray(self.counts[:, :, COUNTS.index("attempts")] - refused)
+
+    @property
+    def latency_s(self) -> Floats:
+        """Quantiles of the good answers to requests of each second: ``[second, class, quantile]``.
+
+        Not a number where there are none.
+        """
+        return percentiles(self.bins, QUANTILES)
 
     @property
     def in_flight(self) -> Floats:
@@ -70,9 +77,7 @@ def detail(scene: Scene, script: Script, world: World, share: float = 1.0) -> De
         counts=np.concatenate([counts, counts.sum(axis=1, keepdims=True)], axis=1),
         visits=np.asarray(world.tables["visits"] / share),
         levels=np.asarray(world.tables["levels"] / share, float),
-        latency_s=percentiles(
-            np.concatenate([latency, latency.sum(axis=1, keepdims=True)], axis=1), QUANTILES
-        ),
+        bins=np.concatenate([latency, latency.sum(axis=1, keepdims=True)], axis=1),
     )
 
 
