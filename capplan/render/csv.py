@@ -37,12 +37,13 @@ def act(shown: Detail, *, header: bool) -> str:
     """Return a row per second and class, and one for all classes with layers and visits.
 
     Counts are per second; ``good`` and the latencies belong to the second of the first attempt.
+    ``answered`` counts what the servers finished, whether or not somebody still waited for it.
     """
     from capplan.simulate.kernel.tally import COUNTS, FIRST_REASON, LAYERS, REASONS, VISITS
 
     rows: list[list[object]] = []
     told = (
-        "offered", "attempts", "admitted", "cached", "served", "good", "timed_out", "given_up",
+        "offered", "attempts", "admitted", "cached", "answered", "good", "timed_out", "given_up",
     )  # fmt: skip
     if header:
         rows.append(
@@ -56,7 +57,7 @@ def act(shown: Detail, *, header: bool) -> str:
     for second, t_s in enumerate(shown.t_s):
         for kind, name in enumerate(shown.classes):
             counts = dict(zip(COUNTS, shown.counts[second, kind], strict=True))
-            counts["admitted"] = admitted[second, kind]
+            counts |= {"admitted": admitted[second, kind], "answered": counts["served"]}
             levels = empty
             if kind == len(shown.classes) - 1:
                 levels = [_short(in_flight[second]), _short(shown.servers[second])]

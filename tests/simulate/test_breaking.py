@@ -106,6 +106,8 @@ def test_seconds_and_classes_add_up_to_the_act():
     assert shown.classes == ("browse", "cart", "pay", "flood", "all")
     rows = list(csv.DictReader(io.StringIO(act_as_csv(shown, header=True))))
     assert len(rows) == scene.seconds * 5
+    header = act_as_csv(shown, header=True).splitlines()[0].split(",")
+    assert len(set(header)) == len(header)
     for name, outcome in total.classes.items():
         of_class = [row for row in rows if row["class"] == name]
         assert sum(float(row["offered"]) for row in of_class) == outcome.offered
