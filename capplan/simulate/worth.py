@@ -17,13 +17,15 @@ from scipy.special import stdtrit
 
 from capplan.errors import UsageError
 from capplan.plan.saleday import PROTECTIONS
+from capplan.results.base import Note
 from capplan.results.simulation import Difference, Ranking, RankingRun, Worth
 from capplan.simulate.acts import ATTACK, Script
 from capplan.simulate.outcome import Floats, in_short, shoppers_per_s
 from capplan.simulate.progress import Progress
-from capplan.simulate.scaled import around_peak, attempts, shrink
+from capplan.simulate.scaled import ATTEMPTS_PER_S, around_peak, attempts, shrink
 from capplan.simulate.scene import Scene
 from capplan.simulate.together import Halt, Workers, one_by_one, run
+from capplan.units import format_duration
 
 Show = Callable[[Progress], None]
 
@@ -55,6 +57,21 @@ class Comparison:
     def affordable(self) -> bool:
         """Whether it takes no more than about a minute, even on the smallest part."""
         return self.attempts <= _TOO_MANY
+
+    @property
+    def notes(self) -> tuple[Note, ...]:
+        """Say why there is no ranking."""
+        if self.affordable:
+            return ()
+        taken_s = self.attempts / ATTEMPTS_PER_S
+        return (
+            Note(
+                code="no_ranking",
+                message=f"what each protection is worth was not simulated: that takes about "
+                f"{format_duration(taken_s)} even on the smallest part of the sale",
+                advice="lower saleday.surprise, or compare two sets with --only",
+            ),
+        )
 
 
 def comparison(scene: Scene, chosen: Sequence[str], *, combinations: bool = False) -> Comparison:

@@ -71,6 +71,7 @@ def simulate(
     if scale is None:
         check_size(scene, todo)
     compared = comparison(scene, chosen, combinations=combinations)
+    notes = (*notes, *(compared.notes if ranking else ()))
     ranking = ranking and compared.affordable
     work = (scale or 1.0) * sum(attempts(scene, script) for script in todo)
     acts_share = work / (work + compared.attempts * ranking)

@@ -102,4 +102,8 @@ def test_what_is_too_large_is_ranked_on_a_part_and_what_is_hopeless_not_at_all()
     assert small.replications >= 3
     assert large.scale < 1
     assert large.replications == 3
-    assert not replace(large, attempts=1e9).affordable
+    hopeless = replace(large, attempts=1e9)
+    assert not hopeless.affordable
+    assert [note.code for note in hopeless.notes] == ["no_ranking"]
+    assert "takes about 8 min 20 s even on the smallest part" in hopeless.notes[0].message
+    assert small.notes == ()
