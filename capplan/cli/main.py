@@ -5,6 +5,7 @@ Loading this module loads no maths and no plan: each command imports what it run
 
 from __future__ import annotations
 
+import gc
 import os
 import select
 import sys
@@ -81,6 +82,8 @@ for panel, command, epilog in (
 
 def run() -> None:
     """Run the command line of this process and end it with the exit code of the answer."""
+    # by default garbage is looked for some hundred times while modules load: a tenth of a command
+    gc.set_threshold(50_000, 20, 20)
     code = main(sys.argv[1:])
     _flush(sys.stdout)
     sys.exit(code)
