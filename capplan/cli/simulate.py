@@ -22,7 +22,7 @@ EPILOG = examples(
     "capplan simulate sale.yaml --visitors 1M --scale 0.1",
     "capplan simulate sale.yaml --percentile p95",
     "capplan simulate sale.yaml --csv seconds.csv",
-    "capplan simulate sale.yaml --combinations && capplan report sale.yaml -o sale.html",
+    "capplan simulate sale.yaml --combinations",
     "capplan simulate sale.yaml --find breaking-point",
     "capplan simulate sale.yaml --sweep saleday.attempts=1..5 --csv attempts.csv",
     "capplan simulate sale.yaml --sweep servers.planned=4..20 --steps 5",
