@@ -56,6 +56,19 @@ def burst(rate_rps: float, tolerated_s: float) -> int:
     return max(1, math.floor(rate_rps * tolerated_s))
 
 
+def slow_call_s(free_slots: float, calls_rps: float, service_s: float, timeout_s: float) -> float:
+    """Return how long calls downstream may take before they fill the slots of their callers.
+
+    L = λW (J. Little 1961) with the slots that are free: free/calls. At least p99 of the healthy
+    service time (exponential), or a breaker would open by itself; at most the timeout.
+
+    >>> round(slow_call_s(20.0, 100.0, 0.02, 3.0), 3), slow_call_s(20.0, 1.0, 0.02, 3.0)
+    (0.2, 3.0)
+    """
+    fills_s = max(free_slots, 0.0) / calls_rps if calls_rps > 0 else math.inf
+    return min(max(fills_s, service_s * math.log(100)), timeout_s)
+
+
 def source_limit(
     human_p999: float, spare_rps: float, window_s: float, sources: int
 ) -> tuple[int, bool]:

@@ -132,7 +132,53 @@ class Hyperexponential:
         return self.mean_s / (2 * (1 - self._short_share))
 
 
-ServiceTime: TypeAlias = Exponential | Deterministic | Lognormal | Hyperexponential
+@dataclass(frozen=True, slots=True)
+class TwoSpeeds:
+    """Requests of which the share ``slow`` takes ``factor`` times as long; exponential each.
+
+    >>> service = TwoSpeeds(0.1, slow=0.05, factor=21.0)
+    >>> service.quick_s, service.slow_s, round(service.cv**2, 3)
+    (0.05, 1.05, 10.5)
+    """
+
+    mean_s: float
+    slow: float
+    factor: float
+    kind: ClassVar[str] = "two speeds"
+
+    def __post_init__(self) -> None:
+        _check_mean(self.mean_s)
+        if not (0 <= self.slow <= 1 and 0 < self.factor < math.inf):
+            raise ValueError(f"slow={self.slow} and factor={self.factor} are no two speeds")
+
+    @property
+    def quick_s(self) -> float:
+        """The mean of the quick ones."""
+        return self.mean_s / (1 - self.slow + self.slow * self.factor)
+
+    @property
+    def slow_s(self) -> float:
+        """The mean of the slow ones."""
+        return self.factor * self.quick_s
+
+    @property
+    def cv(self) -> float:
+        """The standard deviation over the mean."""
+        square = 2 * ((1 - self.slow) * self.quick_s**2 + self.slow * self.slow_s**2)
+        return math.sqrt(square / self.mean_s**2 - 1)
+
+    def sample(self, rng: np.random.Generator, size: int) -> FloatArray:
+        """Draw ``size`` service times in seconds."""
+        means = np.where(rng.random(size) < self.slow, self.slow_s, self.quick_s)
+        return rng.exponential(1.0, size) * means
+
+    def tail(self, t_s: float) -> float:
+        """Return P(S > t)."""
+        quick = (1 - self.slow) * math.exp(-t_s / self.quick_s)
+        return quick + self.slow * math.exp(-t_s / self.slow_s)
+
+
+ServiceTime: TypeAlias = Exponential | Deterministic | Lognormal | Hyperexponential | TwoSpeeds
 
 KINDS = ("exponential", "deterministic", "lognormal", "hyperexponential")
 

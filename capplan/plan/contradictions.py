@@ -7,6 +7,8 @@ from collections.abc import Iterator
 from capplan.plan.saleday import USUAL, BotGroup, Saleday
 from capplan.units import format_duration
 
+_MOST_RELOADS = 100
+
 
 def contradictions(saleday: Saleday, lasts_s: float, service_timeout_s: float) -> Iterator[str]:
     """Yield what is wrong, key first, with a sale of ``lasts_s`` seconds.
@@ -21,6 +23,8 @@ def contradictions(saleday: Saleday, lasts_s: float, service_timeout_s: float) -
     for group in saleday.bots:
         yield from _bots(group, lasts_s)
         yield from _buyers(group, saleday)
+    yield from _impatient(saleday, timeout_s)
+    yield from _between(saleday, lasts_s)
     if twice := next((n for n in saleday.protections if saleday.protections.count(n) > 1), None):
         yield f"protections: {twice!r} stands twice"
 
@@ -55,6 +59,45 @@ def _queue(saleday: Saleday, timeout_s: float) -> Iterator[str]:
             f"limits.queue_timeout: nobody waits {format_duration(limits.queue_timeout)} in a "
             f"queue when clients hang up after {format_duration(timeout_s)}: make it shorter"
         )
+
+
+def _impatient(saleday: Saleday, timeout_s: float) -> Iterator[str]:
+    eager = saleday.refreshers
+    if eager and eager.after >= timeout_s:
+        yield (
+            f"refreshers.after: nobody reloads after {format_duration(eager.after)} when clients "
+            f"hang up after {format_duration(timeout_s)}: make it shorter"
+        )
+    if eager and eager.times > _MOST_RELOADS:
+        yield f"refreshers.times: {eager.times} is more than {_MOST_RELOADS}"
+    if saleday.throttle is not None and saleday.throttle < 1:
+        yield (
+            f"throttle: {saleday.throttle:g} holds back requests that would be answered, too: use "
+            "1 or more, such as 2x"
+        )
+
+
+def _between(saleday: Saleday, lasts_s: float) -> Iterator[str]:
+    slow = saleday.slow
+    if slow and slow.factor < 1:
+        yield f"slow.factor: {slow.factor:g} makes them quick: use more than 1, such as 20x"
+    if saleday.connections is None and "multiplex" in saleday.protections:
+        yield (
+            "protections: multiplex needs connections that answer in order without it: give "
+            "connections, or leave multiplex out"
+        )
+    for one in saleday.downstream:
+        if one.outage and one.outage.start >= lasts_s:
+            yield (
+                f"downstream: the outage of {one.name!r} begins "
+                f"{format_duration(one.outage.start)} after the start, and the sale lasts "
+                f"{format_duration(lasts_s)}"
+            )
+        if one.timeout is not None and one.timeout <= one.service_time:
+            yield (
+                f"downstream: {one.name!r} takes {format_duration(one.service_time)} on average, "
+                f"and calls are given up after {format_duration(one.timeout)}: raise its timeout"
+            )
 
 
 def _detection(saleday: Saleday, lasts_s: float) -> Iterator[str]:

@@ -6,7 +6,16 @@ from typing import Literal
 
 from pydantic import Field, ValidationInfo, field_validator
 
-from capplan.plan.layers import Autoscale, CacheSettings, Prescale
+from capplan.plan.layers import (
+    Autoscale,
+    BackPressure,
+    Breaker,
+    CacheSettings,
+    Downstream,
+    Prescale,
+    Refreshers,
+    SlowRequests,
+)
 from capplan.plan.section import Section
 from capplan.plan.types import (
     Attempts,
@@ -26,11 +35,14 @@ PROTECTIONS = (
     "waf",
     "per-source-limit",
     "cache",
+    "back-pressure",
     "concurrency-limit",
     "token-bucket",
     "leaky-bucket",
+    "multiplex",
     "priorities",
     "queue-bound",
+    "circuit-breaker",
     "prescale",
     "autoscale",
     "retry-budget",
@@ -58,6 +70,11 @@ class RequestClass(Section):
     cost: Multiple = Field(default=1.0, description="Of one, against the mean of the load test.")
     priority: Level = Field(default=1, description="0 is served first, 9 last.")
     cacheable: Share = Field(default=0.0, description="Of its answers, those the edge may keep.")
+    degraded: Share | None = Field(
+        default=None,
+        description="Cost of a cheap answer, without what is downstream, of a full one: given "
+        "instead of a refusal by a circuit breaker or by back-pressure; else there is none.",
+    )
 
 
 class BotGroup(Section):
@@ -124,6 +141,8 @@ class Limits(Section):
         default=None, description="A request that has waited longer is refused."
     )
     cache: CacheSettings = CacheSettings()
+    breaker: Breaker = Breaker()
+    back_pressure: BackPressure = BackPressure()
     prescale: Prescale = Prescale()
     autoscale: Autoscale = Autoscale()
     retry_budget: Share = Field(default=0.1, description="Retries, as a share of the requests.")
@@ -171,6 +190,25 @@ class Saleday(Section):
     refusal_cost: Share = Field(
         default=0.0, description="Of a request that finds the queue full, of one that is served."
     )
+    refreshers: Refreshers | None = None
+    throttle: Multiple | None = Field(
+        default=None,
+        description="Clients hold back what exceeds so many times the answers they get; "
+        "else they do not.",
+    )
+    slow: SlowRequests | None = None
+    connections: Integer | None = Field(
+        default=None,
+        description="From the gateway to the servers, which answer in order; else in any order.",
+    )
+    workers: Integer | None = Field(
+        default=None,
+        description="Requests that a server holds at once, at work or waiting for what is "
+        "downstream; else as many as it works on at full speed.",
+    )
+    downstream: tuple[Downstream, ...] = Field(
+        default=(), description="What the servers call, one after the other."
+    )
     protections: tuple[Name, ...] = Field(default=USUAL, description="Those that the plan has.")
     limits: Limits = Limits()
 
@@ -189,6 +227,23 @@ class Saleday(Section):
         if twice := next((name for name in names if names.count(name) > 1), None):
             raise ValueError(f"the class {twice!r} stands twice")
         return classes
+
+    @field_validator("downstream")
+    @classmethod
+    def _are_called_by_known_classes(
+        cls, downstream: tuple[Downstream, ...], info: ValidationInfo
+    ) -> tuple[Downstream, ...]:
+        known = [one.name for one in info.data.get("classes", ())]
+        names = [one.name for one in downstream]
+        if twice := next((name for name in names if names.count(name) > 1), None):
+            raise ValueError(f"the service {twice!r} stands twice")
+        for one in downstream:
+            if unknown := next((name for name in one.calls if known and name not in known), None):
+                raise ValueError(
+                    f"{one.name!r} is called by {unknown!r}, which is not one of the classes "
+                    f"{', '.join(known)}"
+                )
+        return downstream
 
     @field_validator("bots")
     @classmethod

@@ -14,7 +14,8 @@ class ClassOutcome(Frozen):
     """What became of the requests of one class.
 
     ``served_ratio`` is the share of the offered requests that was answered in time; latencies are
-    of these, from the first attempt on, to within a ninth; null where there are none.
+    of these, from the first attempt on, to within a ninth; null where there are none. ``degraded``
+    attempts got the cheap answer.
     """
 
     offered: int
@@ -27,6 +28,7 @@ class ClassOutcome(Frozen):
     latency_s_p50: float | None
     latency_s_p95: float | None
     latency_s_p99: float | None
+    degraded: int = 0
 
 
 class ActSeries(Frozen):
@@ -35,7 +37,8 @@ class ActSeries(Frozen):
     ``offered``, ``attempts``, ``admitted``, ``good``, ``rejected`` and ``timed_out`` are per
     second; ``good`` and ``offered`` are of shoppers, the others of everybody. ``queue``,
     ``in_service``, ``in_flight`` and ``thinking`` are levels at the end of a step. ``rejected_by``
-    names who refused anything at all.
+    names who refused anything at all, ``queue_downstream`` and ``in_service_downstream`` the levels
+    of each service behind the servers.
     """
 
     step_s: float
@@ -56,6 +59,8 @@ class ActSeries(Frozen):
     latency_s_p50: tuple[float | None, ...]
     latency_s_p95: tuple[float | None, ...]
     latency_s_p99: tuple[float | None, ...]
+    queue_downstream: dict[str, tuple[float, ...]] = Field(default={})
+    in_service_downstream: dict[str, tuple[float, ...]] = Field(default={})
 
 
 class Act(Frozen):

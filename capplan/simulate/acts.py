@@ -9,12 +9,15 @@ from dataclasses import dataclass
 import numpy as np
 
 from capplan.errors import UsageError
-from capplan.model.service_time import Exponential
+from capplan.model.service_time import Exponential, ServiceTime, TwoSpeeds
+from capplan.plan.layers import Refreshers, SlowRequests
 from capplan.plan.saleday import BotGroup
 from capplan.simulate.fleet import fleet
+from capplan.simulate.guards import connections, downstream
 from capplan.simulate.kernel.setup import Bots, Kind, Setup
 from capplan.simulate.protections import identities, protect
 from capplan.simulate.scene import Scene
+from capplan.units import format_duration
 
 AS_PLANNED, SURPRISE, ATTACK, SECOND = (
     "as planned",
@@ -57,15 +60,12 @@ def shedding(scene: Scene) -> Script:
 def stage(scene: Scene, script: Script, seed: int) -> Setup:
     """Return the simulation of one act."""
     saleday = scene.plan.saleday
-    service_s = scene.server.service_s / scene.basis.efficiency(script.servers)
-    # the measured service time is that of the whole mix
-    mean_cost = sum(s.cost * s.per_visit for s in scene.steps) / sum(
-        s.per_visit for s in scene.steps
-    )
+    works_s = _works_s(scene, script.servers)
+    reloads = saleday.refreshers or Refreshers(share=0.0)
     kinds = [
         Kind(
             name=step.name,
-            service=Exponential(service_s * step.cost / mean_cost),
+            service=_service_time(works_s[step.name], saleday.slow),
             think_s=scene.think_s,
             patience_s=scene.patience_s,
             restless_s=saleday.impatience or math.inf,
@@ -74,6 +74,10 @@ def stage(scene: Scene, script: Script, seed: int) -> Setup:
             jitter=saleday.jitter,
             cacheable=step.cacheable,
             paid=number == len(scene.steps) - 1,
+            degraded=step.degraded,
+            eager=reloads.share,
+            reload_s=reloads.after,
+            reloads=reloads.times,
         )
         for number, step in enumerate(scene.steps)
     ]
@@ -85,12 +89,46 @@ def stage(scene: Scene, script: Script, seed: int) -> Setup:
         fleet=fleet(scene, script.servers),
         walk=_walk(scene, len(kinds)),
         bots=[Bots(g.name, _bot_rate(scene, g), identities(scene, g)) for g in groups],
+        throttle=saleday.throttle,
+        connections=connections(scene),
+        downstream=downstream(scene, {group.name: scene.target(group) for group in groups}),
         seed=seed,
     )
     begins_s = [group.start - scene.begins_s for group in groups]
     return protect(
         setup, scene, script.servers, script.protections, min(begins_s, default=math.inf)
     )
+
+
+def _works_s(scene: Scene, servers: int) -> dict[str, float]:
+    """Return how long a server itself works on a request of each class.
+
+    The measured service time is that of the whole mix. Where a slot is held meanwhile, it has the
+    time downstream in it.
+    """
+    measured_s = scene.server.service_s / scene.basis.efficiency(servers)
+    requests = sum(step.per_visit for step in scene.steps)
+    mean_cost = sum(step.cost * step.per_visit for step in scene.steps) / requests
+    works_s = {step.name: measured_s * step.cost / mean_cost for step in scene.steps}
+    if scene.plan.saleday.workers:
+        return works_s
+    for name, total_s in works_s.items():
+        behind_s = sum(one.need_s[name] for one in scene.services)
+        if behind_s >= total_s:
+            raise UsageError(
+                f"saleday.downstream: a request of class {name!r} takes "
+                f"{format_duration(total_s)} on a server, as measured, and its calls downstream "
+                f"would take {format_duration(behind_s)} of that",
+                "give saleday.workers, how many requests a server holds at once while they wait "
+                "(then these calls come on top), a shorter service_time, or the class a higher "
+                "cost",
+            )
+        works_s[name] = total_s - behind_s
+    return works_s
+
+
+def _service_time(mean_s: float, slow: SlowRequests | None) -> ServiceTime:
+    return TwoSpeeds(mean_s, slow.share, slow.factor) if slow else Exponential(mean_s)
 
 
 def _walk(scene: Scene, kinds: int) -> np.ndarray:
@@ -116,8 +154,9 @@ def _bot_kind(scene: Scene, group: BotGroup, kinds: Sequence[Kind]) -> Kind:
     if any(kind.name == group.name for kind in kinds):
         raise UsageError(f"saleday.bots: {group.name!r} is the name of a class of requests, too")
     return Kind(
-        group.name, same.service, patience_s=scene.patience_s, cacheable=same.cacheable, bot=True
-    )
+        group.name, same.service, patience_s=scene.patience_s, cacheable=same.cacheable, bot=True,
+        degraded=same.degraded,
+    )  # fmt: skip
 
 
 def _bot_rate(scene: Scene, group: BotGroup) -> np.ndarray:

@@ -17,10 +17,17 @@ Ints = NDArray[np.int64]
 
 QUANTILES = (0.5, 0.95, 0.99)
 AT_ONCE = tuple(
-    place for place, name in enumerate(REASONS) if name not in ("queue-timeout", "failed")
+    place
+    for place, name in enumerate(REASONS)
+    if name not in ("queue-timeout", "failed", "downstream", "circuit-breaker")
 )
 """Reasons for which an attempt is refused when it is made, and not later."""
-IN_FLIGHT = tuple(LAYERS.index(name) for name in ("queued", "served", "bucket"))
+IN_FLIGHT = tuple(
+    LAYERS.index(name)
+    for name in (
+        "queued", "served", "bucket", "limiter", "wire", "queued downstream", "served downstream",
+    )
+)  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -47,7 +54,8 @@ class Detail:
     def admitted(self) -> Floats:
         """Attempts that nobody refused when they were made: ``[second, class]``."""
         refused = self.counts[:, :, [FIRST_REASON + place for place in AT_ONCE]].sum(axis=2)
-        return np.asarray(self.counts[:, :, COUNTS.index("attempts")] - refused)
+        cut_off = self.counts[:, :, COUNTS.index("cut_off")]  # by the breaker of the gateway
+        return np.asarray(self.counts[:, :, COUNTS.index("attempts")] - refused - cut_off)
 
     @property
     def latency_s(self) -> Floats:

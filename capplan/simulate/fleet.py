@@ -1,13 +1,15 @@
 """The servers as the kernel sees them: a pool or a queue each, first come first served or shared.
 
 A server is ``slots`` slots, each of which serves one request at full speed. With processor sharing
-all requests that are in are served at once, and share the speed of those slots.
+all requests that are in are served at once, and share the speed of those slots. With workers so
+many share it at most, those that wait for a service downstream among them, and further ones wait.
 """
 
 from __future__ import annotations
 
 from dataclasses import replace
 
+from capplan.errors import UsageError
 from capplan.simulate.kernel.setup import Fleet
 from capplan.simulate.scene import Scene
 
@@ -17,7 +19,10 @@ _IN_ALL = 1_000_000
 
 
 def fleet(scene: Scene, servers: int) -> Fleet:
-    """Return a fleet of so many servers, whose queues have no end."""
+    """Return a fleet of so many servers, whose queues have no end.
+
+    Raises ``UsageError`` for fewer workers than a server has to have for what was measured.
+    """
     saleday, slots = scene.plan.saleday, scene.server.slots
     apart = saleday.balancing != "one queue"
     stations = servers if apart else 1
@@ -27,19 +32,28 @@ def fleet(scene: Scene, servers: int) -> Fleet:
         refusal_cost=saleday.refusal_cost,
         balance=saleday.balancing if apart else "random",
     )
-    if saleday.discipline == "fifo":
+    if saleday.workers is not None and saleday.workers < slots:
+        raise UsageError(
+            f"saleday.workers: with {saleday.workers} at once a server cannot finish what was "
+            f"measured: that takes {slots} requests at once",
+            f"give {slots} or more, or leave workers out",
+        )
+    if saleday.workers is not None:
+        shared = saleday.workers * servers // stations
+    elif saleday.discipline == "fifo":
         return made
-    shared = min(_SHARING * servers, _IN_ALL) // stations
+    else:
+        shared = min(_SHARING * servers, _IN_ALL) // stations
     return replace(made, slots=max(shared, made.slots), cores=float(made.slots))
 
 
-def bounded(found: Fleet, places: int, timeout_s: float) -> Fleet:
+def bounded(found: Fleet, places: int, timeout_s: float, *, workers: bool = False) -> Fleet:
     """Bound what waits at a fleet to ``places`` in all, each for so long at most.
 
-    Where requests share the processors none waits: there the places bound how many share them,
-    beyond those at full speed.
+    Where requests share the processors none waits, unless for one of the ``workers``: there the
+    places bound how many share them, beyond those at full speed.
     """
     each = max(round(places / found.count), 1)
-    if found.cores < found.slots:
+    if found.cores < found.slots and not workers:
         return replace(found, slots=round(found.cores) + each, bound=0, patience_s=timeout_s)
     return replace(found, bound=each, patience_s=timeout_s)

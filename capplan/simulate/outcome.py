@@ -116,6 +116,7 @@ def _class(world: World, kind: int, share: float) -> ClassOutcome:
         latency_s_p50=p50,
         latency_s_p95=p95,
         latency_s_p99=p99,
+        degraded=round(totals[_COUNT["degraded"]]),
     )
 
 
@@ -147,6 +148,11 @@ def _series(scene: Scene, script: Script, world: World, share: float) -> ActSeri
         for reason, counts in zip(REASONS, shown.counts[:, -1, FIRST_REASON:].T, strict=True)
         if counts.any()
     }
+
+    def levels_behind(what: str) -> dict[str, tuple[float, ...]]:
+        levels = np.asarray(world.tables["levels_behind"][what] / share, float)
+        return {one.name: level(levels[:, place]) for place, one in enumerate(scene.services)}
+
     return ActSeries(
         step_s=float(step),
         t_s=tuple(shown.t_s[edges].astype(float).tolist()),
@@ -163,6 +169,8 @@ def _series(scene: Scene, script: Script, world: World, share: float) -> ActSeri
         in_flight=level(shown.in_flight),
         thinking=level(shown.levels[:, LAYERS.index("thinking")]),
         servers=level(shown.servers),
+        queue_downstream=levels_behind("queued"),
+        in_service_downstream=levels_behind("busy"),
         latency_s_p50=p50,
         latency_s_p95=p95,
         latency_s_p99=p99,

@@ -102,6 +102,7 @@ def simulation(
             *scene.notes,
             *scaled_notes(scene, acts, scale),
             *_few_pay(acts, scale),
+            *_nothing_to_multiplex(scene, acts),
             *disagreements(found),
         ),
         interrupted=interrupted,
@@ -120,5 +121,17 @@ def _few_pay(acts: Sequence[Act], scale: float) -> tuple[Note, ...]:
             message=f"only about {least:.0f} visits of an act want to pay: chance alone moves that "
             f"by {share}",
             advice="compare acts by the visits that were abandoned, or use several seeds",
+        ),
+    )
+
+
+def _nothing_to_multiplex(scene: Scene, acts: Sequence[Act]) -> tuple[Note, ...]:
+    if scene.plan.saleday.connections or all("multiplex" not in act.protections for act in acts):
+        return ()
+    return (
+        Note(
+            code="nothing_to_multiplex",
+            message="multiplex changes nothing: in this plan no connection answers in order",
+            advice="give saleday.connections, how many go from the gateway to the servers",
         ),
     )

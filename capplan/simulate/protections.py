@@ -15,6 +15,7 @@ from capplan.results.simulation import Setting
 from capplan.simulate.edge import cache_settings, edge_cache
 from capplan.simulate.fleet import bounded
 from capplan.simulate.growth import growth_settings, scaling
+from capplan.simulate.guards import guard_settings, guarded
 from capplan.simulate.kernel.setup import Edge, Gateway, Kind, Room, Setup
 from capplan.simulate.scene import Scene
 from capplan.simulate.setting import setting
@@ -27,11 +28,14 @@ _ROOM = 0.9  # of what the fleet sustains, so that those inside are served well
 
 def settings(scene: Scene, servers: int) -> tuple[Setting, ...]:
     """Return the settings of all protections for a fleet of so many servers."""
+    behind = _behind(scene, servers)
+    places = next(one.value for one in behind if one.name == "places")
     return (
         *_in_front(scene, servers),
         *cache_settings(scene),
         *_at_the_gateway(scene, servers),
-        *_behind(scene, servers),
+        *behind,
+        *guard_settings(scene, servers, places),
         *growth_settings(scene, servers),
     )
 
@@ -108,7 +112,8 @@ def _mean_s(scene: Scene) -> float:
 
     server = scene.server
     wait_s = mmc_mean_wait_s(server.slots, scene.basis.fleet.server.mid, server.service_s)
-    return wait_s + server.service_s
+    waiting = scene.services if scene.plan.saleday.workers else ()
+    return wait_s + server.service_s + sum(one.mean_s for one in waiting)
 
 
 def protect(
@@ -139,10 +144,11 @@ def protect(
     fleet = setup.fleet
     if on["queue-bound"]:
         fleet = bounded(
-            fleet, int(values["queue-bound", "places"]), values["queue-bound", "timeout"]
-        )
+            fleet, int(values["queue-bound", "places"]), values["queue-bound", "timeout"],
+            workers=scene.plan.saleday.workers is not None,
+        )  # fmt: skip
     return replace(
-        setup,
+        guarded(setup, values, scene, on),
         kinds=_ranked(setup, scene) if on["priorities"] else setup.kinds,
         fleet=fleet,
         edge=edge,

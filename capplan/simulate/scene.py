@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,6 +17,7 @@ from capplan.results.basis import Basis, basis
 from capplan.results.capacity import Capacity
 from capplan.results.demand import Demand
 from capplan.results.slots import fitted_server, service_time_measured
+from capplan.simulate.behind import Service, services
 from capplan.simulate.shoppers import (
     Step,
     paying_share,
@@ -77,14 +80,41 @@ class Scene:
         """The fleet of the sale."""
         return self.plan.servers.planned or self.plan.servers.today
 
+    @property
+    def slots(self) -> int:
+        """Requests that a server holds at once."""
+        return self.plan.saleday.workers or self.server.slots
+
+    @cached_property
+    def services(self) -> tuple[Service, ...]:
+        """What the servers call."""
+        return services(self.plan, self.steps, self.share)
+
+    @property
+    def behind_rps(self) -> float:
+        """Requests per second that the services behind the servers finish; inf without any."""
+        return min((one.capacity_rps for one in self.services), default=math.inf)
+
     def sustained_rps(self, servers: int) -> float:
-        """Return what a fleet sustains within the SLA: the median."""
+        """Return what a fleet sustains within the SLA, if what is behind bears it: the median."""
         whole = round(servers / self.share)
-        return self.share * float(np.median(self.basis.fleet.rates(whole)))
+        fleet_rps = self.share * float(np.median(self.basis.fleet.rates(whole)))
+        return min(fleet_rps, self.behind_rps)
 
     def capacity_rps(self, servers: int) -> float:
-        """Return what a fleet finishes when it is always busy."""
-        return servers * self.server.capacity_rps * self.basis.efficiency(servers)
+        """Return what a fleet, and what is behind it, finishes when it is always busy."""
+        fleet_rps = servers * self.server.capacity_rps * self.basis.efficiency(servers)
+        return min(fleet_rps, self.behind_rps)
+
+    def held_s(self, servers: int) -> float:
+        """Return how long a request holds its slot when nothing is queued.
+
+        The measured service time has the calls downstream in it, unless workers wait for them.
+        """
+        measured_s = self.server.service_s / self.basis.efficiency(servers)
+        if self.plan.saleday.workers is None:
+            return measured_s
+        return measured_s + sum(one.mean_s for one in self.services)
 
     def bots(self) -> tuple[BotGroup, ...]:
         """Return the plan's bots; where it has none, as many requests as the fleet sustains."""

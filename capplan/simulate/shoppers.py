@@ -36,6 +36,7 @@ class Step:
     cost: float = 1.0
     priority: int = 1
     cacheable: float = 0.0
+    degraded: float | None = None
 
 
 def steps(plan: Plan, capacity: Capacity | None, per_visit: float) -> tuple[Step, ...]:
@@ -46,7 +47,7 @@ def steps(plan: Plan, capacity: Capacity | None, per_visit: float) -> tuple[Step
     """
     if plan.saleday.classes:
         return tuple(
-            Step(one.name, one.per_visit, one.cost, one.priority, one.cacheable)
+            Step(one.name, one.per_visit, one.cost, one.priority, one.cacheable, one.degraded)
             for one in plan.saleday.classes
         )
     shares = _by_name(capacity.mix) if capacity else {}

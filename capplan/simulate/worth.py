@@ -20,6 +20,7 @@ from capplan.plan.saleday import PROTECTIONS
 from capplan.results.base import Note
 from capplan.results.simulation import Difference, Ranking, RankingRun, Worth
 from capplan.simulate.acts import ATTACK, Script
+from capplan.simulate.guards import possible
 from capplan.simulate.outcome import Floats, in_short, shoppers_per_s
 from capplan.simulate.progress import Progress
 from capplan.simulate.scaled import ATTEMPTS_PER_S, around_peak, attempts, shrink
@@ -83,7 +84,7 @@ def comparison(scene: Scene, chosen: Sequence[str], *, combinations: bool = Fals
     chosen is simulated. Raises ``UsageError`` where these are too many.
     """
     peak, full = around_peak(scene), tuple(chosen)
-    alone = [(name,) for name in PROTECTIONS]
+    alone = [(name,) for name in possible(scene)]
     missing = [_without(full, name) for name in full]
     sets = tuple(dict.fromkeys([(), full, *alone, *missing]))
     once = attempts(peak, _script(peak, ())) * len(sets)
@@ -91,7 +92,7 @@ def comparison(scene: Scene, chosen: Sequence[str], *, combinations: bool = Fals
     part, script = shrink(peak, _script(peak, ()), scale)
     once = attempts(part, script) * len(sets)
     replications = min(max(int(_WANTED / once), _LEAST), _USEFUL)
-    more = [_together(full, name) for name in PROTECTIONS]
+    more = [_together(full, name) for name in possible(scene)]
     more += _every(full) if combinations else []
     further = tuple(one for one in dict.fromkeys(more) if one not in sets)
     runs = replications + len(further) / len(sets)
@@ -137,7 +138,7 @@ def rank(
             if name in full
             else None,
         )
-        for name in PROTECTIONS
+        for name in possible(planned.scene)
     ]
     return Ranking(
         act=ATTACK,

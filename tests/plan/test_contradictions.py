@@ -55,6 +55,27 @@ def plan(folder: Path, saleday: str, duration: str = "10 min", visit: str = "40 
             "bots: 'x' buy, which is to ask for 'b', and not for 'a'",
         ),
         ("protections: [waf, waf]", "protections: 'waf' stands twice"),
+        ("protections: [multiplex]", "protections: multiplex needs connections"),
+        ("refreshers: {share: 5%, after: 4 s}", "refreshers.after: nobody reloads after 4 s"),
+        ("refreshers: {share: 5%, times: 101}", "refreshers.times: 101 is more than 100"),
+        ("throttle: 0.5", "throttle: 0.5 holds back requests that would be answered"),
+        ("slow: {share: 5%, factor: 0.5}", "slow.factor: 0.5 makes them quick"),
+        ("downstream: [{name: db, service_time: 1 s, timeout: 1 s}]", "downstream: 'db' takes 1 s"),
+        (
+            "downstream: [{name: db, service_time: 1 s, outage: {start: 1 h}}]",
+            "the outage of 'db' begins 1 h after the start, and the sale lasts 10 min",
+        ),
+        (
+            "downstream: [{name: db, service_time: 1 s}, {name: db, service_time: 1 s}]",
+            "the service 'db' stands twice",
+        ),
+        (
+            "classes: [{name: a, per_visit: 1}], downstream: [{name: db, service_time: 1 s, "
+            "calls: {b: 1}}]",
+            "'db' is called by 'b', which is not one of the classes a",
+        ),
+        ("downstream: [{name: db, service_time: 1 s, slots: 0}]", "must be from 1"),
+        ("downstream: [{name: db}]", "service_time"),
         ("limits: {queue: 0}", "must be from 1"),
         ("backoff: -1 s", "must not be negative"),
         ("classes: [{name: a, per_visit: 1, priority: 11}]", "from 0 to 9"),

@@ -8,23 +8,25 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from capplan.model.service_time import Exponential, Lognormal
-from capplan.simulate.kernel.setup import (
+from capplan.simulate.kernel.describe import (
     Bots,
+    Breaker,
+    Downstream,
     Edge,
     Fleet,
     Gateway,
     Kind,
     Room,
     Setup,
-    advance,
-    build,
-    simulate_until,
 )
+from capplan.simulate.kernel.setup import advance, build, simulate_until
 from capplan.simulate.kernel.tally import REASONS
 from capplan.simulate.kernel.world import World
 from tests.simulate.builders import inside, total, visits
 
 SECONDS = 60
+INSIDE = ("queued", "served", "bucket", "wire", "queued downstream", "served downstream")
+"""Layers of calls that the gateway has admitted."""
 
 
 def shop(**changes: object) -> Setup:
@@ -60,7 +62,7 @@ def conserved(world: World) -> None:
     assert offered == good + total(world, "given_up") + waiting + pausing
     # a station serves what it takes, refuses it, or drops it when its client has gone
     before_service = refused - total(world, "failed") + total(world, "dropped")
-    kept = sum(inside(world, layer) for layer in ("queued", "served", "bucket"))
+    kept = sum(inside(world, layer) for layer in INSIDE) + inside(world, "limiter")
     assert attempts == total(world, "served") + before_service + kept
     # a shopper is somewhere; what is not a shopper's is a bot's
     bots = total(world, "offered", 3) - total(world, "good", 3) - total(world, "given_up", 3)
@@ -126,8 +128,89 @@ def test_whatever_the_fleet_and_its_protections_nothing_is_lost(
     world = simulate_until(setup, until_s)
     conserved(world)
     # every place at the gateway is taken by a call that is inside, and by no other
-    kept = inside(world, "queued") + inside(world, "served") + inside(world, "bucket")
+    kept = sum(inside(world, layer) for layer in INSIDE)
     assert int(world.tables["nodes"]["inside"].sum()) == kept
+
+
+BREAKERS = st.none() | st.builds(
+    Breaker,
+    slow_s=st.floats(0.01, 3),
+    share=st.floats(0.1, 1),
+    window_s=st.floats(0.5, 10),
+    least=st.integers(1, 30),
+    open_s=st.floats(0.1, 10),
+    probes=st.integers(1, 5),
+)
+MARKS = st.none() | st.tuples(st.integers(5, 50), st.integers(0, 4))
+
+
+@st.composite
+def services(draw: st.DrawFn) -> Downstream:
+    classes = draw(st.sets(st.sampled_from(["browse", "cart", "pay", "flood"]), min_size=1))
+    return Downstream(
+        slots=draw(st.integers(1, 8)),
+        mean_s={name: draw(st.floats(0.001, 0.5)) for name in classes},
+        bound=draw(st.integers(0, 50)),
+        timeout_s=draw(st.floats(0.01, 3)),
+        finishes=draw(st.booleans()),
+        fails=draw(st.floats(0, 0.3)),
+        ill_from_s=10.0,
+        ill_until_s=draw(st.sampled_from([10.0, 30.0])),
+        slower=draw(st.floats(1, 50)),
+        ill_fails=draw(st.floats(0, 1)),
+        breaker=draw(BREAKERS),
+        full_at=draw(MARKS),
+    )
+
+
+@settings(max_examples=100, deadline=None)
+@given(
+    seed=st.integers(0, 2**32),
+    fleet=st.builds(
+        Fleet,
+        count=st.integers(1, 3),
+        slots=st.integers(1, 20),
+        cores=st.floats(0.5, 6),
+        bound=st.integers(0, 200),
+        patience_s=st.sampled_from([0.5, np.inf]),
+        drops_gone=st.booleans(),
+    ),
+    downstream=st.lists(services(), max_size=3),
+    connections=st.sampled_from([0, 1, 7]),
+    gateway=st.builds(
+        Gateway, most_inside=st.integers(0, 60), leak_rate=st.sampled_from([0.0, 50.0]),
+        leak_wait_s=st.just(0.5), round_trip_s=st.sampled_from([0.0, 0.01]),
+    ),
+    breaker=BREAKERS,
+    full_at=MARKS,
+    throttle=st.none() | st.floats(1, 3),
+    eager=st.floats(0, 1),
+    degraded=st.none() | st.floats(0.1, 1),
+    until_s=st.floats(0.5, SECONDS),
+)  # fmt: skip
+def test_whatever_is_behind_the_servers_nothing_is_lost(
+    seed, fleet, downstream, connections, gateway, breaker, full_at, throttle, eager, degraded,
+    until_s,
+):  # fmt: skip
+    first, *others = shop().kinds
+    kinds = [replace(first, eager=eager, reload_s=0.3, reloads=4, degraded=degraded), *others]
+    setup = shop(
+        kinds=kinds, fleet=fleet, seed=seed, downstream=downstream, connections=connections,
+        gateway=gateway, breaker=breaker, full_at=full_at, throttle=throttle,
+    )  # fmt: skip
+    world = simulate_until(setup, until_s)
+    conserved(world)
+    kept = sum(inside(world, layer) for layer in INSIDE)
+    assert int(world.tables["nodes"]["inside"].sum()) == kept
+    # a slot is held by a call that is downstream, and by no other
+    away = inside(world, "queued downstream") + inside(world, "served downstream")
+    assert int(world.tables["stations"]["held"].sum()) == away
+    assert int(world.tables["stations"]["busy"][fleet.count :].sum()) == (
+        inside(world, "served downstream") + inside(world, "unawaited downstream")
+    )
+    if connections:
+        assert int(world.tables["wires"]["queued"].sum()) == inside(world, "wire")
+        assert int(world.tables["wires"]["busy"].sum()) <= kept
 
 
 def test_the_same_seed_gives_the_same_bytes_and_another_seed_does_not():

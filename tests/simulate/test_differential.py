@@ -10,8 +10,9 @@ import numpy as np
 import pytest
 import simpy
 
-from capplan.model.service_time import Lognormal
-from capplan.simulate.kernel.setup import Fleet, Kind, Setup
+from capplan.model.service_time import Exponential, Lognormal
+from capplan.simulate.kernel.describe import Downstream, Fleet, Kind, Setup
+from capplan.simulate.kernel.setup import simulate_until
 from tests.simulate.builders import SIGMAS, Measured, measure, measured, total
 
 SECONDS = 120
@@ -98,3 +99,71 @@ def test_priorities_agree_with_simpy():
     assert alike(important, measured([shop.important_good for shop in shops]))
     every = measure(setup, lambda w: total(w, "good"), runs=24)
     assert alike(every, measured([shop.good for shop in shops]))
+
+
+OWN_S, CALL_S, CALLS, CALL_BOUND, TIMEOUT_S, HELD = 0.05, 0.2, 14, 8, 0.6, 24
+
+
+class Tandem(Shop):
+    """The servers hold a slot while they wait for a service with a queue and a timeout."""
+
+    def __init__(self, seed: int) -> None:
+        self.failed = 0
+        super().__init__(seed, 1.0)
+
+    def client(self, priority: int):
+        for attempt in range(ATTEMPTS):
+            self.attempts += 1
+            if len(self.pool.queue) >= BOUND and self.pool.count == HELD:
+                self.refused += 1
+            else:
+                done = self.env.process(self.served(priority))
+                ended = yield done | self.env.timeout(PATIENCE_S)
+                if done in ended and done.value:
+                    self.good += 1
+                    return
+                self.failed += done in ended
+                self.timed_out += done not in ended
+            yield self.env.timeout(PAUSE_S * 2**attempt * (1 - 0.5 * self.rng.random()))
+
+    def arrivals(self):
+        self.pool = simpy.PriorityResource(self.env, HELD)
+        self.behind = simpy.Resource(self.env, CALLS)
+        yield from super().arrivals()
+
+    def served(self, priority: int):
+        with self.pool.request(priority) as turn:
+            yield turn
+            yield self.env.timeout(self.rng.exponential(OWN_S))
+            if len(self.behind.queue) >= CALL_BOUND and self.behind.count == CALLS:
+                return False
+            wanted = self.behind.request()
+            late = self.env.timeout(TIMEOUT_S)
+            yield wanted | late
+            if not wanted.triggered:
+                wanted.cancel()
+                return False
+            done = self.env.process(self.call(wanted))
+            yield done | late
+            return done.triggered
+
+    def call(self, turn):
+        """Who has begun goes on, whoever waits."""
+        yield self.env.timeout(self.rng.exponential(CALL_S))
+        self.behind.release(turn)
+
+
+def test_servers_that_wait_for_a_service_agree_with_simpy():
+    kind = Kind("request", Exponential(OWN_S), patience_s=PATIENCE_S, attempts=ATTEMPTS,
+                pause_s=PAUSE_S, jitter=0.5)  # fmt: skip
+    service = Downstream(CALLS, {"request": CALL_S}, CALL_BOUND, TIMEOUT_S)
+    setup = Setup([kind], np.full(SECONDS, RATE_RPS), Fleet(slots=HELD, bound=BOUND),
+                  downstream=[service])  # fmt: skip
+    kernels = [simulate_until(replace(setup, seed=seed), float(SECONDS)) for seed in range(24)]
+    tandems = [Tandem(seed) for seed in range(6)]
+    for name, count in (
+        ("good", "good"), ("attempts", "attempts"), ("timed_out", "timed_out"),
+        ("queue-bound", "refused"), ("downstream", "failed"),
+    ):  # fmt: skip
+        kernel = measured([total(world, name) for world in kernels])
+        assert alike(kernel, measured([getattr(shop, count) for shop in tandems])), name

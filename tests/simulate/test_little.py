@@ -4,13 +4,24 @@ A layer's L is the integral of how many were inside; λ comes from the counts of
 from a closed form, or from what each call noted of itself.
 """
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
 from capplan.model.service_time import Deterministic, Exponential
-from capplan.simulate.kernel.setup import Cache, Fleet, Gateway, Kind, Room, Setup, simulate_until
+from capplan.simulate.kernel.describe import (
+    Cache,
+    Downstream,
+    Fleet,
+    Gateway,
+    Kind,
+    Room,
+    Setup,
+)
+from capplan.simulate.kernel.setup import simulate_until
 from capplan.simulate.kernel.tally import LAYERS
-from tests.simulate.builders import mean_inside, measure, total, visits
+from tests.simulate.builders import mean_inside, measure, measured, total, visits
 
 MANY = 1000  # slots: nobody ever waits for one
 
@@ -74,6 +85,50 @@ def test_as_many_are_held_back_for_the_same_answer_as_ask_while_it_is_fetched():
     assert held.agrees(rate * fetch_s**2 / (fetch_s + ttl_s + 1 / rate), sharp=0.02)
 
 
+def test_a_shared_limiter_holds_calls_for_its_round_trip():
+    setup = Setup([Kind("request", Deterministic(0.01))], np.full(1000, 50.0), Fleet(slots=MANY),
+                  gateway=Gateway(round_trip_s=0.02))  # fmt: skip
+    world = simulate_until(setup, 1000.0)
+    assert mean_inside(world, "limiter", 1000) == pytest.approx(
+        0.02 * total(world, "attempts") / 1000, rel=1e-3
+    )
+
+
+def test_connections_that_answer_in_order_hold_as_many_as_separate_queues():
+    """Five of M/M/1: ρ²/(1 - ρ) wait on each."""
+    setup = Setup([Kind("request", Exponential(0.1))], np.full(4000, 40.0), Fleet(slots=MANY),
+                  connections=5)  # fmt: skip
+    held = measure(setup, lambda w: mean_inside(w, "wire", 3900), warm_s=100.0, runs=10)
+    assert held.agrees(5 * 0.8**2 / 0.2, sharp=0.03)
+
+
+def test_littles_law_holds_in_the_queue_of_a_service_and_in_its_slots():
+    """Both together, those who are served for nobody included, are as many as are always busy."""
+    service = Downstream(4, {"request": 0.1}, bound=40, timeout_s=0.6)
+    setup = Setup([Kind("request", Deterministic(0.001))], np.full(2000, 44.0), Fleet(slots=MANY),
+                  downstream=[service])  # fmt: skip
+    world = simulate_until(setup, 2000.0)
+    queued = mean_inside(world, "queued downstream", 2000)
+    assert queued == pytest.approx(world.tables["sums"][1]["wait_s"] / 2000, rel=1e-3)
+    assert total(world, "downstream") > 1000
+
+
+def test_a_call_is_served_for_its_server_up_to_the_timeout_and_for_nobody_after_it():
+    """E min(S, τ) = D(1 - e^{-τ/D}) and E (S - τ)⁺ = De^{-τ/D} of an exponential S."""
+    rate, mean_s, timeout_s = 50.0, 0.4, 0.3
+    service = Downstream(MANY, {"request": mean_s}, timeout_s=timeout_s)
+    setup = Setup([Kind("request", Deterministic(0.001))], np.full(3000, rate), Fleet(slots=MANY),
+                  downstream=[service])  # fmt: skip
+    after = rate * mean_s * np.exp(-timeout_s / mean_s)
+    worlds = [simulate_until(replace(setup, seed=seed), 3000.0) for seed in range(10)]
+    for layer, truth in (
+        ("served downstream", rate * mean_s - after), ("unawaited downstream", after),
+    ):  # fmt: skip
+        assert measured([mean_inside(world, layer, 3000) for world in worlds]).agrees(truth)
+
+
 def test_no_layer_is_left_out():
-    here = {"queued", "served", "waiting", "thinking", "pausing", "bucket", "room", "collapsed"}
+    here = {"queued", "served", "waiting", "thinking", "pausing", "bucket", "room", "collapsed",
+            "limiter", "wire", "queued downstream", "served downstream",
+            "unawaited downstream"}  # fmt: skip
     assert set(LAYERS) == here

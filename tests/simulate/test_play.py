@@ -208,7 +208,8 @@ def test_the_impatient_hang_up_before_the_timeout():
 @pytest.mark.parametrize("name", PROTECTIONS)
 def test_each_protection_alone_changes_what_happens(name):
     """An option that does nothing would be a defect."""
-    stage = sale({"limits": {"waf": {"lag": "10 s"}}})
+    in_order = {"connections": "50"} if name == "multiplex" else {}
+    stage = sale({"limits": {"waf": {"lag": "10 s"}}} | in_order)
     bare, alone = (acts(stage, *chosen)["surprise + bots" + "*" * bool(chosen)]
                    for chosen in ((), (name,)))  # fmt: skip
     assert alone.protections == (name,)

@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from capplan.simulate.kernel import rng
 from capplan.simulate.kernel import tally as t
 from capplan.simulate.kernel.calls import NONE, call
-from capplan.simulate.kernel.jit import at, jitted
+from capplan.simulate.kernel.jit import at, jitted, wide
 
 OBJECT = np.dtype(
     [
@@ -87,14 +87,14 @@ def look_up(w: Any, i: int, cacheable: float, first: int) -> int:
 @jitted
 def fetched(w: Any, i: int) -> int:
     """Keep the answer of call ``i``, and return the first of the calls that have waited for it."""
-    number = call(w, i).object
+    number = wide(call(w, i).object)
     row = at(w.objects, number, OBJECT)
     if row.held == 1:
         _unlink(w, number)
     elif w.cache_held < w.cache_places:
         w.cache_held += 1
     else:
-        oldest = w.cache_last
+        oldest = wide(w.cache_last)
         _unlink(w, oldest)
         at(w.objects, oldest, OBJECT).held = 0
     row.held, row.until_s = 1, w.now_s + w.cache_ttl_s
@@ -108,7 +108,7 @@ def failed(w: Any, i: int) -> int:
     row = at(w.objects, call(w, i).object, OBJECT)
     call(w, i).object = NONE
     row.fetching -= 1
-    first = row.waiting
+    first = wide(row.waiting)
     row.waiting = NONE
     return first
 
@@ -116,7 +116,7 @@ def failed(w: Any, i: int) -> int:
 @jitted
 def release(w: Any, i: int) -> int:
     """Take call ``i`` out of those that wait for an answer, and return the next one."""
-    after = call(w, i).queue_after
+    after = wide(call(w, i).queue_after)
     call(w, i).queue_after = NONE
     t.move(w, t.IN_COLLAPSE, -1)
     return after

@@ -20,20 +20,27 @@ CALL = np.dtype(
     [
         ("first_s", "f8"),  # when the request's first attempt was sent
         ("queued_s", "f8"),
+        ("sent_s", "f8"),  # to the servers
         ("timer_s", "f8"),
         ("timer_before", "i4"),
         ("timer_after", "i4"),
         ("timer_place", "i4"),
         ("queue_after", "i4"),
-        ("attempt", "i4"),
+        ("home", "i4"),  # the server whose slot it holds while it is downstream
+        ("wire", "i4"),  # its connection, or NONE
         ("object", "i4"),  # that the edge fetches with it, or NONE
+        ("attempt", "i2"),
         ("node", "i2"),  # of the gateway
         ("kind", "i2"),  # its request class
         ("client", "i1"),  # one of the following
+        ("eager", "i1"),  # how often its client may still reload
+        ("cheap", "i1"),  # 1: it gets the cheap answer
+        ("late", "i1"),  # 1: the service that it calls downstream will answer too late
     ],
     align=True,
 )
-GONE, WAITING, PAUSING = range(3)
+GONE, WAITING, PAUSING, RELOADING = range(4)
+"""RELOADING waits as well, and will ask again before its patience is over."""
 
 FIELDS = [("calls", "i8"), ("calls_size", "i8"), ("calls_free", "i8"), ("calls_used", "i8")]
 
@@ -71,7 +78,8 @@ def take(w: Any) -> int:
     w.calls_used += 1
     row.queue_after = NONE
     row.timer_place = NONE
-    row.object = NONE
+    row.object = row.wire = NONE
+    row.eager = row.cheap = row.late = 0
     return i
 
 

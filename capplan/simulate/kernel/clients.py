@@ -18,8 +18,17 @@ import numpy as np
 
 from capplan.simulate.kernel import cache, rng
 from capplan.simulate.kernel import tally as t
-from capplan.simulate.kernel.calls import GONE, NONE, PAUSING, WAITING, call, give_back, take
-from capplan.simulate.kernel.jit import at, jitted
+from capplan.simulate.kernel.calls import (
+    GONE,
+    NONE,
+    PAUSING,
+    RELOADING,
+    WAITING,
+    call,
+    give_back,
+    take,
+)
+from capplan.simulate.kernel.jit import at, jitted, wide
 from capplan.simulate.kernel.timers import remove_timer, set_timer
 
 KIND = np.dtype(
@@ -31,6 +40,10 @@ KIND = np.dtype(
         ("growth", "f8"),  # of the pause from attempt to attempt
         ("jitter", "f8"),
         ("memoryless", "i8"),  # 1: the pause is exponential
+        ("eager", "f8"),  # share of the clients that reload
+        ("reload_s", "f8"),  # after an exponential time of this mean
+        ("reloads", "i8"),  # so often at most, beside their attempts
+        ("degraded", "f8"),  # cost of a cheap answer, of a full one; below 0: there is none
         ("fails", "f8"),  # the share of answers that are errors
         ("thinks_per_s", "f8"),
         ("paid", "i8"),  # 1: an answer of this class makes the visit a paid one
@@ -56,6 +69,11 @@ FIELDS = [
     ("follows", "i8"),  # [class, next]: P(the next is at most that one); how visits begin, last
     ("retry_ratio", "f8"),  # of the requests, which may be retries; below 0: no budget
     ("retry_tokens", "f8"),
+    ("throttle_factor", "f8"),  # K of the clients' own throttling; 0: there is none
+    ("throttle_s", "f8"),  # over about how long they remember
+    ("throttle_asked", "f8"),
+    ("throttle_accepted", "f8"),
+    ("throttle_at_s", "f8"),
     ("think_s", "f8"),  # when the next shopper has thought
     ("think_left", "f8"),
     ("think_since_s", "f8"),
@@ -80,6 +98,10 @@ def waits(w: Any, i: int) -> None:
     patience_s = kind.patience_s
     if kind.restless_s < math.inf:
         patience_s = min(patience_s, kind.restless_s * rng.exponential(w, rng.CLIENTS))
+    if row.eager > 0:
+        reload_s = kind.reload_s * rng.exponential(w, rng.RELOADS)
+        if reload_s < patience_s:
+            row.client, patience_s = RELOADING, reload_s
     if patience_s < math.inf:
         set_timer(w, i, w.now_s + patience_s)
 
@@ -131,6 +153,7 @@ def _tell(w: Any, i: int, reason: int) -> None:
 def hangs_up(w: Any, i: int) -> None:
     """Let the client of call ``i`` give up on it; the call itself goes on without anyone."""
     row = call(w, i)
+    reloads = row.client == RELOADING  # the page, and does not count it as an attempt
     t.add(w, row.kind, t.TIMED_OUT)
     t.move(w, t.CLIENT_WAITS, -1)
     row.client = GONE
@@ -138,7 +161,12 @@ def hangs_up(w: Any, i: int) -> None:
     again = take(w)
     same = call(w, again)
     same.kind, same.attempt, same.first_s = row.kind, row.attempt, row.first_s
-    _try_again(w, again)
+    same.eager = row.eager
+    if reloads:
+        same.eager -= 1
+        _pause(w, again, 0.0)
+    else:
+        _try_again(w, again)
 
 
 @jitted
@@ -147,7 +175,7 @@ def answered(w: Any, i: int) -> None:
     row = call(w, i)
     fails = kind_of(w, row.kind).fails
     t.add(w, row.kind, t.SERVED)
-    if fails > 0 and row.client == WAITING and rng.uniform(w, rng.CLIENTS) < fails:
+    if fails > 0 and row.client != GONE and rng.uniform(w, rng.CLIENTS) < fails:
         refused(w, i, t.FAILED)
         return
     other = cache.fetched(w, i) if row.object != NONE else NONE
@@ -162,11 +190,13 @@ def answered(w: Any, i: int) -> None:
 @jitted
 def _content(w: Any, i: int) -> None:
     row = call(w, i)
-    if row.client == WAITING:
+    if row.client != GONE:
         remove_timer(w, i)
         t.move(w, t.CLIENT_WAITS, -1)
+        if w.throttle_factor > 0 and kind_of(w, row.kind).bot == 0:
+            w.throttle_accepted += 1.0
         t.good(w, row.kind, row.first_s)
-        _go_on(w, row.kind)
+        _go_on(w, wide(row.kind))
     give_back(w, i)
 
 
@@ -242,6 +272,35 @@ def _affordable(w: Any) -> bool:
 
 
 @jitted
+def draw_eager(w: Any, i: int) -> None:
+    """Draw whether the client of call ``i`` is one that reloads, and may so often."""
+    kind = kind_of(w, call(w, i).kind)
+    if kind.eager > 0 and rng.uniform(w, rng.RELOADS) < kind.eager:
+        call(w, i).eager = kind.reloads
+
+
+@jitted
+def throttled(w: Any, i: int) -> bool:
+    """Let the client of call ``i`` refuse it by itself, where too little was answered of late.
+
+    With probability max(0, (requests - K·accepts)/(requests + 1)) (Google, *Site Reliability
+    Engineering*, ch. 21); both are counted over all people, and fade exponentially.
+    """
+    if w.throttle_factor <= 0 or kind_of(w, call(w, i).kind).bot == 1:
+        return False
+    fades = math.exp(-(w.now_s - w.throttle_at_s) / w.throttle_s)
+    asked = w.throttle_asked * fades
+    w.throttle_asked = asked + 1.0
+    w.throttle_accepted *= fades
+    w.throttle_at_s = w.now_s
+    share = (asked - w.throttle_factor * w.throttle_accepted) / (asked + 1.0)
+    if rng.uniform(w, rng.THROTTLE) >= share:
+        return False
+    refused(w, i, t.THROTTLE)
+    return True
+
+
+@jitted
 def _try_again(w: Any, i: int) -> None:
     row = call(w, i)
     kind = kind_of(w, row.kind)
@@ -257,6 +316,13 @@ def _try_again(w: Any, i: int) -> None:
     elif kind.jitter > 0:
         pause_s *= 1.0 - kind.jitter * rng.uniform(w, rng.CLIENTS)
     row.attempt += 1
+    _pause(w, i, pause_s)
+
+
+@jitted
+def _pause(w: Any, i: int, pause_s: float) -> None:
+    row = call(w, i)
+    row.cheap = 0
     row.client = PAUSING
     t.move(w, t.CLIENT_PAUSES, 1)
     set_timer(w, i, w.now_s + pause_s)

@@ -21,7 +21,7 @@ from capplan.simulate.kernel import rng
 from capplan.simulate.kernel import tally as t
 from capplan.simulate.kernel.calls import GONE, NONE, call
 from capplan.simulate.kernel.clients import kind_of, refused
-from capplan.simulate.kernel.jit import at, jitted
+from capplan.simulate.kernel.jit import at, jitted, wide
 
 NODE = np.dtype(
     [
@@ -44,6 +44,10 @@ FIELDS = [
     ("leak_wait_s", "f8"),
     ("leak_s", "f8"),  # when the next call leaves a leaky bucket
     ("leak_node", "i8"),
+    ("round_trip_s", "f8"),  # to the cache that all nodes share
+    ("trip_s", "f8"),  # when the next call is back from there
+    ("trip_first", "i8"),
+    ("trip_last", "i8"),
 ]
 
 
@@ -52,6 +56,32 @@ def nodes(count: int, burst: float) -> Any:
     rows = np.zeros(count, NODE)
     rows["tokens"], rows["first"], rows["last"] = burst, NONE, NONE
     return rows
+
+
+@jitted
+def asks_limiter(w: Any, i: int) -> bool:
+    """Say whether call ``i`` may be decided at once, without a round trip."""
+    if w.round_trip_s <= 0:
+        return True
+    call(w, i).queued_s = w.now_s + w.round_trip_s
+    call(w, i).queue_after = NONE
+    if w.trip_first == NONE:
+        w.trip_first, w.trip_s = i, call(w, i).queued_s
+    else:
+        call(w, w.trip_last).queue_after = i
+    w.trip_last = i
+    t.move(w, t.TO_LIMITER, 1)
+    return False
+
+
+@jitted
+def is_back(w: Any) -> int:
+    """Return the call about which the shared limiter can be asked now."""
+    i = wide(w.trip_first)
+    w.trip_first = call(w, i).queue_after
+    w.trip_s = math.inf if w.trip_first == NONE else call(w, w.trip_first).queued_s
+    t.move(w, t.TO_LIMITER, -1)
+    return i
 
 
 @jitted
@@ -92,7 +122,7 @@ def leaves(w: Any, i: int) -> None:
 def leaks(w: Any) -> int:
     """Return the call whose turn has come, or ``NONE`` when its client has gone meanwhile."""
     node = at(w.nodes, w.leak_node, NODE)
-    i = node.first
+    i = wide(node.first)
     node.first = call(w, i).queue_after
     if node.first == NONE:
         node.last = NONE
@@ -129,6 +159,6 @@ def _at_once(w: Any, i: int, number: int) -> bool:
 def _find_next(w: Any) -> None:
     w.leak_s = math.inf
     for number in range(w.node_count):
-        first = at(w.nodes, number, NODE).first
+        first = wide(at(w.nodes, number, NODE).first)
         if first != NONE and call(w, first).queued_s < w.leak_s:
             w.leak_s, w.leak_node = call(w, first).queued_s, number

@@ -11,9 +11,12 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any, TypeVar, cast
 
+import numpy as np
 from llvmlite import ir
 from numba import njit, types
 from numba.extending import intrinsic
+
+_OPTIONS: Any = {"error_model": "numpy", "nogil": True, "no_cfunc_wrapper": True}
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -22,9 +25,14 @@ def jitted(function: F) -> F:
     """Compile a function; its type for a reader and for mypy stays that of the Python function.
 
     Functions that it calls become part of it, also from other files. A division by zero gives
-    infinity. Runs do not hold the interpreter's lock: threads simulate several worlds at once.
+    infinity. Runs do not hold the interpreter's lock: threads simulate several worlds at once. None
+    is called from C, and to compile wrappers for that takes a second.
     """
-    return cast(F, njit(error_model="numpy", nogil=True)(function))
+    return cast(F, njit(**_OPTIONS)(function))
+
+
+wide: Any = np.int64
+"""Widen a whole number from a table: what takes it is compiled once, not for every width."""
 
 
 def _record_at(typing_context: Any, address: Any, index: Any, dtype: Any) -> Any:

@@ -10,13 +10,24 @@ import numpy as np
 from capplan.simulate.kernel import rng
 from capplan.simulate.kernel import tally as t
 from capplan.simulate.kernel.calls import NONE, PAUSING, call, room, take
-from capplan.simulate.kernel.clients import answered, hangs_up, misses, next_class, ready, waits
+from capplan.simulate.kernel.clients import (
+    answered,
+    draw_eager,
+    hangs_up,
+    misses,
+    next_class,
+    ready,
+    throttled,
+    waits,
+)
+from capplan.simulate.kernel.downstream import give_up_waiting, goes_on, keep_levels, wanted_behind
 from capplan.simulate.kernel.edge import passes
-from capplan.simulate.kernel.gateway import admits, leaks
+from capplan.simulate.kernel.gateway import admits, asks_limiter, is_back, leaks, leaves
 from capplan.simulate.kernel.jit import at, jitted
 from capplan.simulate.kernel.room import lets_in, next_in, tires
-from capplan.simulate.kernel.stations import choose, finish, next_end_s, offer
+from capplan.simulate.kernel.stations import choose, due, ends, fill, next_end_s, offer, turn_away
 from capplan.simulate.kernel.timers import due_by, remove_timer
+from capplan.simulate.kernel.wires import next_on_wire, takes_wire
 
 DONE, FULL = 0, 1
 _SAVED_RETRIES = 100.0
@@ -26,6 +37,7 @@ RATE = np.dtype([("per_s", "f8")])
 BOT = np.dtype([("kind", "i8")])
 FIELDS = [
     ("now_s", "f8"),
+    ("plain", "i8"),  # 1: none of the layers is there that most sales do without
     ("tick_s", "f8"),
     ("visit_s", "f8"),  # the next arrival of a visit
     ("bot_s", "f8"),
@@ -43,6 +55,11 @@ def run(w: Any, until_s: float) -> int:
             return FULL
         end_s = next_end_s(w)
         by_s = min(end_s, w.visit_s, w.bot_s, w.think_s, w.room_s, w.leak_s, w.tick_s, until_s)
+        if w.plain == 0:
+            if w.wire_ready != NONE:
+                _leave_wire(w)
+                continue
+            by_s = min(by_s, w.trip_s, w.overdue_s)
         i = due_by(w, by_s)
         if i != NONE:
             w.now_s = call(w, i).timer_s
@@ -50,7 +67,14 @@ def run(w: Any, until_s: float) -> int:
             continue
         w.now_s = by_s
         if by_s == end_s:
-            answered(w, finish(w))
+            s = due(w)
+            i = ends(w, s)
+            if w.plain == 1:
+                leaves(w, i)
+                fill(w, s)
+                answered(w, i)
+            elif goes_on(w, s, i):
+                answered(w, i)
         elif by_s == w.visit_s:
             _begin_visit(w)
         elif by_s == w.think_s:
@@ -66,9 +90,14 @@ def run(w: Any, until_s: float) -> int:
             _ask(w, next_class(w, w.kind_count))
         elif by_s == w.leak_s:
             i = leaks(w)
-            if i != NONE:
+            if i != NONE and takes_wire(w, i):
                 offer(w, choose(w), i)
+        elif by_s == w.trip_s:
+            _enter(w, is_back(w))
+        elif by_s == w.overdue_s:
+            give_up_waiting(w)
         elif by_s == w.tick_s:
+            keep_levels(w)
             t.end_second(w)
             w.tick_s += 1.0
         else:
@@ -133,6 +162,8 @@ def _ask(w: Any, kind: int) -> None:
     row = call(w, i)
     row.kind, row.attempt, row.first_s = kind, 1, w.now_s
     t.add(w, kind, t.OFFERED)
+    if w.plain == 0:
+        draw_eager(w, i)
     if w.retry_ratio >= 0:
         w.retry_tokens = min(w.retry_tokens + w.retry_ratio, _SAVED_RETRIES)
     _send(w, i)
@@ -141,7 +172,31 @@ def _ask(w: Any, kind: int) -> None:
 @jitted
 def _send(w: Any, i: int) -> None:
     waits(w, i)
-    if passes(w, i) and misses(w, i) and admits(w, i):
+    if w.plain == 1:
+        if passes(w, i) and misses(w, i) and admits(w, i):
+            offer(w, choose(w), i)
+    elif (
+        not throttled(w, i)
+        and passes(w, i)
+        and misses(w, i)
+        and wanted_behind(w, i)
+        and asks_limiter(w, i)
+    ):
+        _enter(w, i)
+
+
+@jitted
+def _enter(w: Any, i: int) -> None:
+    if admits(w, i) and takes_wire(w, i):
+        offer(w, choose(w), i)
+
+
+@jitted
+def _leave_wire(w: Any) -> None:
+    i = next_on_wire(w)
+    if w.now_s - call(w, i).queued_s > w.queue_patience_s:
+        turn_away(w, i, t.QUEUE_TIMEOUT)
+    else:
         offer(w, choose(w), i)
 
 

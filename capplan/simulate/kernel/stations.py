@@ -23,8 +23,9 @@ from capplan.simulate.kernel import rng
 from capplan.simulate.kernel import tally as t
 from capplan.simulate.kernel.calls import GONE, NONE, call
 from capplan.simulate.kernel.clients import kind_of, refused
-from capplan.simulate.kernel.gateway import leaves
-from capplan.simulate.kernel.jit import at, jitted
+from capplan.simulate.kernel.guards import BADLY, FLEET, reports
+from capplan.simulate.kernel.jit import at, jitted, wide
+from capplan.simulate.kernel.wires import leaves
 
 STATION = np.dtype(
     [
@@ -32,6 +33,7 @@ STATION = np.dtype(
         ("cores", "f8"),
         ("bound", "i8"),  # places in the queue
         ("busy", "i8"),
+        ("held", "i8"),  # slots of calls that are downstream
         ("queued", "i8"),
         ("virtual_s", "f8"),
         ("since_s", "f8"),
@@ -47,6 +49,7 @@ ORDER = np.dtype([("station", "i8")])
 FIELDS = [
     ("stations", "i8"),
     ("station_count", "i8"),
+    ("fleet_count", "i8"),  # the first of them are the fleet, the others are downstream
     ("services", "i8"),  # [station, place in its heap]
     ("width", "i8"),
     ("lines", "i8"),  # [station, priority]
@@ -67,18 +70,22 @@ DETERMINISTIC, EXPONENTIAL, LOGNORMAL, HYPEREXPONENTIAL = range(4)
 _ENDLESS = 2**60
 
 
-def stations(
-    count: int, width: int, slots: int, cores: float, bound: int, priorities: int
-) -> dict[str, NDArray[np.void]]:
-    """Return idle stations that are all alike; ``width`` is the most slots that they ever have."""
-    rows = np.zeros(count, STATION)
-    rows["slots"], rows["cores"], rows["bound"] = slots, cores, bound
-    rows["due_s"], rows["place"] = np.inf, np.arange(count)
+def rows(count: int, slots: int, cores: float, bound: int) -> NDArray[np.void]:
+    """Return idle stations that are all alike."""
+    made = np.zeros(count, STATION)
+    made["slots"], made["cores"], made["bound"], made["due_s"] = slots, cores, bound, np.inf
+    return made
+
+
+def stations(made: NDArray[np.void], width: int, priorities: int) -> dict[str, NDArray[np.void]]:
+    """Return the tables of stations; ``width`` is the most slots that one of them ever has."""
+    count = len(made)
+    made["place"] = np.arange(count)
     lines, order = np.zeros(count * priorities, LINE), np.zeros(count, ORDER)
     lines["first"] = lines["last"] = NONE
     order["station"] = np.arange(count)
     return {
-        "stations": rows,
+        "stations": made,
         "services": np.zeros(count * width, SERVICE),
         "lines": lines,
         "order": order,
@@ -120,47 +127,61 @@ def offer(w: Any, s: int, i: int) -> None:
     """Give call ``i`` to station ``s``: it is served, waits, or is refused."""
     row = station(w, s)
     kind = kind_of(w, call(w, i).kind)
-    call(w, i).queued_s = w.now_s
+    if w.wire_count == 0:
+        call(w, i).sent_s = call(w, i).queued_s = w.now_s
     w.offered_to_servers += 1
-    if row.busy < row.slots:
-        _start(w, s, i)
-        _reschedule(w, s)
+    if row.busy + row.held < row.slots:
+        start(w, s, i, _work_s(w, i))
+        reschedule(w, s)
     elif row.queued < row.bound or _displace(w, s, kind.priority):
-        _append(w, s, i, kind.priority)
+        append(w, s, i, kind.priority)
     else:
         row.debt_s += w.refusal_cost * kind.mean_s
-        leaves(w, i)
-        refused(w, i, t.QUEUE_BOUND)
+        turn_away(w, i, t.QUEUE_BOUND)
 
 
 @jitted
-def finish(w: Any) -> int:
-    """End the service that ends now, let the next call begin, and return the one that is done."""
-    s = at(w.order, 0, ORDER).station
+def due(w: Any) -> int:
+    """Return the station whose service ends next."""
+    return at(w.order, 0, ORDER).station
+
+
+@jitted
+def ends(w: Any, s: int) -> int:
+    """End the service that ends now at station ``s``, and return its call."""
     row = station(w, s)
     ending = at(w.services, s * w.width, SERVICE)
-    i = ending.call
+    i = wide(ending.call)
     row.virtual_s, row.since_s = ending.end_s, w.now_s
     _pop(w, s)
-    t.move(w, t.IN_SERVICE, -1)
-    leaves(w, i)
-    fill(w, s)
+    if s < w.fleet_count:
+        t.move(w, t.IN_SERVICE, -1)
+    else:
+        t.move(w, t.UNAWAITED if i == NONE else t.IN_SERVICE_BEHIND, -1)
     return i
+
+
+@jitted
+def turn_away(w: Any, i: int, reason: int) -> None:
+    """End call ``i``, which the gateway had admitted, without serving it."""
+    leaves(w, i)
+    if w.guarded == 1:
+        reports(w, FLEET, BADLY, call(w, i).sent_s)
+    refused(w, i, reason)
 
 
 @jitted
 def fill(w: Any, s: int) -> None:
     """Let calls that wait at station ``s`` begin while a slot is free."""
     row = station(w, s)
-    while row.busy < row.slots and row.queued > 0:
-        i = _take_first(w, s)
+    while row.busy + row.held < row.slots and row.queued > 0:
+        i = take_first(w, s)
         gone = call(w, i).client == GONE and call(w, i).object == NONE
         if (gone and w.drops_gone == 1) or w.now_s - call(w, i).queued_s > w.queue_patience_s:
-            leaves(w, i)
-            refused(w, i, t.QUEUE_TIMEOUT)
+            turn_away(w, i, t.QUEUE_TIMEOUT)
         else:
-            _start(w, s, i)
-    _reschedule(w, s)
+            start(w, s, i, _work_s(w, i))
+    reschedule(w, s)
 
 
 @jitted
@@ -178,16 +199,25 @@ def resize(w: Any, count: int, slots: int) -> None:
 
 
 @jitted
-def _start(w: Any, s: int, i: int) -> None:
+def start(w: Any, s: int, i: int, work_s: float) -> None:
+    """Begin the service of call ``i`` at station ``s``, which has a slot for it."""
     row = station(w, s)
-    waiting = call(w, i)
-    t.waited(w, waiting.kind, w.now_s - waiting.queued_s)
-    t.move(w, t.IN_SERVICE, 1)
-    work_s = _draw(w, kind_of(w, waiting.kind)) + row.debt_s
-    row.debt_s = 0.0
+    if s < w.fleet_count:
+        t.waited(w, call(w, i).kind, w.now_s - call(w, i).queued_s)
+        t.move(w, t.IN_SERVICE, 1)
+        work_s += row.debt_s
+        row.debt_s = 0.0
+    else:
+        t.move(w, t.IN_SERVICE_BEHIND, 1)
     row.virtual_s += (w.now_s - row.since_s) * _speed(row)
     row.since_s = w.now_s
-    _push(w, s, row.virtual_s + work_s, i)
+    push(w, s, row.virtual_s + work_s, i)
+
+
+@jitted
+def _work_s(w: Any, i: int) -> float:
+    kind = kind_of(w, call(w, i).kind)
+    return _draw(w, kind) * (kind.degraded if call(w, i).cheap == 1 else 1.0)
 
 
 @jitted
@@ -208,7 +238,8 @@ def _speed(row: Any) -> float:
 
 
 @jitted
-def _append(w: Any, s: int, i: int, priority: int) -> None:
+def append(w: Any, s: int, i: int, priority: int) -> None:
+    """Let call ``i`` wait at station ``s``."""
     line = at(w.lines, s * w.priorities + priority, LINE)
     if line.last == NONE:
         line.first = i
@@ -217,26 +248,28 @@ def _append(w: Any, s: int, i: int, priority: int) -> None:
     line.last = i
     call(w, i).queue_after = NONE
     station(w, s).queued += 1
-    t.move(w, t.IN_QUEUE, 1)
+    t.move(w, t.IN_QUEUE if s < w.fleet_count else t.IN_QUEUE_BEHIND, 1)
 
 
 @jitted
-def _take_first(w: Any, s: int) -> int:
+def take_first(w: Any, s: int) -> int:
+    """Take the call that is next out of the queue of station ``s``."""
     priority = 0
     while at(w.lines, s * w.priorities + priority, LINE).first == NONE:
         priority += 1
-    return _take(w, s, priority)
+    return take(w, s, priority)
 
 
 @jitted
-def _take(w: Any, s: int, priority: int) -> int:
+def take(w: Any, s: int, priority: int) -> int:
+    """Take the first call of a priority out of the queue of station ``s``."""
     line = at(w.lines, s * w.priorities + priority, LINE)
-    i = line.first
+    i = wide(line.first)
     line.first = call(w, i).queue_after
     if line.first == NONE:
         line.last = NONE
     station(w, s).queued -= 1
-    t.move(w, t.IN_QUEUE, -1)
+    t.move(w, t.IN_QUEUE if s < w.fleet_count else t.IN_QUEUE_BEHIND, -1)
     return i
 
 
@@ -246,16 +279,16 @@ def _displace(w: Any, s: int, priority: int) -> bool:
     lowest = w.priorities - 1 if w.pushes_out == 1 else 0
     while lowest > priority:
         if at(w.lines, s * w.priorities + lowest, LINE).first != NONE:
-            pushed_out = _take(w, s, lowest)
-            leaves(w, pushed_out)
-            refused(w, pushed_out, t.QUEUE_BOUND)
+            pushed_out = take(w, s, lowest)
+            turn_away(w, pushed_out, t.QUEUE_BOUND)
             return True
         lowest -= 1
     return False
 
 
 @jitted
-def _push(w: Any, s: int, end_s: float, i: int) -> None:
+def push(w: Any, s: int, end_s: float, i: int) -> None:
+    """Let call ``i`` take a slot of station ``s`` until ``end_s`` of its virtual time."""
     base, row = s * w.width, station(w, s)
     hole = row.busy
     row.busy += 1
@@ -301,7 +334,7 @@ def _put(w: Any, place: int, end_s: float, i: int) -> None:
 
 
 @jitted
-def _reschedule(w: Any, s: int) -> None:
+def reschedule(w: Any, s: int) -> None:
     """Put station ``s`` where its next end belongs among the stations."""
     row = station(w, s)
     due_s = math.inf

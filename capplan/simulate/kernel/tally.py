@@ -24,24 +24,41 @@ REASONS = (
     "concurrency-limit",
     "token-bucket",
     "leaky-bucket",
+    "circuit-breaker",
+    "back-pressure",
+    "downstream",
+    "client-throttle",
 )
 """Who refused an attempt."""
 
 COUNTS = (
-    "offered", "attempts", "good", "served", "timed_out", "dropped", "given_up", "cached", *REASONS,
+    "offered", "attempts", "good", "served", "timed_out", "dropped", "given_up", "cached",
+    "degraded", "cut_off", *REASONS,
 )  # fmt: skip
-OFFERED, ATTEMPTS, GOOD, SERVED, TIMED_OUT, DROPPED, GIVEN_UP, CACHED, FIRST_REASON = range(9)
-QUEUE_BOUND, QUEUE_TIMEOUT, FAILED, WAF, PER_SOURCE, CONCURRENCY, TOKENS, LEAK = range(len(REASONS))
+(
+    OFFERED, ATTEMPTS, GOOD, SERVED, TIMED_OUT, DROPPED, GIVEN_UP, CACHED, DEGRADED, CUT_OFF,
+    FIRST_REASON,
+) = range(11)  # fmt: skip
+(
+    QUEUE_BOUND, QUEUE_TIMEOUT, FAILED, WAF, PER_SOURCE, CONCURRENCY, TOKENS, LEAK, BREAKER,
+    PRESSURE, DOWNSTREAM, THROTTLE,
+) = range(len(REASONS))  # fmt: skip
 
 VISITS = ("begun", "paid", "left", "abandoned", "tired")
 BEGUN, PAID, LEFT, ABANDONED, TIRED = range(len(VISITS))
 
-LAYERS = ("queued", "served", "waiting", "pausing", "thinking", "bucket", "room", "collapsed")
+LAYERS = (
+    "queued", "served", "waiting", "pausing", "thinking", "bucket", "room", "collapsed", "limiter",
+    "wire", "queued downstream", "served downstream", "unawaited downstream",
+)  # fmt: skip
 """Where calls and shoppers are: in a queue, in a slot; with a client that waits, pauses,
-thinks; in a leaky bucket, in the waiting room, at the edge until a like request is answered."""
+thinks; in a leaky bucket, in the waiting room, at the edge until a like request is answered, on the
+way to a shared limiter, behind another call on a connection; in a queue or a slot downstream, or in
+a slot there after its server has given up."""
 (
     IN_QUEUE, IN_SERVICE, CLIENT_WAITS, CLIENT_PAUSES, CLIENT_THINKS, IN_BUCKET, IN_ROOM,
-    IN_COLLAPSE,
+    IN_COLLAPSE, TO_LIMITER, ON_WIRE, IN_QUEUE_BEHIND, IN_SERVICE_BEHIND,
+    UNAWAITED,
 ) = range(len(LAYERS))  # fmt: skip
 
 BINS = 128
@@ -65,11 +82,11 @@ FIELDS = [
     ("latency", "i8"),  # [second, class, bin]
     ("layers", "i8"),  # how many are inside, and the integral of that over time
     ("levels", "i8"),  # [second, layer]: how many were inside at its end
-    ("sums", "i8"),  # [class]
+    ("sums", "i8"),  # [class], and the waits at each service downstream
 ]
 
 
-def tally(seconds: int, kinds: int) -> dict[str, NDArray[Any]]:
+def tally(seconds: int, kinds: int, services: int) -> dict[str, NDArray[Any]]:
     """Return empty counts."""
     return {
         "counts": np.zeros((seconds, kinds, len(COUNTS)), np.int64),
@@ -77,7 +94,7 @@ def tally(seconds: int, kinds: int) -> dict[str, NDArray[Any]]:
         "latency": np.zeros((seconds, kinds, BINS), np.int32),
         "layers": np.zeros(len(LAYERS), LAYER),
         "levels": np.zeros((seconds, len(LAYERS)), np.float32),
-        "sums": np.zeros(kinds, SUM),
+        "sums": np.zeros(kinds + services, SUM),
     }
 
 

@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 
 from capplan.simulate.kernel.calls import NONE, call
-from capplan.simulate.kernel.jit import at, jitted
+from capplan.simulate.kernel.jit import at, jitted, wide
 
 BUCKET = np.dtype([("first", "i4")])
 FIELDS = [
@@ -99,9 +99,9 @@ def due_by(w: Any, by_s: float) -> int:
 
 @jitted
 def _open(w: Any, place: int) -> None:
-    i = at(w.buckets, place, BUCKET).first
+    i = wide(at(w.buckets, place, BUCKET).first)
     while i != NONE:
-        after = call(w, i).timer_after
+        after = wide(call(w, i).timer_after)
         if int(call(w, i).timer_s * w.buckets_per_s) <= w.bucket_now:
             remove_timer(w, i)
             w.timers += 1
@@ -115,7 +115,7 @@ def _sort_in(w: Any, i: int) -> None:
     row = call(w, i)
     before, after = NONE, w.timer_due
     while after != NONE and call(w, after).timer_s < row.timer_s:
-        before, after = after, call(w, after).timer_after
+        before, after = after, wide(call(w, after).timer_after)
     row.timer_place = _DUE
     row.timer_before = before
     row.timer_after = after

@@ -15,22 +15,25 @@ from capplan.simulate.kernel import (
     cache,
     calls,
     clients,
+    downstream,
     edge,
     gateway,
+    guards,
     loop,
     rng,
     room,
     stations,
     tally,
     timers,
+    wires,
 )
 
+PARTS = (
+    cache, calls, clients, downstream, edge, gateway, guards, loop, rng, room, stations, tally,
+    timers, wires,
+)  # fmt: skip
 WORLD = np.dtype(
-    [
-        field
-        for part in (cache, calls, clients, edge, gateway, loop, rng, room, stations, tally, timers)
-        for field in part.FIELDS
-    ],
+    [field for part in PARTS for field in part.FIELDS],
     align=True,
 )
 
