@@ -99,6 +99,8 @@ class Workplace:
             "LC_ALL": "C.UTF-8",
             "TERM": "dumb",
             "COLUMNS": "96",
+            # the simulation is compiled once, and not for every document
+            "XDG_CACHE_HOME": os.environ.get("XDG_CACHE_HOME", str(Path.home() / ".cache")),
         }
         return subprocess.run(
             ["bash", "-euo", "pipefail", "-c", script],

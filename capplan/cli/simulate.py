@@ -86,8 +86,9 @@ def simulate(
 
     Plays the sale as planned, with many times the demand, and under attack, each without and with
     the plan's protections, and then the second sale. Every request is simulated, with clients that
-    give up and ask again. The protections: waiting-room, waf, per-source-limit, concurrency-limit,
-    token-bucket, leaky-bucket, priorities, queue-bound, retry-budget.
+    give up and ask again. The protections: waiting-room, waf, per-source-limit, cache,
+    back-pressure, concurrency-limit, token-bucket, leaky-bucket, multiplex, priorities,
+    queue-bound, circuit-breaker, prescale, autoscale, retry-budget.
     """
     from capplan import workflow
     from capplan.cli.acts import ActsDisplay

@@ -129,7 +129,11 @@ class Limits(Section):
         default=600.0, description="After which a visitor leaves the waiting room, on average."
     )
     gateway_nodes: Integer = Field(
-        default=1, description="Each holds its part of the limits; 1 also where they are shared."
+        default=1, description="Each holds its part of the limits, unless they are shared."
+    )
+    shared: Seconds | None = Field(
+        default=None,
+        description="Round trip to a cache in which all nodes share their limits; else none do.",
     )
     in_flight: Integer | None = Field(default=None, description="Of the concurrency limit.")
     token_rate: Rps | None = None

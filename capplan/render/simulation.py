@@ -7,7 +7,14 @@ from rich.text import Text
 
 from capplan.render.chart import Band, Canvas, plot, rate_axis
 from capplan.render.parts import answer, next_step, notes, table, titled
-from capplan.results.simulation import Act, Difference, Law, Ranking, Setting, Simulation
+from capplan.results.simulation import (
+    Act,
+    Difference,
+    Law,
+    Ranking,
+    Setting,
+    Simulation,
+)
 from capplan.units import (
     format_count,
     format_duration,
@@ -29,6 +36,7 @@ def simulation(result: Simulation, plan: str) -> RenderableType:
         _charts(result),
         _worth(result.protection_worth),
         _refusals(result),
+        _downstream(result),
         _laws(result.laws),
         _settings(result.settings),
         _model(result),
@@ -180,6 +188,36 @@ def _refusals(result: Simulation) -> RenderableType | None:
     if not rows:
         return None
     return titled("Who refused attempts", table(("", "<refused by"), rows))
+
+
+def _downstream(result: Simulation) -> RenderableType | None:
+    """Show how busy the services behind the servers were, and how long their queues."""
+    services = result.acts[0].downstream
+    if not services:
+        return None
+    rows = [
+        (
+            "" if place else f"{act.name}{', protected' * bool(act.protections)}",
+            name,
+            format_share(one.busy),
+            format_count(one.peak_queue),
+            format_count(one.breaker_opened) if "circuit-breaker" in act.protections else "-",
+        )
+        for act in result.acts
+        for place, (name, one) in enumerate(act.downstream.items())
+    ]
+    carried = "; ".join(
+        f"{name}: {format_count(one.slots)} slots of {format_duration(one.service_s)} carry "
+        f"{format_rate(one.capacity_rps)} of the mix"
+        for name, one in services.items()
+    )
+    return Group(
+        titled(
+            "Behind the servers: slots busy at most, longest queue, how often a breaker opened",
+            table(("", "<", "busy", "queue", "breaker"), rows),
+        ),
+        Text(carried, style="dim"),
+    )
 
 
 def _laws(laws: tuple[Law, ...]) -> RenderableType | None:

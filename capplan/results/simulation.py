@@ -31,6 +31,21 @@ class ClassOutcome(Frozen):
     degraded: int = 0
 
 
+class ServiceOutcome(Frozen):
+    """What became of a service behind the servers.
+
+    ``busy`` is the share of its slots that worked in the ten seconds in which most did,
+    ``breaker_opened`` how often its circuit breaker did.
+    """
+
+    slots: int
+    service_s: float
+    capacity_rps: float
+    busy: float
+    peak_queue: int
+    breaker_opened: int
+
+
 class ActSeries(Frozen):
     """What happened, in steps of ``step_s`` seconds; ``t_s`` counts from the start of the sale.
 
@@ -85,6 +100,7 @@ class Act(Frozen):
     sold_out_at_s: float | None = None
     abandoned: int
     classes: dict[str, ClassOutcome]
+    downstream: dict[str, ServiceOutcome] = Field(default={})
     peak_queue: int
     outcome: Literal["held", "recovered", "never"]
     lost_at_s: float | None

@@ -16,7 +16,7 @@ from capplan.results.base import Note
 from capplan.results.simulation import Act, Law
 from capplan.simulate.acts import SURPRISE
 from capplan.simulate.scene import Scene
-from capplan.units import format_rate
+from capplan.units import format_duration, format_rate
 
 _HOTOS = "Bronson et al., HotOS 2021"
 _BALANCE = "balance: λ(1 - p^A) = μ"
@@ -35,8 +35,8 @@ def laws(scene: Scene, acts: tuple[Act, ...], shed: Act | None = None) -> tuple[
     found = [
         Law(
             name="capacity, always busy",
-            formula="μ = N·c/S",
-            source="the fitted server",
+            formula="μ = N·c/S" if capacity_rps < scene.behind_rps else _tightest(scene),
+            source="the fitted server" if capacity_rps < scene.behind_rps else "saleday.downstream",
             value=capacity_rps,
             unit="rps",
             simulated=None,
@@ -66,6 +66,12 @@ def laws(scene: Scene, acts: tuple[Act, ...], shed: Act | None = None) -> tuple[
         *(_collapse(scene, bare) if bare else ()),
         *(_refused(scene, shed) if shed else ()),
     )
+
+
+def _tightest(scene: Scene) -> str:
+    """Name the service behind the servers that carries least: slots over the time of a request."""
+    tightest = min(scene.services, key=lambda one: one.capacity_rps)
+    return f"μ = {tightest.slots}/{format_duration(tightest.mean_s)} of {tightest.name}"
 
 
 def _collapse(scene: Scene, act: Act) -> tuple[Law, ...]:

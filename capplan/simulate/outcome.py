@@ -5,9 +5,10 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from capplan.results.simulation import Act, ActSeries, ClassOutcome
+from capplan.results.simulation import Act, ActSeries, ClassOutcome, ServiceOutcome
 from capplan.results.sweep import SweptAct
 from capplan.simulate.acts import Script
+from capplan.simulate.behind import Service
 from capplan.simulate.detail import QUANTILES, detail, percentiles, servers_per_s
 from capplan.simulate.judge import judge
 from capplan.simulate.kernel.tally import (
@@ -24,6 +25,7 @@ from capplan.simulate.stock import sales
 Floats = NDArray[np.float64]
 
 _LONGEST_SERIES = 1800
+_BUSIEST_S = 10
 _COUNT = {name: place for place, name in enumerate(COUNTS)}
 
 
@@ -35,6 +37,9 @@ def act(scene: Scene, script: Script, world: World, share: float = 1.0) -> Act:
         **dict(in_short(scene, script, world, share)),
         capacity_rps=scene.capacity_rps(script.servers),
         classes={name: _class(world, kind, share) for kind, name in enumerate(names)},
+        downstream={
+            one.name: _service(world, place, one, share) for place, one in enumerate(scene.services)
+        },
         series=_series(scene, script, world, share),
     )
 
@@ -117,6 +122,20 @@ def _class(world: World, kind: int, share: float) -> ClassOutcome:
         latency_s_p95=p95,
         latency_s_p99=p99,
         degraded=round(totals[_COUNT["degraded"]]),
+    )
+
+
+def _service(world: World, place: int, one: Service, share: float) -> ServiceOutcome:
+    levels = world.tables["levels_behind"][:, place]
+    busy = np.asarray(levels["busy"], float) / share / one.slots
+    window = min(_BUSIEST_S, len(busy))
+    return ServiceOutcome(
+        slots=one.slots,
+        service_s=one.given.service_time,
+        capacity_rps=one.capacity_rps,
+        busy=min(round(float(np.convolve(busy, np.ones(window), "valid").max()) / window, 4), 1.0),
+        peak_queue=round(float(levels["queued"].max()) / share),
+        breaker_opened=int(world.tables["guards"]["opened"][place + 1]),
     )
 
 

@@ -17,7 +17,7 @@ from capplan.simulate.progress import Progress
 from capplan.simulate.protections import settings
 from capplan.simulate.scaled import attempts, scaled_notes, shrink
 from capplan.simulate.scene import Scene
-from capplan.units import format_share
+from capplan.units import format_rate, format_share
 
 _SLICE_S = 20.0
 _MANY_PAY = 385
@@ -102,7 +102,7 @@ def simulation(
             *scene.notes,
             *scaled_notes(scene, acts, scale),
             *_few_pay(acts, scale),
-            *_nothing_to_multiplex(scene, acts),
+            *_connections(scene, acts),
             *disagreements(found),
         ),
         interrupted=interrupted,
@@ -125,13 +125,27 @@ def _few_pay(acts: Sequence[Act], scale: float) -> tuple[Note, ...]:
     )
 
 
-def _nothing_to_multiplex(scene: Scene, acts: Sequence[Act]) -> tuple[Note, ...]:
-    if scene.plan.saleday.connections or all("multiplex" not in act.protections for act in acts):
+def _connections(scene: Scene, acts: Sequence[Act]) -> tuple[Note, ...]:
+    """Note where multiplexing changes nothing, and where too few connections keep slots idle."""
+    count, servers = scene.plan.saleday.connections, scene.planned
+    if count is None:
+        if all("multiplex" not in act.protections for act in acts):
+            return ()
+        return (
+            Note(
+                code="nothing_to_multiplex",
+                message="multiplex changes nothing: in this plan no connection answers in order",
+                advice="give saleday.connections, how many go from the gateway to the servers",
+            ),
+        )
+    carries_rps = count / scene.held_s(servers)
+    if carries_rps >= scene.capacity_rps(servers):
         return ()
     return (
         Note(
-            code="nothing_to_multiplex",
-            message="multiplex changes nothing: in this plan no connection answers in order",
-            advice="give saleday.connections, how many go from the gateway to the servers",
+            code="few_connections",
+            message=f"{count} connections that answer in order carry {format_rate(carries_rps)} at "
+            f"most, and the servers {format_rate(scene.capacity_rps(servers))}",
+            advice="open more, or let them answer in any order: --with multiplex",
         ),
     )

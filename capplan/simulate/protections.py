@@ -21,6 +21,7 @@ from capplan.simulate.scene import Scene
 from capplan.simulate.setting import setting
 from capplan.units import format_duration, format_number, format_rate, format_share
 
+_LIMITERS = ("concurrency-limit", "token-bucket", "leaky-bucket")
 _TOLERATED_S = 0.5
 _RESERVE = 0.15  # of each limit, for every rank of priority above a class
 _ROOM = 0.9  # of what the fleet sustains, so that those inside are served well
@@ -123,7 +124,8 @@ def protect(
     values = {(one.protection, one.name): one.value for one in settings(scene, servers)}
     on = {name: name in chosen for name in PROTECTIONS}
     given = scene.plan.saleday.limits
-    nodes = given.gateway_nodes
+    nodes = given.gateway_nodes if given.shared is None else 1
+    limited = any(on[name] for name in _LIMITERS)
     edge = Edge(
         waf_from_s=attack_s + given.waf.lag if on["waf"] else math.inf,
         waf_catches=given.waf.catches,
@@ -140,6 +142,7 @@ def protect(
         token_burst=max(values["token-bucket", "burst"] / nodes, 1.0),
         leak_rate=values["leaky-bucket", "rate"] / nodes * on["leaky-bucket"],
         leak_wait_s=values["leaky-bucket", "wait"],
+        round_trip_s=(given.shared or 0.0) * limited,
     )
     fleet = setup.fleet
     if on["queue-bound"]:

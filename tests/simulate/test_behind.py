@@ -1,17 +1,23 @@
 """From the plan's keys to services, breakers, back-pressure, connections and impatient clients."""
 
+import io
 import math
-from typing import Any
+from typing import Any, cast
 
 import pytest
+from rich.console import Console
 
 from capplan.errors import UsageError
+from capplan.render import terminal
+from capplan.results.simulation import Simulation
 from capplan.simulate.acts import Script, stage
 from capplan.simulate.kernel.describe import Breaker, Setup
+from capplan.simulate.laws import laws
 from capplan.simulate.play import play, simulation
 from capplan.simulate.protections import settings
 from capplan.simulate.scaled import shrink
 from capplan.simulate.scene import Scene
+from capplan.units import format_share
 from tests.recommend import builders
 from tests.simulate.test_play import sale
 
@@ -181,6 +187,77 @@ def test_what_a_guard_does_is_in_the_result():
     result = simulation(scene, [act], builders.demand(), builders.provenance())
     assert "back-pressure" in {one.protection for one in result.settings}
     assert max(act.series.queue_downstream["database"]) > 0
+
+
+def test_how_busy_a_service_was_is_in_the_result():
+    outage = {"start": "1 min", "duration": "1 min", "failures": "100%"}
+    day = {"workers": "50", "downstream": [DATABASE | {"slots": "4", "outage": outage}]}
+    _, act = played(day, "circuit-breaker", factor=0.5)
+    database = act.downstream["database"]
+    assert (database.slots, database.service_s) == (4, 0.02)
+    assert database.capacity_rps == pytest.approx(200)
+    # at most 150 rps of 200; 10 s of Poisson arrivals scatter by a tenth at most
+    assert 0.6 < database.busy < 0.95
+    # once in the outage, and again each five seconds of its minute
+    assert 8 <= database.breaker_opened <= 13
+    assert max(act.series.in_service_downstream["database"]) <= 4
+
+
+def shown(result: Simulation) -> str:
+    console = Console(file=io.StringIO(), width=80)
+    console.print(terminal.show(result, "sale.yaml"))
+    return cast("io.StringIO", console.file).getvalue()
+
+
+def test_the_services_are_shown_below_the_acts_that_have_them():
+    scene, act = played({"workers": "50", "downstream": [DATABASE]}, "circuit-breaker")
+    result = simulation(scene, [act], builders.demand(), builders.provenance())
+    lines = shown(result).splitlines()
+    (row,) = [line for line in lines if line.startswith("surprise, protected")]
+    assert row.split()[2:] == ["database", format_share(act.downstream["database"].busy), "0", "0"]
+    assert "database: 16 slots of 20 ms carry 800 rps of the mix" in lines
+    assert max(map(len, lines[1:])) <= 80
+    scene, act = played({})
+    bare = simulation(scene, [act], builders.demand(), builders.provenance())
+    assert "Behind the servers" not in shown(bare)
+
+
+def test_the_law_names_the_service_that_carries_least():
+    scene = sale({"workers": "50", "downstream": [DATABASE, PAYMENT | {"slots": "2"}]})
+    first = laws(scene, ())[0]
+    assert first.formula == "μ = 2/10.3 ms of payment"
+    assert first.value == pytest.approx(195)
+    assert laws(sale(), ())[0].formula == "μ = N·c/S"
+
+
+def test_limits_that_nodes_share_are_those_of_one_and_a_round_trip_away():
+    limits = {"gateway_nodes": "4", "token_rate": "100 rps"}
+    apart, shared = sale({"limits": limits}), sale({"limits": limits | {"shared": "5 ms"}})
+    assert surprise(apart, "token-bucket").gateway.token_rate == 25
+    found = surprise(shared, "token-bucket").gateway
+    assert (found.nodes, found.token_rate, found.round_trip_s) == (1, 100, 0.005)
+    assert surprise(shared, "queue-bound").gateway.round_trip_s == 0  # nobody asks there
+
+
+def test_too_few_connections_are_noted():
+    scene, act = played({"connections": "2"})
+    result = simulation(scene, [act], builders.demand(), builders.provenance())
+    (note,) = [one for one in result.notes if one.code == "few_connections"]
+    assert "2 connections that answer in order carry 73.6 rps" in note.message
+    scene, act = played({"connections": "200"})
+    result = simulation(scene, [act], builders.demand(), builders.provenance())
+    assert "few_connections" not in {one.code for one in result.notes}
+
+
+def test_fewer_workers_than_were_at_work_when_it_was_measured_are_refused():
+    with pytest.raises(UsageError, match="with 2 at once a server cannot finish what was measured"):
+        surprise(sale({"workers": "2"}))
+
+
+def test_workers_wait_for_a_place_where_the_queue_is_bounded():
+    setup = surprise(sale({"workers": "50"}), "queue-bound")
+    assert (setup.fleet.slots, setup.fleet.cores) == (250, 5 * sale().server.slots)
+    assert 0 < setup.fleet.bound < 10_000
 
 
 def test_multiplexing_without_connections_is_noted():
