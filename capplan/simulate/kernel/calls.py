@@ -27,7 +27,7 @@ CALL = np.dtype(
         ("timer_place", "i4"),
         ("queue_after", "i4"),
         ("home", "i4"),  # the server whose slot it holds while it is downstream
-        ("wire", "i4"),  # its connection, or NONE
+        ("wire", "i4"),  # its connection, or NONE; where there are any
         ("object", "i4"),  # that the edge fetches with it, or NONE
         ("attempt", "i2"),
         ("node", "i2"),  # of the gateway
@@ -78,8 +78,7 @@ def take(w: Any) -> int:
     w.calls_used += 1
     row.queue_after = NONE
     row.timer_place = NONE
-    row.object = row.wire = NONE
-    row.eager = row.cheap = row.late = 0
+    row.object = NONE
     return i
 
 

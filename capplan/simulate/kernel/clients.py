@@ -273,10 +273,12 @@ def _affordable(w: Any) -> bool:
 
 @jitted
 def draw_eager(w: Any, i: int) -> None:
-    """Draw whether the client of call ``i`` is one that reloads, and may so often."""
-    kind = kind_of(w, call(w, i).kind)
+    """Draw whether the client of call ``i``, a new one, is one that reloads, and may so often."""
+    row = call(w, i)
+    kind = kind_of(w, row.kind)
+    row.eager = row.cheap = row.late = 0
     if kind.eager > 0 and rng.uniform(w, rng.RELOADS) < kind.eager:
-        call(w, i).eager = kind.reloads
+        row.eager = kind.reloads
 
 
 @jitted

@@ -48,6 +48,7 @@ def takes_wire(w: Any, i: int) -> bool:
         call(w, i).wire = number
         return True
     if wire.queued >= w.wire_bound:
+        call(w, i).wire = NONE
         gateway.leaves(w, i)
         refused(w, i, t.QUEUE_BOUND)
         return False
@@ -67,6 +68,8 @@ def takes_wire(w: Any, i: int) -> bool:
 def leaves(w: Any, i: int) -> None:
     """Free the place of call ``i`` at the gateway, and its connection for the one behind it."""
     gateway.leaves(w, i)
+    if w.wire_count == 0:
+        return
     number = wide(call(w, i).wire)
     if number == NONE:
         return
