@@ -148,7 +148,7 @@ def worker(folder: Path, command: str) -> Iterator[subprocess.Popen[str]]:
 
 def test_workers_start_with_the_printed_command_and_one_that_is_killed_costs_one_trial(tmp_path):
     partial = tmp_path / "sale.capplan" / "capacity.partial.json"
-    load = ("--max-rate", "40", "--time-budget", "7s", "--json")
+    load = ("--max-rate", "40", "--time-budget", "8s", "--json")
     fleet = ("--expect-workers", "2", "--bind", "127.0.0.1:0")
     with (
         RefServer(SMALL) as server,
