@@ -28,6 +28,19 @@ def measured(folder, url, watching: Watching = UNSAID) -> Measurement:
     return measure(asked, lambda _: None, lambda _: None)
 
 
+def hindered(found: Measurement) -> bool:
+    """Whether others took the generator's core, so that nothing was held above the limit.
+
+    That is no answer, and has to say why.
+    """
+    if any(t.outcome == "fail" for t in found.trials):
+        return False
+    assert (found.verdict, found.bottleneck) == ("inconclusive", None)
+    weak = {"generator_limit", "late_arrivals", "generator_busy", "arrivals_lost"}
+    assert weak & {note.code for note in found.notes}
+    return True
+
+
 @pytest.fixture
 def near_the_limit(monkeypatch):
     """Begin at 60/s: a trial that has to be repeated must not leave too little time to fail one."""
@@ -35,12 +48,14 @@ def near_the_limit(monkeypatch):
 
 
 @pytest.mark.usefixtures("near_the_limit")
-def test_a_server_that_burns_its_cpu_is_limited_by_it_and_one_that_waits_is_not(tmp_path):
+def test_a_server_that_burns_its_cpu_is_limited_by_it(tmp_path):
     # 8 ms of one thread: 125/s at most
     with shop("burn", 0.008) as (url, pid):
         found = measured(tmp_path, url)
     assert found.resources is not None
     assert [p.pid for p in found.resources.processes] == [pid]
+    if hindered(found):
+        return
     assert found.bottleneck is not None
     # by itself, for want of a second thread, or because the generator took its core; where others
     # took that too, it is left open, but never said to be something else
@@ -54,14 +69,19 @@ def test_a_server_that_burns_its_cpu_is_limited_by_it_and_one_that_waits_is_not(
     assert (known.low or 0.0) <= 0.016 * requests_per_core_s
     assert (known.high or 1.0) >= 0.008 * requests_per_core_s
 
+
+@pytest.mark.usefixtures("near_the_limit")
+def test_a_server_that_waits_for_something_else_is_not_limited_by_its_cpu(tmp_path):
     # two slots of 20 ms: 100/s at most, and no CPU to speak of
     with shop("wait", 0.02, 2) as (url, _):
         found = measured(tmp_path, url)
+    seen = [t.resources for t in found.trials if t.outcome != "invalid"]
+    assert all(use is not None and use.open_files for use in seen)
+    if hindered(found):
+        return
     assert found.bottleneck is not None
     assert found.bottleneck.resource == "elsewhere"
     assert "not the CPU" in found.bottleneck.message
-    seen = [t.resources for t in found.trials if t.outcome != "invalid"]
-    assert all(use is not None and use.open_files for use in seen)
 
 
 def test_a_limit_on_the_cpu_ends_the_search_below_what_the_sla_allows(tmp_path):
@@ -69,6 +89,8 @@ def test_a_limit_on_the_cpu_ends_the_search_below_what_the_sla_allows(tmp_path):
     limit = 0.1 / limits.cores([psutil.Process()])
     with shop("burn", 0.002) as (url, _):
         found = measured(tmp_path, url, Watching(limits={"cpu": limit}))
+    if hindered(found):
+        return
     assert found.binding is not None
     assert (found.binding.name, found.binding.limit) == ("cpu", limit)
     assert found.bottleneck is not None
