@@ -30,7 +30,7 @@ from capplan.loadtest.recording import Recording
 from capplan.loadtest.recovery import (
     SILENT_REQUESTS,
     Pulses,
-    after_refusals,
+    after_a_break,
     after_silence,
     await_floor,
     fell_silent,
@@ -234,7 +234,7 @@ class Run:
             pulses = Pulses(engine, job)
             trial, self.target_lost = after_silence(pulses, trial, self.trials)
             self.made += pulses.made
-        trial = after_refusals(trial, self.trials) if worked else trial
+        trial = after_a_break(trial, recording.rows(), self.trials) if worked else trial
         proven = max((t.arrivals_per_s for t in self._valid()), default=0.0)
         remedy, self.standing = self.standing.after(trial, proven)
         if remedy == "add_process":

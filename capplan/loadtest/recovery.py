@@ -16,7 +16,7 @@ from capplan.errors import SetupError
 from capplan.loadtest.engine import Engine
 from capplan.loadtest.job import Job
 from capplan.loadtest.protocol import SUCCESS, TrialSpec
-from capplan.loadtest.recording import Recording
+from capplan.loadtest.recording import Recording, Rows
 from capplan.results.base import Note
 from capplan.results.capacity import Trial
 from capplan.units import format_duration, format_rate
@@ -30,6 +30,11 @@ PATIENCE_S = 10.0
 RECOVERY_S = 60.0
 """How long a search that goes on waits for the target to be as quick as it was."""
 
+STANDSTILL_S = 1.0
+"""So long without an answer, while many wait for one, is no queue: that goes on being served."""
+
+_WAITING = 10  # arrivals; a trial is ended soon when more are late
+_UNUSUAL = 10.0  # times the usual time between two answers
 _SUSPICIOUS = 5  # requests in a row without an answer, at the end of a trial
 _REFUSED = "onnection refused"
 _RATE, _LASTS_S = 10.0, 1.0  # arrivals/s and seconds of one pulse
@@ -108,18 +113,42 @@ def after_silence(pulses: Pulses, trial: Trial, before: Sequence[Trial]) -> tupl
     return _noted(trial, note, worthless=True), True
 
 
-def after_refusals(trial: Trial, before: Sequence[Trial]) -> Trial:
-    """Judge again a trial in which connections were refused: nothing listened for a while.
+def after_a_break(trial: Trial, rows: Rows, before: Sequence[Trial]) -> Trial:
+    """Judge again a trial in which the target was away or stood still, and now answers.
 
-    Under overload connections wait, or are dropped and time out. What refused them and answers now
-    was restarted; again, that is worth another trial once.
+    Under overload connections wait, or are dropped and time out. What refuses them does not listen:
+    it was restarted. And a queue, however long, goes on being served: where nothing was answered
+    for a while, something else held the target up. Again, either is worth another trial once.
     """
-    refused = sum(count for error, count in trial.errors.items() if _REFUSED in error)
     known = {note.code for note in trial.notes} & {"target_restarted", "target_lost"}
-    if not refused or known or trial.outcome != "fail":
+    if known or trial.outcome != "fail":
         return trial
-    note = _restarted(f"{refused:,} connections were refused: nothing listened for a while")
-    return _once(trial, note, before)
+    if refused := sum(count for error, count in trial.errors.items() if _REFUSED in error):
+        note = _restarted(f"{refused:,} connections were refused: nothing listened for a while")
+        return _once(trial, note, before)
+    if still_s := standstill_s(rows):
+        note = Note(
+            code="target_stood_still",
+            message=f"the target answered nothing for {format_duration(still_s)}, then went on",
+            advice="look in its log for what held it up: a collection of garbage, a failover",
+        )
+        return _once(trial, note, before)
+    return trial
+
+
+def standstill_s(rows: Rows) -> float:
+    """Return the longest time in which nothing was answered though many waited; 0 for none."""
+    ends_s = rows.intended_s + rows.sojourn_s
+    ends_s = np.sort(ends_s[np.isfinite(ends_s)])
+    if len(ends_s) < 2 * _WAITING:
+        return 0.0
+    gaps_s = np.diff(ends_s)
+    longest = int(gaps_s.argmax())
+    began_s, still_s = float(ends_s[longest]), float(gaps_s[longest])
+    came = np.count_nonzero((rows.intended_s > began_s) & (rows.intended_s < began_s + still_s))
+    usual_s = float(gaps_s.sum() - still_s) / (len(gaps_s) - 1)
+    unusual = still_s >= max(STANDSTILL_S, _UNUSUAL * usual_s)
+    return still_s if unusual and came >= _WAITING else 0.0
 
 
 def _restarted(message: str) -> Note:

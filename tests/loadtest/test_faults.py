@@ -387,6 +387,27 @@ def test_a_server_that_answers_slowly_for_a_while_is_slow_for_just_those_request
     assert sum(after.rows().latency_s >= 0.5) == 0
 
 
+def test_a_server_that_stands_still_once_costs_a_trial_and_not_the_answer(tmp_path):
+    """From the sixtieth request on it answers nothing for a second and a half."""
+    tickets, goes_on_at = iter(range(100_000)), list[float]()
+
+    def standing_still(connection: socket.socket) -> None:
+        if next(tickets) >= 60 and not goes_on_at:
+            goes_on_at.append(time.monotonic() + 1.5)
+        if goes_on_at:  # the server's own slowness, not a wait for something
+            time.sleep(max(0.0, goes_on_at[0] - time.monotonic()))
+        connection.sendall(OK)
+
+    locustfile = script(tmp_path, ONE_PAGE)
+    with server(standing_still) as url:
+        wanted = job(locustfile, url, max_rate_rps=90.0, time_budget_s=6.0)
+        found = measure(wanted, lambda _: None, lambda _: None)
+    assert goes_on_at
+    # a crowded machine may have made the same trial worthless for a reason of its own
+    assert {t.outcome for t in found.trials} <= {"pass", "invalid"}
+    assert found.bounds_rps.high is None
+
+
 def test_a_server_that_is_restarted_fails_meanwhile_and_is_found_again(tmp_path):
     port = free_port()
     config = RefServerConfig(64, Deterministic(0.001), port=port, lifetime_s=60.0)
@@ -412,9 +433,8 @@ def test_a_server_that_is_restarted_fails_meanwhile_and_is_found_again(tmp_path)
     found = broken.rows().ending
     assert served
     assert broken.count == broken.state["issued"]
-    assert found[0] == found[-1] == SUCCESS
+    assert {SUCCESS, FAILURE} <= set(found)
     assert set(whole.rows().ending) == {SUCCESS}
-    assert FAILURE in found
     # all that succeeded since the last failure, at the latest, was served by the new server
     since = len(found) - 1 - int(np.flatnonzero(found != SUCCESS)[-1])
     assert since + whole.count <= received <= int((found == SUCCESS).sum()) + whole.count
