@@ -23,7 +23,7 @@ from capplan.results.whatif import Correction, WhatIf
 Floats = NDArray[np.float64]
 
 DRAWS = 10_000
-_NUMBERS = 400_000  # more would make the report too large
+_NUMBERS = 360_000  # one megabyte: half of what a report may have
 _STRONG = 4.0
 
 
