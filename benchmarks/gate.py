@@ -4,7 +4,7 @@ Whole measurements on simulated servers, judged as ``capplan gate`` judges them 
 loss of 10 %. *In pairs* is ``loadtest --paired`` on a machine whose speed drifts; *baseline* are
 two whole load tests, an earlier one and today's, on a machine that stays as it is.
 
-    python benchmarks/gate.py [--runs 100] [--time-budget 240]
+    python -m benchmarks.gate [--runs 100] [--load-tests 20] [--time-budget 240]
 """
 
 from __future__ import annotations
@@ -48,23 +48,24 @@ def by_baseline(head: str, runs: int, budget_s: float) -> Iterator[Judgement]:
 def main() -> None:
     """Print the table."""
     parser = argparse.ArgumentParser()
-    parser.add_argument("--runs", type=int, default=100)
+    parser.add_argument("--runs", type=int, default=100, help="in pairs")
+    parser.add_argument("--load-tests", type=int, default=20, help="against a baseline")
     parser.add_argument("--time-budget", type=float, default=240.0)
     arguments = parser.parse_args()
     runs, budget_s = arguments.runs, arguments.time_budget
-    print(f"| how | head | drift | {' | '.join(OUTCOMES)} |\n|---|---|---|---|---|---|")
+    print(f"| how | head | drift | runs | {' | '.join(OUTCOMES)} |\n|---|---|---|---|---|---|---|")
 
     def row(how: str, head: str, drift: str, found: Iterator[Judgement]) -> None:
         counted = Counter(found)
-        shares = " | ".join(f"{counted[outcome] / runs:.0%}" for outcome in OUTCOMES)
-        print(f"| {how} | {head} | {drift} | {shares} |", flush=True)
+        shares = " | ".join(f"{counted[one] / counted.total():.0%}" for one in OUTCOMES)
+        print(f"| {how} | {head} | {drift} | {counted.total()} | {shares} |", flush=True)
 
     heads = ("the same", "15 % slower")
     for noise in (0.0, 0.05, 0.10):
         for head in heads:
             row("in pairs", head, f"{noise:.0%}", in_pairs(head, noise, runs, budget_s))
     for head in heads:
-        row("baseline", head, "0%", by_baseline(head, runs, budget_s))
+        row("baseline", head, "0%", by_baseline(head, arguments.load_tests, budget_s))
 
 
 if __name__ == "__main__":

@@ -159,9 +159,14 @@ def test_twenty_other_settings_agree_with_python_within_three_percent(sale, brow
         assert out(browser, "overload") == pytest.approx(expected, rel=0.03, abs=0.015)
 
 
-def test_what_history_says_is_part_of_what_the_page_computes(tmp_path, browser):
+@pytest.mark.parametrize(
+    "text",
+    [CERTAIN, CERTAIN.replace("1% to 3%", "1.9% to 2.1%").replace("20 to 60", "38 to 42")],
+    ids=["a range that history narrows", "a range that history widens"],
+)
+def test_what_history_says_is_part_of_what_the_page_computes(text, tmp_path, browser):
     plan = tmp_path / "sale.yaml"
-    plan.write_text(CERTAIN)
+    plan.write_text(text)
     demand = estimate(plan, draws=DRAWS)
     page = tmp_path / "sale.html"
     page.write_text(report(plan))
