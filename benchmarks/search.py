@@ -25,14 +25,15 @@ from typing import Any
 import numpy as np
 
 from benchmarks.servers import SERVERS, Answers, Bench, Server
-from capplan.loadtest.belief import Observation
 from capplan.loadtest.evaluate import evaluate, hopeless_share
 from capplan.loadtest.measure import FIRST_RATE
+from capplan.loadtest.observation import Observation
 from capplan.loadtest.observed import observation
 from capplan.loadtest.protocol import COLUMNS, FAILURE, SUCCESS, TrialSpec, pack
 from capplan.loadtest.recording import Recording
 from capplan.loadtest.search import Next, Settings, Stop, decide
 from capplan.loadtest.validity import Usage
+from capplan.loadtest.warmup import settled_s
 from capplan.model.service_time import FloatArray
 from capplan.results.capacity import Trial
 
@@ -101,7 +102,8 @@ def trial(bench: Bench, step: Next) -> Trial:
     recording.progress({"held_s": held_s, "issued": int(sent.sum())})
     recording.tickets_due = int(sent.sum())
     bench.spend(arrivals_s[sent], kept, held_s)
-    return evaluate(recording, step.purpose, step.warmup_s, server.sla, {}, usage=Usage())
+    warmup_s = settled_s(recording.rows(), spec)
+    return evaluate(recording, step.purpose, warmup_s, server.sla, {}, usage=Usage())
 
 
 def _nth(times_s: FloatArray, count: float) -> float:

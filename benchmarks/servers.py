@@ -12,10 +12,10 @@ from dataclasses import dataclass, replace
 from functools import cache
 
 import numpy as np
+from numba import njit
 from numpy.typing import NDArray
 from scipy.optimize import brentq
 
-from capplan.model.ggc import fifo_sojourns_s
 from capplan.model.queueing import mmc_sustained_rps
 from capplan.model.service_time import Exponential, FloatArray, ServiceTime, service_time
 from capplan.plan.sla import Sla, parse_sla
@@ -80,7 +80,7 @@ class Server:
         sojourn_s = np.zeros(len(arrivals_s))
         clock = _Clock.draw(self.pauses, arrivals_s, rng)
         begun_s = clock.working_s(taken_s)
-        busy_s = fifo_sojourns_s(begun_s, services_s[~refused], self.slots)
+        busy_s = _fifo_sojourns_s(begun_s, services_s[~refused], self.slots)
         sojourn_s[~refused] = clock.wall_s(begun_s + busy_s) - taken_s
         return Answers(sojourn_s, refused)
 
@@ -105,6 +105,23 @@ class Server:
         served_s = answers.sojourn_s[start:][~refused]
         late = [np.mean(served_s > at.limit_s) / (1 - at.quantile) for at in self.sla.latency]
         return float(max([*late, np.mean(refused) / self.sla.failures]))
+
+
+@njit(cache=True)
+def _fifo_sojourns_s(
+    arrivals_s: FloatArray, services_s: FloatArray, slots: int
+) -> FloatArray:  # pragma: no cover
+    """Do as ``capplan.model.ggc.fifo_sojourns_s``, compiled, for truths take 10⁸ steps."""
+    free_at_s = np.full(slots, -np.inf)
+    sojourns_s = np.empty(len(arrivals_s))
+    for i in range(len(arrivals_s)):
+        first = 0
+        for slot in range(1, slots):
+            if free_at_s[slot] < free_at_s[first]:
+                first = slot
+        free_at_s[first] = max(free_at_s[first], arrivals_s[i]) + services_s[i]
+        sojourns_s[i] = free_at_s[first] - arrivals_s[i]
+    return sojourns_s
 
 
 @dataclass

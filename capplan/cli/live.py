@@ -11,7 +11,7 @@ from rich.live import Live
 
 from capplan.loadtest.measure import Measurement
 from capplan.loadtest.progress import Progress
-from capplan.render.live import panel, trial_line
+from capplan.render.live import panel, prediction, trial_line
 from capplan.render.phases import findings
 from capplan.results.phases import Phases
 
@@ -26,6 +26,7 @@ class Display:
         self._live = Live(console=self._console, auto_refresh=False, transient=True)
         self._shown_at = 0.0
         self._said: set[str] = set()
+        self._predicted = False
 
     def __enter__(self) -> Self:
         if self._console.is_terminal:
@@ -42,6 +43,9 @@ class Display:
 
     def show(self, progress: Progress) -> None:
         """Redraw the panel, not more often than one can read."""
+        if progress.predicted_s is not None and not self._predicted:
+            self._predicted = True
+            self._console.print(prediction(progress.predicted_s, progress.left_s), soft_wrap=True)
         now = time.monotonic()
         if self._console.is_terminal and now - self._shown_at >= _REFRESH_S:
             self._shown_at = now

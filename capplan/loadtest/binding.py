@@ -6,8 +6,9 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from capplan.loadtest import levels
-from capplan.loadtest.belief import Observation, at_loads, posterior
+from capplan.loadtest.belief import at_loads, posterior
 from capplan.loadtest.endpoints import around, find_binding
+from capplan.loadtest.observation import Observation
 from capplan.results.capacity import Binding, Criterion, Trial
 
 

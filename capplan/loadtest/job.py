@@ -100,7 +100,10 @@ class Earlier:
 
 @dataclass(frozen=True, slots=True)
 class Measurement:
-    """What is known so far; bounds in requests/s. ``mix`` is each endpoint's share of requests."""
+    """What is known so far; bounds in requests/s. ``mix`` is each endpoint's share of requests.
+
+    ``predicted_s`` is the load time that the search was expected to need before it began.
+    """
 
     verdict: CapacityVerdict
     reason: str
@@ -116,3 +119,4 @@ class Measurement:
     bottleneck: Bottleneck | None = None
     interrupted: bool = False
     requests_made: int = 0
+    predicted_s: float | None = None

@@ -43,11 +43,13 @@ from capplan.loadtest.summary import describe, mix, trial_notes
 from capplan.loadtest.target import is_here
 from capplan.loadtest.validity import beside_the_target, mean_doubt, widen
 from capplan.loadtest.visiting import Pace, paced_by, require_time
+from capplan.loadtest.warmup import settled_s
 from capplan.results.base import Note
 from capplan.results.capacity import CapacityVerdict, Generator, Trial
 from capplan.units import format_rate
 
 FIRST_RATE = 20.0
+BETWEEN_TRIALS_S = 0.4  # to start the schedule, to drain, to send and judge what was recorded
 _LIMIT = "the load generator is the limit"
 _CAPPED = "all requests were made that may be made"
 _WORTHLESS = "too many trials in a row were worthless"
@@ -81,6 +83,7 @@ def measure(
             run.begin(engine)
             if earlier:
                 run.resume(engine, earlier, say)
+            run.predict()
             while isinstance(step := run.next_step(), Next):
                 run.trial(engine, step)
                 keep(run.so_far())
@@ -112,6 +115,7 @@ class Run:
     capped: bool = False
     allowed: float | None = None  # arrivals/s
     short: Note | None = None  # what kept the pool of users small
+    predicted_s: float | None = None
 
     def begin(self, engine: Engine) -> None:
         """Make one visit of each class first: it shows what an arrival is, and fails early."""
@@ -151,6 +155,11 @@ class Run:
         if self.target_lost:
             raise lost(self.trials)
 
+    def predict(self) -> None:
+        """Say how much load the search will need, before it begins."""
+        between_s = self.pace.prefill_s if self.pace else BETWEEN_TRIALS_S
+        self.predicted_s = search.predict_s(self._settings(self.per_arrival), between_s)
+
     def next_step(self) -> Next | Stop:
         """Ask the search what to do, unless the generator leaves it no choice."""
         standing, seen = self.standing, [observation(t) for t in self._valid()]
@@ -160,28 +169,34 @@ class Run:
             why = _WORTHLESS if standing.limit is None else _LIMIT
             return Stop("inconclusive", search.known_bounds(seen), why)
         most = surely_at_most(self._whole()) or self.per_arrival
-        asked = self.allowed = allowed(self.job.max_rate_rps, most, self.allowed if seen else None)
-        ceilings = [rate for rate in (asked, standing.ceiling) if rate is not None]
-        first, highest = FIRST_RATE / max(self.per_arrival, 1.0), min(ceilings, default=None)
-        if asked is not None and not seen:
-            # the check visit is too short to tell how many requests an arrival makes
-            first = min(first, asked / 2)
-        lowest = search.LOWEST_RATE
-        settings = Settings(self.job.time_budget_s, first, highest, lowest_rate=lowest)
-        spent_s = self.spent_s
-        if self.pace:  # the next trial fills the shop first
-            spent_s += self.pace.prefill_s
-            lowest /= max(self.per_arrival, 1.0)
-            settings = replace(settings, min_trial_s=self.pace.measured_s, lowest_rate=lowest)
-        step = search.decide(seen, settings, spent_s)
+        self.allowed = allowed(self.job.max_rate_rps, most, self.allowed if seen else None)
+        settings = self._settings(most)
+        prefill_s = self.pace.prefill_s if self.pace else 0.0  # the next trial fills the shop first
+        step = search.decide(seen, settings, self.spent_s + prefill_s)
         if isinstance(step, Next) and not self._affordable(step, most):
             self.capped = True
             step = search.decide(seen, settings, settings.time_budget_s)  # as when time is over
             if isinstance(step, Next) or step.verdict == "inconclusive":
                 return Stop("inconclusive", search.known_bounds(seen), _CAPPED)
-        if isinstance(step, Stop) and step.verdict == "not_reached" and highest != asked:
+        if (
+            isinstance(step, Stop)
+            and step.verdict == "not_reached"
+            and settings.max_rate != self.allowed
+        ):
             return Stop("inconclusive", step.bounds, _LIMIT)
         return step
+
+    def _settings(self, most: float) -> Settings:
+        asked = self.allowed or allowed(self.job.max_rate_rps, most, None)
+        highest = min((r for r in (asked, self.standing.ceiling) if r is not None), default=None)
+        first, lowest = FIRST_RATE / max(self.per_arrival, 1.0), search.LOWEST_RATE
+        if asked is not None and not self._valid():
+            # the check visit is too short to tell how many requests an arrival makes
+            first = min(first, asked / 2)
+        if self.pace is None:
+            return Settings(self.job.time_budget_s, first, highest, lowest_rate=lowest)
+        lowest /= max(self.per_arrival, 1.0)
+        return Settings(self.job.time_budget_s, first, highest, self.pace.measured_s, lowest)
 
     def trial(
         self, engine: Engine, step: Next, *, draw: int | None = None, to_the_end: bool = False
@@ -189,7 +204,8 @@ class Run:
         """Run one trial and judge it.
 
         ``draw`` names its arrivals: two runs of one seed get the same for the same draw. A trial
-        ``to_the_end`` is not ended early, however much it misses.
+        ``to_the_end`` is not ended early, however much it misses, and its warm-up is as planned:
+        two such trials are compared, and leave out the same.
         """
         job, rate = self.job, step.rate
         reach = engine.reach
@@ -214,7 +230,16 @@ class Run:
 
         def watch(recording: Recording) -> bool:
             self.probe.sample(recording.elapsed_s)
-            self.show(snapshot(recording, step.purpose, rate * self.per_arrival, bounds, left_s))
+            self.show(
+                snapshot(
+                    recording,
+                    step.purpose,
+                    rate * self.per_arrival,
+                    bounds,
+                    left_s,
+                    self.predicted_s,
+                )
+            )
             if recording.silence >= SILENT_REQUESTS:
                 return True
             return not to_the_end and hopeless(recording)
@@ -225,7 +250,10 @@ class Run:
         self.spent_s += meter.elapsed_s
         self.made += recording.requests_made
         usage = meter.usage(fixed=engine.processes if engine.fixed else None, here=engine.here)
-        trial = evaluate(recording, step.purpose, asked.warmup_s, job.sla, job.endpoints, usage)
+        warmup_s = asked.warmup_s
+        if not self.pace and not to_the_end:  # a shop that was filled has warmed up
+            warmup_s = settled_s(recording.rows(), spec)
+        trial = evaluate(recording, step.purpose, warmup_s, job.sla, job.endpoints, usage)
         use = self.probe.use(trial.warmup_s, trial.duration_s)
         trial = with_use(trial, use, job.watching.limits, self.probe.missing)
         trial = without_means(trial)
@@ -325,6 +353,7 @@ class Run:
             binding=binding,
             resources=resources,
             bottleneck=find_bottleneck(self.trials, bounds_rps.mid, resources, binding),
+            predicted_s=self.predicted_s,
             generator=Generator(
                 processes=max((t.health.processes for t in self.trials), default=1),
                 cores=cores(),

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from capplan.loadtest.belief import Misses, Observation
+from capplan.loadtest.observation import Misses, Observation
 from capplan.loadtest.resources import level
 from capplan.results.capacity import Criterion, Trial
 
@@ -14,6 +14,7 @@ def observation(trial: Trial) -> Observation:
         offered=_offered(trial),
         measured_s=trial.duration_s - trial.warmup_s,
         purpose=trial.purpose,
+        start_s=trial.warmup_s,
         passed=trial.outcome == "pass",
         at_least=trial.ended_early,
         misses=tuple(_misses(c, trial) for c in trial.criteria if not c.of_target),

@@ -14,7 +14,11 @@ from capplan.results.capacity import LatencySummary
 
 @dataclass(frozen=True, slots=True)
 class Progress:
-    """One moment of a trial. Rates are in requests/s, times in seconds."""
+    """One moment of a trial. Rates are in requests/s, times in seconds.
+
+    ``predicted_s`` is how much load the whole search was expected to need before it began, None
+    where there is no search.
+    """
 
     trial: int
     purpose: str
@@ -27,6 +31,7 @@ class Progress:
     bounds_rps: Bounds
     trial_left_s: float
     left_s: float
+    predicted_s: float | None = None
 
 
 def snapshot(
@@ -35,6 +40,7 @@ def snapshot(
     asked_rps: float,
     bounds_rps: Bounds,
     left_s: float,
+    predicted_s: float | None = None,
 ) -> Progress:
     """Summarise a recording that still grows."""
     rows = recording.rows()
@@ -52,4 +58,5 @@ def snapshot(
         bounds_rps=bounds_rps,
         trial_left_s=max(0.0, recording.spec.duration_s - elapsed_s),
         left_s=max(0.0, left_s - elapsed_s),
+        predicted_s=predicted_s,
     )

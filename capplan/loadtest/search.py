@@ -1,7 +1,7 @@
 """The search for the sustained rate: from the trials so far to the next one, or to an interval.
 
 A pure function of what was observed. It first brackets the answer by doubling (or by quartering
-downwards) and halving, then holds loads at and just above the middle of what is believed, until the
+downwards) and halving, then holds the loads that will tell most, by what is believed, until the
 interval is narrow or the time is up. What the trials say together is in ``belief``.
 """
 
@@ -13,16 +13,22 @@ from typing import Literal
 
 import numpy as np
 
-from capplan.loadtest.belief import Observation, Posterior, Purpose, posterior
+from capplan.loadtest.belief import Posterior, posterior
+from capplan.loadtest.observation import Observation, Purpose
 
 CONFIDENCE = 0.95
 GROW, SHRINK = 2.0, 4.0
 LOWEST_RATE = 1.0
 _AT_LIMIT = 0.98  # the limit moves a little, as the requests per arrival are better known
 _BRACKETED = 1.5  # bisect until the lowest failed rate is this close to the highest that passed
-_AROUND = 1.05, 1.02  # where to hold the loads that narrow the answer, times its middle
+_AROUND = np.geomspace(0.92, 1.12, 11)  # loads that may narrow the answer, times its middle
 _NARROW = 1.127  # high/low at which the search stops before its budget is spent
-_ENOUGH = 5  # refining trials that show how much trials differ
+_ENOUGH = 5  # refining trials at least, and so many that the mean speed of the target is known
+_MEAN_SPEED = 0.0255  # to this standard error
+_USUAL = 7  # refining trials that a search needs
+_EPISODES = 3  # in which misses hang together, that a refining trial holds if there is time for it
+_LEFT_OUT = 0.1  # of a refining trial is likely to be warm-up
+_HELD = 0.45  # of a trial counts at least: up to half of it may be warm-up
 _TOO_WIDE = 1.5  # a wider high/low is no answer
 
 
@@ -51,13 +57,13 @@ class Settings:
 
     @property
     def refine_s(self) -> float:
-        """How long a trial lasts that narrows the answer, or confirms it.
+        """How long a trial at least lasts that narrows the answer, or confirms it."""
+        return max(self.min_trial_s, 4.0, min(6.0, self.time_budget_s / 10))
 
-        A short one sees a queue that is not full yet, and finds too high a rate: under a small
-        budget rather hold fewer loads.
-        """
-        longest = max(min(8.0, self.time_budget_s / 5), min(11.0, self.time_budget_s / 10))
-        return max(self.min_trial_s, 4.0, longest)
+    @property
+    def longest_s(self) -> float:
+        """How long such a trial lasts at most: one alone must not take the whole budget."""
+        return max(self.refine_s, min(9.0, self.time_budget_s / 7))
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,7 +76,7 @@ class Next:
 
     @property
     def warmup_s(self) -> float:
-        """What is left out at the start: the time in which the queue builds up."""
+        """What two trials that are compared leave out at the start, both the same."""
         return max(0.5, 0.2 * self.duration_s)
 
 
@@ -114,6 +120,26 @@ def _choose(seen: Sequence[Observation], settings: Settings, left_s: float) -> N
     return _narrow(seen, settings, left_s)
 
 
+def predict_s(settings: Settings, between_s: float = 0.0) -> float:
+    """Return the load time in seconds that the search will need, as far as one can tell before it.
+
+    Six doublings of the rate, or as many as lead to the highest, one bisection, the usual number of
+    refining trials, and one that confirms. ``between_s`` is spent before each trial.
+
+    >>> predict_s(Settings(time_budget_s=120.0, first_rate=20.0))
+    74.2
+    """
+    doublings = 6
+    if settings.max_rate is not None:
+        up = np.log2(max(settings.max_rate / settings.first_rate, 1.0))
+        doublings = min(doublings, int(np.ceil(up)))
+    needed_s = _first_s(settings, settings.first_rate)
+    needed_s += doublings * settings.probe_s + settings.bisect_s
+    needed_s += (_USUAL + 1) * (settings.refine_s + settings.longest_s) / 2
+    needed_s += (3 + doublings + _USUAL) * between_s
+    return float(min(needed_s, settings.time_budget_s))
+
+
 def known_bounds(seen: Sequence[Observation]) -> Bounds:
     """Say what the trials so far are enough for."""
     passed = [o.rate for o in seen if o.passed]
@@ -127,7 +153,7 @@ def _go_up(seen: Sequence[Observation], settings: Settings, left_s: float) -> Ne
     limit = np.inf if settings.max_rate is None else settings.max_rate
     at_limit = [o for o in seen if o.rate >= _AT_LIMIT * limit]
     held_s = max((o.measured_s for o in at_limit if o.passed), default=0.0)
-    if held_s >= settings.refine_s * 0.7:
+    if held_s >= settings.longest_s * _HELD:
         return Stop("not_reached", known_bounds(seen), "the SLA still held at the highest rate")
     if left_s < settings.probe_s:
         return Stop(
@@ -135,12 +161,16 @@ def _go_up(seen: Sequence[Observation], settings: Settings, left_s: float) -> Ne
         )
     if not seen:
         rate = min(settings.first_rate, limit)
-        # enough arrivals to learn how many requests one of them makes
-        return Next(rate, min(5.0, max(settings.probe_s, 40 / rate)), "probe")
+        return Next(rate, _first_s(settings, rate), "probe")
     if at_limit:
-        return Next(limit, settings.refine_s, "confirm")
+        return Next(limit, settings.longest_s, "confirm")
     rate = min(max(o.rate for o in seen) * GROW, limit)
     return Next(rate, settings.probe_s, "probe")
+
+
+def _first_s(settings: Settings, rate: float) -> float:
+    # enough arrivals to learn how many requests one of them makes
+    return max(settings.min_trial_s, min(5.0, max(settings.probe_s, 40 / rate)))
 
 
 def _go_down(seen: Sequence[Observation], settings: Settings, left_s: float) -> Next | Stop:
@@ -160,21 +190,22 @@ def _narrow(seen: Sequence[Observation], settings: Settings, left_s: float) -> N
     above = min((o.rate for o in seen if o.failed and o.rate > below), default=below)
     if above / below > _BRACKETED and left_s > 2 * settings.refine_s:
         return Next(float(np.sqrt(below * above)), settings.bisect_s, "bisect")
-    low, mid, high = _interval(posterior(seen))
+    belief = posterior(seen)
+    low, mid, high = _interval(belief)
     if settings.max_rate is not None:
         mid = min(mid, settings.max_rate)
         low = min(low, mid)
-    narrow = high / low <= _NARROW and sum(o.purpose == "refine" for o in seen) >= _ENOUGH
+    refine_s = min(max(_EPISODES * belief.episode_s, settings.refine_s), settings.longest_s)
+    enough = max(_ENOUGH, (belief.speed_noise / _MEAN_SPEED) ** 2)
+    narrow = high / low <= _NARROW and sum(o.purpose == "refine" for o in seen) >= enough
     confirmed = any(o.purpose == "confirm" and low <= o.rate <= high for o in seen)
-    if left_s < settings.probe_s + 1 or (confirmed and (narrow or left_s < settings.refine_s)):
+    if left_s < settings.probe_s + 1 or (confirmed and (narrow or left_s < refine_s)):
         return _finish(low, mid, high)
-    if narrow or left_s < settings.refine_s + settings.refine_s:
-        return Next(mid, min(settings.refine_s, left_s - 1), "confirm")
-    # loads just above the answer tell more about it than loads at it, but far above tells nothing
-    turn = sum(o.purpose == "refine" for o in seen) % len(_AROUND)
-    hopeless = min((o.rate for o in seen if o.at_least), default=np.inf)
-    rate = min(mid * _AROUND[turn], max(0.97 * hopeless, mid), _BRACKETED * above)
-    return Next(float(max(rate, 0.9 * below)), settings.refine_s, "refine")
+    if narrow or left_s < 2 * refine_s:
+        return Next(mid, min(refine_s, left_s - 1), "confirm")
+    warmup_s = _LEFT_OUT * refine_s
+    rate = belief.most_telling(_AROUND * mid, warmup_s, refine_s - warmup_s)
+    return Next(rate, refine_s, "refine")
 
 
 def _finish(low: float, mid: float, high: float) -> Stop:

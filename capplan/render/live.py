@@ -29,6 +29,21 @@ def trial_line(number: int, trial: Trial, bounds_rps: Bounds) -> Text:
     return line
 
 
+def prediction(predicted_s: float, budget_s: float) -> str:
+    """Say before the first trial how long the load will take.
+
+    >>> prediction(78.0, 119.9)
+    'about 1 min 18 s of load, at most 2 min'
+    >>> prediction(40.0, 39.8)
+    'about 40 s of load, which is all that --time-budget allows'
+    """
+    if predicted_s >= 0.95 * budget_s:
+        about = format_duration(round(predicted_s))
+        return f"about {about} of load, which is all that --time-budget allows"
+    most = format_duration(round(budget_s))
+    return f"about {format_duration(round(predicted_s))} of load, at most {most}"
+
+
 def known(bounds_rps: Bounds) -> str:
     """Say what is known of the sustained rate so far."""
     anything = bounds_rps.low is not None or bounds_rps.high is not None

@@ -281,7 +281,8 @@ class Capacity(Result):
     ``identity.servers`` says how many servers the trials loaded. When it is not 1, one server alone
     was never measured, and ``sustained_rps`` is derived, as a note says.
 
-    ``load_time_s`` and ``requests_made`` are those of all trials, over all runs that a search took.
+    ``predicted_s`` is the load time that was expected before the load began. ``load_time_s`` and
+    ``requests_made`` are those of all trials, over all runs that a search took.
     ``requests_per_arrival`` is that of the unit; ``sustained_visits_per_s`` and
     ``sustained_orders_per_min`` restate ``sustained_rps`` by ``visit_mix``.
     ``resources`` are what the target used, null where nothing of it was seen, and ``bottleneck``
@@ -310,3 +311,4 @@ class Capacity(Result):
     generator: Generator | None = None
     scaling: Scaling | None = None
     phases: Phases = Phases()
+    predicted_s: float | None = None

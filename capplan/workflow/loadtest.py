@@ -306,6 +306,7 @@ def _result(
         max_rate_rps=overrides.max_rate_rps,
         trials=measured.trials,
         load_time_s=measured.load_time_s,
+        predicted_s=measured.predicted_s,
         requests_made=measured.requests_made,
         requests_per_arrival=measured.requests_per_arrival,
         mix=measured.mix,

@@ -9,7 +9,8 @@ from hypothesis import strategies as st
 
 from benchmarks.search import search
 from benchmarks.servers import SERVERS
-from capplan.loadtest.belief import Misses, Observation, Purpose, posterior
+from capplan.loadtest.belief import posterior
+from capplan.loadtest.observation import Misses, Observation, Purpose
 from capplan.loadtest.search import (
     LOWEST_RATE,
     Bounds,
@@ -18,6 +19,7 @@ from capplan.loadtest.search import (
     Stop,
     decide,
     known_bounds,
+    predict_s,
 )
 
 P95_IN_150_MS = 0.05, 0.15
@@ -209,6 +211,49 @@ def test_the_highest_rate_may_move_a_little_as_requests_per_arrival_are_better_k
     assert stop(*seen, settings=limited(50.3)).verdict == "not_reached"
 
 
+# how long a trial lasts, and the search
+
+
+@pytest.mark.parametrize(
+    ("memory_s", "lasts_s"),
+    [
+        (0.1, 7.0),
+        (2.5, 10.0),
+        (60.0, 15.0),
+    ],  # at least 7 s, four times the memory, an eighth of all
+)
+def test_trials_last_longer_where_the_queue_remembers_longer(memory_s, lasts_s):
+    """n independent episodes in a trial give its share p of misses the variance p(1 - p)/n."""
+    seen = around_178(3, "refine")
+    variance = 0.05 * 0.95 * memory_s / 20.0
+    slow = [replace(seen[-1].misses[0], variance=variance), *seen[-1].misses[1:]]
+    seen[2:] = [replace(o, misses=tuple(slow)) for o in seen[2:]]
+    assert seen[-1].memory_s == pytest.approx(memory_s)
+    step = next_step(*seen)
+    assert step.purpose == "refine"
+    assert step.duration_s == pytest.approx(lasts_s)
+
+
+def test_a_trial_tells_nothing_of_the_memory_when_few_missed_or_it_was_cut_off():
+    assert trial(178.0, True, "refine", 20.0, 0.001).memory_s is None
+    assert trial(178.0, False, "refine", 20.0, 0.2, at_least=True).memory_s is None
+    assert trial(178.0, False, "refine", 20.0, 1.0).memory_s is None
+
+
+@pytest.mark.parametrize(
+    ("settings", "predicted_s"),
+    [
+        (Settings(120.0, 20.0), 2.0 + 6 * 1.2 + 2 * 5.0 + 8 * 7.0),
+        (Settings(120.0, 20.0, max_rate=40.0), 2.0 + 1.2 + 2 * 5.0 + 8 * 7.0),
+        (Settings(120.0, 1.0), 5.0 + 6 * 1.2 + 2 * 5.0 + 8 * 7.0),
+        (Settings(20.0, 20.0), 20.0),  # never more than it may take
+        (Settings(600.0, 5.0, min_trial_s=30.0), 17 * 30.0),
+    ],
+)
+def test_the_time_is_predicted_from_the_trials_that_a_usual_search_takes(settings, predicted_s):
+    assert predict_s(settings) == pytest.approx(predicted_s)
+
+
 # the end
 
 
@@ -225,7 +270,7 @@ def test_what_is_known_when_the_time_is_over_is_the_answer():
 
 def test_the_last_long_trial_confirms_the_middle_of_what_is_known():
     seen = around_178(3, "refine")
-    step = next_step(*seen, spent_s=100.0)
+    step = next_step(*seen, spent_s=110.0)
     assert step.purpose == "confirm"
     assert step.rate == known_bounds(seen).mid
     assert step.duration_s == TWO_MINUTES.refine_s
