@@ -13,7 +13,7 @@ from functools import lru_cache
 import numpy as np
 
 from capplan.loadtest.criterion import Criterion, Floats
-from capplan.loadtest.levels import LevelAt, above
+from capplan.loadtest.levels import LevelAt, above, median
 from capplan.loadtest.observation import Observation
 
 _GRID = 64
@@ -23,8 +23,8 @@ _GRID = 64
 class Posterior:
     """Probabilities of the sustained rate on a grid of rates (arrivals/s).
 
-    ``binding`` is the criterion whose sustained rate is believed to be the lowest, None where only
-    levels of the target say something.
+    ``binding`` is the criterion whose sustained rate is believed to be the lowest, None where a
+    level of the target is reached before.
     """
 
     rate: Floats
@@ -39,7 +39,7 @@ class Posterior:
     def most_telling(self, loads: Floats, start_s: float, measured_s: float) -> float:
         """Return the one of ``loads`` whose outcome will tell most of the sustained rate.
 
-        The middle one where no criterion can say.
+        The middle one where no criterion binds.
         """
         if self.binding is None:
             return float(loads[len(loads) // 2])
@@ -82,10 +82,13 @@ def _over_criteria(grid: Floats, seen: Sequence[Observation]) -> Posterior:
             criterion = Criterion(grid, seen, index)
             survival *= 1 - np.cumsum(criterion.density) + criterion.density / 2
             criteria.append(criterion)
-    for index in range(len(seen[0].levels)):
-        survival *= above(grid, at_loads(seen, index))
+    levels = [at_loads(seen, index) for index in range(len(seen[0].levels))]
+    for level in levels:
+        survival *= above(grid, level)
     probability = np.clip(-np.diff(np.concatenate([[1.0], survival[:-1], [0.0]])), 0, None)
     binding = min(criteria, key=lambda criterion: criterion.middle, default=None)
+    if binding and any(np.log(median(level)) < binding.middle for level in levels):
+        binding = None
     return Posterior(grid, probability / probability.sum(), binding)
 
 

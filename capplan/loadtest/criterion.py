@@ -6,8 +6,9 @@ load (Kingman's heavy-traffic limit), so the share of requests over a limit is, 
     share(λ) = floor + exp(-y),   y = -ln(allowed - floor) - s·(λ/θ - 1)
 
 with θ the sustained rate and s a steepness. A trial begins at an idle target, and sees less than
-that until the queue has built up: ``model.filling_queue`` says how much less, and what an overloaded
-queue shows while it grows. Failures have no such theory; their share rises on the logit scale.
+that until the queue has built up: ``model.filling_queue`` says how much less, and what a queue
+under overload shows while it grows. Failures have no such theory; their share rises on the logit
+scale.
 """
 
 from __future__ import annotations
@@ -48,7 +49,7 @@ class Criterion:
     """What is believed of one criterion, on a grid of all that is unknown.
 
     There is an axis for each unknown: θ, steepness, floor, skew of the sampling noise, and the
-    target's own noise. What does not depend on one has length 1 there, which saves most of the work.
+    target's own noise. What does not depend on one has length 1 there: that saves most of the work.
     """
 
     def __init__(self, rates: Floats, seen: Sequence[Observation], index: int) -> None:
@@ -149,10 +150,10 @@ class Criterion:
         """Return how many independent episodes a second holds, in which requests miss together.
 
         Latencies are correlated over the relaxation time of the queue, 2(1 + cs²)·cμ/(cμ - λ)² near
-        ρ = 1. The tail exp(-2(cμ - λ)·limit/(1 + cs²)) is ``allowed`` at the sustained rate, and its
-        exponent falls with the load by ``rise``; so an episode lasts
-        4·s·limit/(ln(1/allowed) - rise)² seconds, whatever c, μ and cs. Above the sustained rate the
-        bracket is held at a third. Failures are taken to come in bunches of ``_BUNCH_S``.
+        ρ = 1. The tail exp(-2(cμ - λ)·limit/(1 + cs²)) is ``allowed`` at the sustained rate, and
+        its exponent falls with the load by ``rise``; so an episode lasts
+        4·s·limit/(ln(1/allowed) - rise)² seconds, whatever c, μ and cs. Above the sustained rate
+        the bracket is held at a third. Failures are taken to come in bunches of ``_BUNCH_S``.
         """
         if self._like.limit_s is None:
             return np.asarray(1 / _BUNCH_S)

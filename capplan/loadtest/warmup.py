@@ -27,7 +27,8 @@ def settled_s(rows: Rows, spec: TrialSpec) -> float:
     The crossing-of-the-mean rule (G. S. Fishman, *Concepts and Methods in Discrete Event Digital
     Simulation*, 1973), with the first crossing and the mean of the second half: successive means of
     equally many requests lie on one side of that mean, and the warm-up ends before the first that
-    has come there, or lies on the other. It takes at most half of the trial. Requests that failed have no latency.
+    has come there, or lies on the other. It takes at most half of the trial. Requests that
+    failed have no latency.
     """
     answered = rows.where(rows.ending != FAILURE)
     batches = min(_BATCHES, len(answered) // _FEWEST_IN_BATCH)

@@ -29,8 +29,8 @@ def mean_share_over(
     """Return the mean share of requests over ``limit_s``, and how it rises with the load.
 
     The mean is over the ``length_s`` seconds that begin ``start_s`` after the queue was empty.
-    ``exponent`` is y, ``steepness`` is s; they are broadcast. The second value is -d share/dy: times
-    s it is the rise per part of the load.
+    ``exponent`` is y, ``steepness`` is s; they are broadcast. The second value is -d share/dy: s
+    times that is the rise per part of the load.
 
     >>> share, _ = mean_share_over(np.array([3.0]), np.array([20.0]), 0.1, 1000.0, 1.0)
     >>> round(float(share[0]), 4), round(float(np.exp(-3.0)), 4)
