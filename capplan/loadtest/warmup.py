@@ -16,7 +16,8 @@ LONGEST = 0.5
 
 _BATCHES = 50
 _FEWEST_BATCHES, _FEWEST_IN_BATCH = 10, 5
-_UNTESTED = 0.2  # of a trial with too few requests to test is left out
+_UNTESTED = 0.2  # of a trial with too few requests to test is left out,
+_CONNECTING_S = 0.5  # and no less than users take to connect
 _THERE = 0.01  # a mean that is so near the other, as a share of it, is the same
 _CEILING = 2.0  # times the longest limit: how far over it a request is does not matter
 
@@ -33,7 +34,7 @@ def settled_s(rows: Rows, spec: TrialSpec) -> float:
     answered = rows.where(rows.ending != FAILURE)
     batches = min(_BATCHES, len(answered) // _FEWEST_IN_BATCH)
     if batches < _FEWEST_BATCHES:
-        return _UNTESTED * spec.duration_s
+        return min(max(_CONNECTING_S, _UNTESTED * spec.duration_s), LONGEST * spec.duration_s)
     order = np.argsort(answered.intended_s, kind="stable")
     starts = np.linspace(0, len(order), batches, endpoint=False).astype(np.int64)
     latency_s = np.minimum(answered.sojourn_s[order], _CEILING * spec.give_up_s)

@@ -567,7 +567,8 @@ def test_an_interrupt_ends_the_load_and_keeps_the_trials(tmp_path):
         locustfile = script(tmp_path, ONE_PAGE)
         found = measure(job(locustfile, target.url), interrupt_in_the_second, lambda _: None)
     assert (found.interrupted, found.verdict, len(found.trials)) == (True, "inconclusive", 1)
-    assert found.bounds_rps.low is not None
+    passed = found.trials[0].outcome == "pass"  # a crowded machine may be slow at any rate
+    assert (found.bounds_rps.low is not None) is passed
     assert generators() == []
 
 
