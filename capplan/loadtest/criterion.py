@@ -7,13 +7,13 @@ load (Kingman's heavy-traffic limit), so the share of requests over a limit is, 
 
 with θ the sustained rate and s a steepness. A trial begins at an idle target, and sees less than
 that until the queue has built up: ``model.filling_queue`` says how much less, and what a queue
-under overload shows while it grows. Failures have no such theory; their share rises on the logit
-scale.
+under overload shows while it grows. Failures have no such theory, and some targets no such queue:
+their share rises on the logit scale.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 
 import numpy as np
 from numpy.typing import NDArray
@@ -26,6 +26,7 @@ Floats = NDArray[np.float64]
 
 # what is not known beforehand, each with a prior
 _FLOOR = {0.0: 0.4, 0.08: 0.2, 0.25: 0.2, 0.5: 0.2}  # missed at any load, over allowed
+_CLIFF = 0.05  # that requests miss at once above a load, without a queue that has to fill
 _STEEPNESS = np.geomspace(4.0, 300.0, 12)
 _STEEPNESS_SPREAD = 0.6  # sd of its logarithm, around what Poisson arrivals and services give
 _FAILURE_STEEPNESS, _FAILURE_SPREAD = 25.0, 1.0  # how failures rise with load is hardly known
@@ -48,8 +49,8 @@ _NONE, _ALL = 1e-9, 0.97
 class Criterion:
     """What is believed of one criterion, on a grid of all that is unknown.
 
-    There is an axis for each unknown: θ, steepness, floor, skew of the sampling noise, and the
-    target's own noise. What does not depend on one has length 1 there: that saves most of the work.
+    There is an axis for each unknown: θ, steepness, floor or cliff, skew of the sampling noise, and
+    the target's own noise. What does not depend on one has length 1 there, which saves much work.
     """
 
     def __init__(self, rates: Floats, seen: Sequence[Observation], index: int) -> None:
@@ -58,10 +59,12 @@ class Criterion:
         self._log_theta = np.log(rates)
         self._theta = rates[:, None, None, None, None]
         self._steepness = _STEEPNESS[:, None, None, None]
-        floor, floor_prior = _axis(_FLOOR, 2)
-        self._floor = floor * self._like.allowed
+        floors = np.array([*_FLOOR, 0.0])[:, None, None]
+        self._fills = np.arange(len(floors))[:, None, None] < len(_FLOOR)
+        self._floor = floors * self._like.allowed
+        floor_prior = np.array([*_FLOOR.values(), _CLIFF])[:, None, None]
         self._skew = np.array(_SKEW)[:, None]
-        self._speed, speed_prior = _axis(_SPEED_NOISE, 0)
+        self._speed, speed_prior = np.array(list(_SPEED_NOISE.items())).T
         belief = np.log(floor_prior * speed_prior) + self._log_prior_of_steepness()
         belief = belief - 0.5 * (np.log(self._skew / _SKEW_MIDDLE) / _SKEW_SPREAD) ** 2
         for o in seen:
@@ -138,13 +141,13 @@ class Criterion:
     def _queued(self, rise: Floats, o: Observation) -> tuple[Floats, Floats]:
         """Return the share that the load makes miss, and its slope against ``rise``."""
         left = self._like.allowed - self._floor
+        at_once = expit(np.clip(logit(left) + rise, -25.0, 8.0))
         if self._like.limit_s is None:
-            queued = expit(np.clip(logit(left) + rise, -25.0, 8.0))
-            return queued, queued * (1 - queued)
-        exponent = -np.log(left) - rise
-        return mean_share_over(
-            exponent, self._steepness, self._like.limit_s, o.start_s, o.measured_s
-        )
+            return at_once, at_once * (1 - at_once)
+        limit_s, exponent = self._like.limit_s, -np.log(left) - rise
+        filled, slope = mean_share_over(exponent, self._steepness, limit_s, o.start_s, o.measured_s)
+        fills = self._fills
+        return np.where(fills, filled, at_once), np.where(fills, slope, at_once * (1 - at_once))
 
     def _episodes_per_s(self, rise: Floats) -> Floats:
         """Return how many independent episodes a second holds, in which requests miss together.
@@ -172,9 +175,3 @@ class Criterion:
         if miss.share <= resolved:  # fewer misses than can be told from none
             return np.asarray(log_ndtr((logit(min(max(resolved, _NONE), _ALL)) - middle) / sd))
         return np.asarray(-0.5 * ((logit(miss.share) - middle) / sd) ** 2 - np.log(sd))
-
-
-def _axis(prior: Mapping[float, float], axes_after: int) -> tuple[Floats, Floats]:
-    """Return the values and the prior weights of an unknown, along its own axis."""
-    shape = (len(prior), *[1] * axes_after)
-    return np.reshape(list(prior), shape), np.reshape(list(prior.values()), shape)
