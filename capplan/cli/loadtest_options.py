@@ -35,7 +35,7 @@ SlaOption = Annotated[
 ]
 MaxRateOption = Annotated[
     str | None,
-    typer.Option(metavar="RPS", help="Never ask for more requests per second than this."),
+    typer.Option(metavar="RPS", help="Ask for this many requests per second at most."),
 ]
 MaxRequestsOption = Annotated[
     int | None,

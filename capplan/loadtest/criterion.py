@@ -26,7 +26,7 @@ Floats = NDArray[np.float64]
 
 # what is not known beforehand, each with a prior
 _FLOOR = {0.0: 0.4, 0.08: 0.2, 0.25: 0.2, 0.5: 0.2}  # missed at any load, over allowed
-_CLIFF = 0.05  # that requests miss at once above a load, without a queue that has to fill
+_CLIFF = 0.0002  # that requests miss at once above a load, without a queue that has to fill
 _STEEPNESS = np.geomspace(4.0, 300.0, 12)
 _STEEPNESS_SPREAD = 0.6  # sd of its logarithm, around what Poisson arrivals and services give
 _FAILURE_STEEPNESS, _FAILURE_SPREAD = 25.0, 1.0  # how failures rise with load is hardly known
