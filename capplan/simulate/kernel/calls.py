@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from capplan.simulate.kernel.jit import at, jitted
+from capplan.simulate.kernel.jit import at, jitted, wide
 
 NONE = -1
 
@@ -88,3 +88,24 @@ def give_back(w: Any, i: int) -> None:
     call(w, i).queue_after = w.calls_free
     w.calls_free = i
     w.calls_used -= 1
+
+
+@jitted
+def join(w: Any, line: Any, i: int) -> None:
+    """Let call ``i`` stand last in a line: a row with the ``first`` and the ``last`` of it."""
+    call(w, i).queue_after = NONE
+    if line.last == NONE:
+        line.first = i
+    else:
+        call(w, line.last).queue_after = i
+    line.last = i
+
+
+@jitted
+def leave(w: Any, line: Any) -> int:
+    """Take the first call out of a line."""
+    i = wide(line.first)
+    line.first = call(w, i).queue_after
+    if line.first == NONE:
+        line.last = NONE
+    return i

@@ -19,7 +19,7 @@ import numpy as np
 
 from capplan.simulate.kernel import rng
 from capplan.simulate.kernel import tally as t
-from capplan.simulate.kernel.calls import GONE, NONE, call
+from capplan.simulate.kernel.calls import GONE, NONE, call, join, leave
 from capplan.simulate.kernel.clients import kind_of, refused
 from capplan.simulate.kernel.jit import at, jitted, wide
 
@@ -122,10 +122,7 @@ def leaves(w: Any, i: int) -> None:
 def leaks(w: Any) -> int:
     """Return the call whose turn has come, or ``NONE`` when its client has gone meanwhile."""
     node = at(w.nodes, w.leak_node, NODE)
-    i = wide(node.first)
-    node.first = call(w, i).queue_after
-    if node.first == NONE:
-        node.last = NONE
+    i = leave(w, node)
     t.move(w, t.IN_BUCKET, -1)
     _find_next(w)
     if call(w, i).client == GONE and call(w, i).object == NONE:
@@ -143,12 +140,7 @@ def _at_once(w: Any, i: int, number: int) -> bool:
     if turn_s <= w.now_s:
         return True
     call(w, i).queued_s = turn_s
-    call(w, i).queue_after = NONE
-    if node.last == NONE:
-        node.first = i
-    else:
-        call(w, node.last).queue_after = i
-    node.last = i
+    join(w, node, i)
     t.move(w, t.IN_BUCKET, 1)
     if turn_s < w.leak_s:
         w.leak_s, w.leak_node = turn_s, number

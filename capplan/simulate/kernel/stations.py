@@ -21,7 +21,7 @@ from numpy.typing import NDArray
 
 from capplan.simulate.kernel import rng
 from capplan.simulate.kernel import tally as t
-from capplan.simulate.kernel.calls import GONE, NONE, call
+from capplan.simulate.kernel.calls import GONE, NONE, call, join, leave
 from capplan.simulate.kernel.clients import kind_of, refused
 from capplan.simulate.kernel.guards import BADLY, FLEET, reports
 from capplan.simulate.kernel.jit import at, jitted, wide
@@ -240,13 +240,7 @@ def _speed(row: Any) -> float:
 @jitted
 def append(w: Any, s: int, i: int, priority: int) -> None:
     """Let call ``i`` wait at station ``s``."""
-    line = at(w.lines, s * w.priorities + priority, LINE)
-    if line.last == NONE:
-        line.first = i
-    else:
-        call(w, line.last).queue_after = i
-    line.last = i
-    call(w, i).queue_after = NONE
+    join(w, at(w.lines, s * w.priorities + priority, LINE), i)
     station(w, s).queued += 1
     t.move(w, t.IN_QUEUE if s < w.fleet_count else t.IN_QUEUE_BEHIND, 1)
 
@@ -263,11 +257,7 @@ def take_first(w: Any, s: int) -> int:
 @jitted
 def take(w: Any, s: int, priority: int) -> int:
     """Take the first call of a priority out of the queue of station ``s``."""
-    line = at(w.lines, s * w.priorities + priority, LINE)
-    i = wide(line.first)
-    line.first = call(w, i).queue_after
-    if line.first == NONE:
-        line.last = NONE
+    i = leave(w, at(w.lines, s * w.priorities + priority, LINE))
     station(w, s).queued -= 1
     t.move(w, t.IN_QUEUE if s < w.fleet_count else t.IN_QUEUE_BEHIND, -1)
     return i

@@ -13,7 +13,7 @@ import numpy as np
 
 from capplan.simulate.kernel import gateway, rng
 from capplan.simulate.kernel import tally as t
-from capplan.simulate.kernel.calls import NONE, call
+from capplan.simulate.kernel.calls import NONE, call, join, leave
 from capplan.simulate.kernel.clients import refused
 from capplan.simulate.kernel.jit import at, jitted, wide
 
@@ -53,12 +53,7 @@ def takes_wire(w: Any, i: int) -> bool:
         refused(w, i, t.QUEUE_BOUND)
         return False
     call(w, i).wire = number
-    call(w, i).queue_after = NONE
-    if wire.last == NONE:
-        wire.first = i
-    else:
-        call(w, wire.last).queue_after = i
-    wire.last = i
+    join(w, wire, i)
     wire.queued += 1
     t.move(w, t.ON_WIRE, 1)
     return False
@@ -87,10 +82,7 @@ def next_on_wire(w: Any) -> int:
     """Take a call that may go on now off the line on its connection, which it keeps."""
     wire = at(w.wires, w.wire_ready, WIRE)
     w.wire_ready = wire.after
-    i = wide(wire.first)
-    wire.first = call(w, i).queue_after
-    if wire.first == NONE:
-        wire.last = NONE
+    i = leave(w, wire)
     wire.queued -= 1
     t.move(w, t.ON_WIRE, -1)
     return i
