@@ -254,15 +254,7 @@ class Run:
         if not self.pace and not to_the_end:  # a shop that was filled has warmed up
             warmup_s = settled_s(recording.rows(), spec)
         trial = evaluate(recording, step.purpose, warmup_s, job.sla, job.endpoints, usage)
-        use = self.probe.use(trial.warmup_s, trial.duration_s)
-        trial = with_use(trial, use, job.watching.limits, self.probe.missing)
-        trial = without_means(trial)
-        worked = recording.answers or any(t.successes for t in self.trials)
-        if worked and fell_silent(recording):
-            pulses = Pulses(engine, job)
-            trial, self.target_lost = after_silence(pulses, trial, self.trials)
-            self.made += pulses.made
-        trial = after_a_break(trial, recording.rows(), self.trials) if worked else trial
+        trial = self._with_the_target(engine, trial, recording)
         proven = max((t.arrivals_per_s for t in self._valid()), default=0.0)
         remedy, self.standing = self.standing.after(trial, proven)
         if remedy == "add_process":
@@ -270,6 +262,19 @@ class Run:
         self.trials.append(trial)
         self.pace = self.pace and paced_by(self.pace, trial)
         self._restate()
+
+    def _with_the_target(self, engine: Engine, trial: Trial, recording: Recording) -> Trial:
+        """Judge a trial again, by what the target used and whether it was there all the time."""
+        use = self.probe.use(trial.warmup_s, trial.duration_s)
+        trial = with_use(trial, use, self.job.watching.limits, self.probe.missing)
+        trial = without_means(trial)
+        if not recording.answers and not any(t.successes for t in self.trials):
+            return trial  # it has never worked
+        if fell_silent(recording):
+            pulses = Pulses(engine, self.job)
+            trial, self.target_lost = after_silence(pulses, trial, self.trials)
+            self.made += pulses.made
+        return after_a_break(trial, recording.rows(), self.trials)
 
     @property
     def _requests_left(self) -> int | None:
