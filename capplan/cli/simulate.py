@@ -2,12 +2,23 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Literal
-
-import typer
+from typing import TYPE_CHECKING
 
 from capplan.cli.options import JsonOption, OutputOption, PlanArgument, SeedOption, examples, read
+from capplan.cli.simulate_options import (
+    CombinationsOption,
+    CsvOption,
+    FindOption,
+    OnlyOption,
+    PercentileOption,
+    RankingOption,
+    ScaleOption,
+    StepsOption,
+    SweepOption,
+    VisitorsOption,
+    WithOption,
+    WithoutOption,
+)
 from capplan.errors import ExitCode, UsageError
 
 if TYPE_CHECKING:
@@ -31,53 +42,18 @@ EPILOG = examples(
 
 def simulate(
     plan: PlanArgument,
-    with_: Annotated[
-        str, typer.Option("--with", metavar="NAMES", help="Protections on top of the plan's.")
-    ] = "",
-    without: Annotated[
-        str, typer.Option(metavar="NAMES", help="Protections of the plan to leave out.")
-    ] = "",
-    only: Annotated[
-        str | None, typer.Option(metavar="NAMES", help="These protections and no others.")
-    ] = None,
-    visitors: Annotated[
-        str | None,
-        typer.Option(metavar="COUNT", help="Expected people in all, such as 1M; else estimated."),
-    ] = None,
-    percentile: Annotated[
-        str, typer.Option(metavar="P", help="Of the expected demand, such as p95.")
-    ] = "p50",
-    scale: Annotated[
-        str | None,
-        typer.Option(
-            metavar="SHARE",
-            help="Simulate this share of demand and fleet, such as 0.1; the error is stated.",
-        ),
-    ] = None,
-    ranking: Annotated[
-        bool, typer.Option(help="Find what each protection is worth, which doubles the time.")
-    ] = True,
-    combinations: Annotated[
-        bool,
-        typer.Option(
-            help="Simulate every set of the plan's protections, to choose from in a report."
-        ),
-    ] = False,
-    find: Annotated[
-        Literal["breaking-point"] | None,
-        typer.Option(help="Instead: the largest surprise that each set of protections survives."),
-    ] = None,
-    sweep: Annotated[
-        str | None,
-        typer.Option(metavar="KEY=A..B", help="Instead: the surprise for values of a plan's key."),
-    ] = None,
-    steps: Annotated[
-        int, typer.Option(min=1, max=100, metavar="N", help="With --sweep: how many values.")
-    ] = 7,
-    csv: Annotated[
-        Path | None,
-        typer.Option(metavar="FILE", help="Write the acts second by second, or the sweep."),
-    ] = None,
+    with_: WithOption = "",
+    without: WithoutOption = "",
+    only: OnlyOption = None,
+    visitors: VisitorsOption = None,
+    percentile: PercentileOption = "p50",
+    scale: ScaleOption = None,
+    ranking: RankingOption = True,
+    combinations: CombinationsOption = False,
+    find: FindOption = None,
+    sweep: SweepOption = None,
+    steps: StepsOption = 7,
+    csv: CsvOption = None,
     seed: SeedOption = 1,
     as_json: JsonOption = False,
     output: OutputOption = None,
