@@ -6,6 +6,7 @@ two at once would take each other's CPU. They begin first, because together they
 
 import fcntl
 import os
+import signal
 
 import numpy as np
 import pytest
@@ -22,6 +23,8 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 def pytest_configure(config: pytest.Config) -> None:
     # whoever runs the tests keeps a clean home, and what was compiled is found by the next run
     os.environ["XDG_CACHE_HOME"] = str(config.rootpath / ".cache")
+    # what a shell runs in the background ignores interrupts, and so do the children of that
+    signal.signal(signal.SIGINT, signal.default_int_handler)
     if not config.pluginmanager.hasplugin("xdist"):
         config.addinivalue_line("markers", "xdist_group(name): tests that share a process")
 
