@@ -28,10 +28,11 @@ def worker(
     """Make load for a load test that runs on another machine.
 
     That one is started with --expect-workers and prints the command for this one, with the token
-    that CAPPLAN_TOKEN has to hold. It sends the
-    locustfiles. What the script needs besides, libraries and data files, has to be here. One worker
-    is one process: start as many as there are cores.
+    that CAPPLAN_TOKEN has to hold. It sends the locustfiles. What the script needs besides,
+    libraries and data files, has to be here. One worker is one process: start as many as there are
+    cores.
     """
+    from capplan.cli.interrupt import sigterm_as_interrupt
     from capplan.loadtest.handshake import TOKEN_VARIABLE
     from capplan.units import parse_duration
     from capplan.workflow.workers import join, parse_address
@@ -44,4 +45,5 @@ def worker(
             f"{TOKEN_VARIABLE}=... capplan worker {address}",
         )
     wait_s = read("--wait", wait, parse_duration)
-    join(host, port, token, wait_s, lambda text: print(text, file=sys.stderr, flush=True))
+    with sigterm_as_interrupt():  # the first process of a container is not ended by default
+        join(host, port, token, wait_s, lambda text: print(text, file=sys.stderr, flush=True))
