@@ -96,7 +96,7 @@ def loadtest(
     from capplan.loadtest.phases.asked import parse_overload, parse_soak
     from capplan.plan.sla import parse_sla
     from capplan.units import parse_duration
-    from capplan.workflow.loadtest import Overrides
+    from capplan.workflow.preparing import Overrides
 
     unsaid = "240s" if paired else "120s"
     overrides = Overrides(

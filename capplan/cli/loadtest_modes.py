@@ -17,8 +17,9 @@ from capplan.results.capacity import Capacity
 from capplan.workflow.checked import all_well, checked_json
 from capplan.workflow.compare import compare
 from capplan.workflow.keeping import NotKept
-from capplan.workflow.loadtest import Overrides, check, loadtest
+from capplan.workflow.loadtest import check, loadtest
 from capplan.workflow.paired import paired
+from capplan.workflow.preparing import Overrides
 
 _EXITS = {"below_sla": ExitCode.FAILED, "inconclusive": ExitCode.INCONCLUSIVE}
 

@@ -22,8 +22,9 @@ from capplan.workflow.demo import demo
 from capplan.workflow.export import export
 from capplan.workflow.gate import gate
 from capplan.workflow.init import init
-from capplan.workflow.loadtest import Overrides, loadtest
+from capplan.workflow.loadtest import loadtest
 from capplan.workflow.outcome import record_outcome
+from capplan.workflow.preparing import Overrides
 from capplan.workflow.recommend import recommend
 from capplan.workflow.report import report
 from capplan.workflow.simulate import simulate

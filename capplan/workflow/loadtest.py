@@ -2,71 +2,40 @@
 
 from __future__ import annotations
 
-import tempfile
 from collections.abc import Callable
 from contextlib import suppress
-from dataclasses import dataclass, replace
 from pathlib import Path
 
 from capplan.errors import Interrupted, SetupError, UsageError
 from capplan.loadtest import measure
 from capplan.loadtest.engine import CheckedVisit, Engine
-from capplan.loadtest.job import Earlier, Watching
-from capplan.loadtest.measure import Job, Measurement
+from capplan.loadtest.job import Earlier
+from capplan.loadtest.measure import Measurement
 from capplan.loadtest.phases.asked import NO_PHASES, Asked
 from capplan.loadtest.progress import Progress
 from capplan.loadtest.recovery import TargetLost
-from capplan.loadtest.remote import Wanted
 from capplan.loadtest.search import CONFIDENCE
-from capplan.loadtest.sources import sources
-from capplan.loadtest.target import require_loadable
 from capplan.model.overload import ServerRate
 from capplan.plan.load import PlanFile
-from capplan.plan.schema import SeenPeak, Service, Visit
-from capplan.plan.sla import Sla
 from capplan.results.base import Note, Provenance
-from capplan.results.capacity import Capacity, Identity, SustainedRate
+from capplan.results.capacity import Capacity, SustainedRate
 from capplan.results.phases import Phases
 from capplan.results.today import contradiction
 from capplan.results.visits import orders_not_seen, visit_mix
 from capplan.units import format_duration
 from capplan.workflow import sections
-from capplan.workflow.changes import file_hash
 from capplan.workflow.keeping import NotKept, keep_partial, store
 from capplan.workflow.phases import Holding, Known, require_tasks, stored_for
+from capplan.workflow.preparing import AS_PLANNED, Overrides, Prepared, prepare, with_service
 from capplan.workflow.provenance import provenance
 from capplan.workflow.resume import broken_off, require_time_left
 from capplan.workflow.shelf import Shelf, open_plan, shown
-
-TIME_BUDGET_S = 120.0
-
-
-@dataclass(frozen=True, slots=True)
-class Overrides:
-    """What the command line says instead of the plan; None, or nothing, leaves the plan's word.
-
-    Paths are relative to the working directory. ``max_rate_rps`` counts requests of the mix.
-    ``servers`` says how many of them stand behind the target, ``target_pids`` are processes of the
-    target to be watched.
-    """
-
-    target: str | None = None
-    locustfiles: tuple[Path, ...] = ()
-    arguments: tuple[str, ...] = ()
-    sla: Sla | None = None
-    max_rate_rps: float | None = None
-    max_requests: int | None = None
-    processes: int | None = None
-    workers: Wanted | None = None
-    time_budget_s: float = TIME_BUDGET_S
-    servers: int = 1
-    target_pids: tuple[int, ...] = ()
 
 
 def loadtest(
     plan: Path | str,
     *,
-    overrides: Overrides = Overrides(),
+    overrides: Overrides = AS_PLANNED,
     seed: int = 1,
     show: Callable[[Progress], None] = lambda progress: None,
     trial_done: Callable[[Measurement], None] = lambda measured: None,
@@ -171,104 +140,11 @@ def _earlier(shelf: Shelf) -> Capacity | None:
 def check(
     plan: Path | str,
     *,
-    overrides: Overrides = Overrides(),
+    overrides: Overrides = AS_PLANNED,
 ) -> tuple[CheckedVisit, ...]:
     """Run one visit of each user class without load and return what was called."""
     plan_file, shelf = open_plan(plan)
     return measure.check(prepare(plan_file, shelf, overrides, seed=1).job)
-
-
-@dataclass(frozen=True, slots=True)
-class Prepared:
-    """A load test that was checked and can begin."""
-
-    job: Job
-    service: Service
-    visit: Visit
-    identity: Identity
-    peak: SeenPeak | None = None
-
-
-def prepare(plan_file: PlanFile, shelf: Shelf, overrides: Overrides, seed: int) -> Prepared:
-    """Join the plan with the command line, and check both before any load."""
-    service = plan_file.plan.service
-    target = overrides.target or service.target
-    if target is None:
-        raise UsageError(
-            "the plan names no target", "add service.target, or say --target http://127.0.0.1:8899"
-        )
-    scripts = _locustfiles(plan_file, overrides)
-    arguments = overrides.arguments or service.arguments
-    sla = overrides.sla or service.sla
-    require_loadable(target, service.allowed_hosts)
-    service = service.model_copy(
-        update={
-            "target": target,
-            "sla": sla,
-            "locustfile": tuple(map(str, scripts)) if overrides.locustfiles else service.locustfile,
-            "arguments": arguments,
-        }
-    )
-    job = Job(
-        target=target.rstrip("/"),
-        locustfiles=scripts,
-        sla=sla,
-        endpoints=service.endpoints,
-        timeout_s=service.timeout,
-        allowed_hosts=service.allowed_hosts,
-        max_rate_rps=overrides.max_rate_rps,
-        max_requests=overrides.max_requests,
-        processes=overrides.processes,
-        workers=overrides.workers,
-        time_budget_s=overrides.time_budget_s,
-        seed=seed,
-        log=_log(shelf),
-        arguments=arguments,
-        unit=service.unit,
-        visit_tasks=plan_file.plan.visit.tasks,
-        order_endpoint=plan_file.plan.visit.order_endpoint,
-        watching=Watching(overrides.target_pids, service.metrics, service.max.given),
-    )
-    identity = Identity(
-        target=target,
-        locustfile=", ".join(path.name for path in scripts),
-        locustfile_hash=file_hash(*sources(scripts)),
-        arguments=arguments,
-        sla=", ".join([str(sla), *service.max.words]),
-        unit=service.unit,
-        servers=overrides.servers,
-    )
-    usual = plan_file.plan.usual
-    return Prepared(job, service, plan_file.plan.visit, identity, usual.peak if usual else None)
-
-
-def _locustfiles(plan_file: PlanFile, overrides: Overrides) -> tuple[Path, ...]:
-    planned = plan_file.plan.service.locustfile or ()
-    paths = tuple(path.absolute() for path in overrides.locustfiles) or tuple(
-        plan_file.resolve(name) for name in planned
-    )
-    if not paths:
-        raise UsageError(
-            "the plan names no locustfile", "add service.locustfile, or say --locustfile FILE"
-        )
-    for path in paths:
-        if path.is_dir():
-            raise UsageError(
-                f"the locustfile {shown(path)} is a folder", "name the files in it, as a list"
-            )
-        if not path.is_file():
-            raise UsageError(
-                f"the locustfile {shown(path)} does not exist",
-                "its path is relative to the plan; write a first one with: capplan init",
-            )
-    return paths
-
-
-def _log(shelf: Shelf) -> Path:
-    if shelf.folder is None:
-        return Path(tempfile.mkdtemp(prefix="capplan-")) / "loadtest.log"
-    shelf.folder.mkdir(parents=True, exist_ok=True)
-    return shelf.folder / "loadtest.log"
 
 
 def _origin(plan_file: PlanFile, run: Prepared, seed: int) -> Provenance:
@@ -277,11 +153,6 @@ def _origin(plan_file: PlanFile, run: Prepared, seed: int) -> Provenance:
     # a --target is another way to the same service, not a change of the plan
     plan_ref = origin.plan.sections | plan_file.sections("service.target")
     return origin.model_copy(update={"plan": origin.plan.model_copy(update={"sections": plan_ref})})
-
-
-def with_service(plan_file: PlanFile, service: Service) -> PlanFile:
-    """Return the plan with the service that was really measured."""
-    return replace(plan_file, plan=plan_file.plan.model_copy(update={"service": service}))
 
 
 def _result(

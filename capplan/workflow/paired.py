@@ -19,7 +19,7 @@ from capplan.results.capacity import SustainedRate
 from capplan.results.paired import Pair, Paired, PairedVerdict, RatioRange, Side
 from capplan.results.store import write_result
 from capplan.workflow import sections
-from capplan.workflow.loadtest import Overrides, Prepared, prepare, with_service
+from capplan.workflow.preparing import Overrides, Prepared, prepare, with_service
 from capplan.workflow.provenance import provenance
 from capplan.workflow.shelf import Shelf, open_plan, shown
 

@@ -3,8 +3,9 @@
 import pytest
 
 from capplan.errors import CapplanError, ExitCode
-from capplan.workflow.loadtest import Overrides, loadtest
+from capplan.workflow.loadtest import loadtest
 from capplan.workflow.paired import paired
+from capplan.workflow.preparing import Overrides
 from tests.cli.test_loadtest import PLAN, SCRIPT
 from tests.loadtest.harness import OK, free_port, says, server
 

@@ -20,8 +20,8 @@ from capplan.render import terminal
 from capplan.results.capacity import CapacityVerdict, Generator
 from capplan.results.paired import Paired
 from capplan.results.store import read_result
-from capplan.workflow.loadtest import Overrides
 from capplan.workflow.paired import PARTIAL, paired
+from capplan.workflow.preparing import Overrides
 
 pytestmark = pytest.mark.load
 
@@ -112,7 +112,7 @@ def found(ratio: Ratio, pairs: int = 8, **changes: Any) -> PairedMeasurement:
 
 
 def run(plan: Path, monkeypatch: pytest.MonkeyPatch, measured: PairedMeasurement) -> Paired:
-    loading: Any = sys.modules["capplan.workflow.loadtest"]
+    loading: Any = sys.modules["capplan.workflow.preparing"]
     monkeypatch.setattr(loading, "require_loadable", lambda target, hosts: None)
     monkeypatch.setattr(room, "measure_paired", lambda base, head, show, keep: measured)
     return paired(plan, "http://127.0.0.1:1", "http://127.0.0.1:2")

@@ -22,6 +22,7 @@ from capplan.workflow.shelf import open_plan
 
 # the function of the same name hides the module
 room: Any = sys.modules["capplan.workflow.loadtest"]
+preparing: Any = sys.modules["capplan.workflow.preparing"]
 PLAN = """
 sale: {start: 2026-11-27T12:00:00+01:00, duration: 2 h}
 audience: [{channel: email, reach: 400k, visits: 1% to 3%, arrive: within 1 h}]
@@ -34,7 +35,7 @@ service: {target: 'http://127.0.0.1:8899', locustfile: shop.py, sla: {latency_p9
 def plan(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     (tmp_path / "sale.yaml").write_text(PLAN)
     (tmp_path / "shop.py").write_text("the customers")
-    monkeypatch.setattr(room, "require_loadable", lambda target, hosts: None)
+    monkeypatch.setattr(preparing, "require_loadable", lambda target, hosts: None)
     return tmp_path / "sale.yaml"
 
 
