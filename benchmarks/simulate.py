@@ -204,7 +204,7 @@ def large_sale() -> dict[str, float]:
     most = 0
     for second in range(10, len(setup.visits_per_s) + 1, 10):
         advance(world, float(second))
-        layers = world.tables["layers"]["inside"]
+        layers = world.tables["layers"]["inside"].sum(axis=0)
         most = max(most, int(layers[2] + layers[3] + layers[4]))
     taken_s = time.process_time() - start
     return {"requests": attempts(world), "shoppers": most, "taken_s": round(taken_s, 1),

@@ -84,7 +84,7 @@ def detail(scene: Scene, script: Script, world: World, share: float = 1.0) -> De
         t_s=scene.begins_s + np.arange(len(counts)),
         counts=np.concatenate([counts, counts.sum(axis=1, keepdims=True)], axis=1),
         visits=np.asarray(world.tables["visits"] / share),
-        levels=np.asarray(world.tables["levels"] / share, float),
+        levels=np.asarray(world.tables["levels"].sum(axis=1) / share, float),
         bins=np.concatenate([latency, latency.sum(axis=1, keepdims=True)], axis=1),
     )
 

@@ -75,7 +75,9 @@ def in_short(scene: Scene, script: Script, world: World, share: float = 1.0) -> 
         scalped=sold.scalped,
         sold_out_at_s=_from_start(scene, sold.out_at_s),
         abandoned=lost,
-        peak_queue=round(float(world.tables["levels"][:, LAYERS.index("queued")].max()) / share),
+        peak_queue=round(
+            float(world.tables["levels"][:, :, LAYERS.index("queued")].sum(axis=1).max()) / share
+        ),
         outcome=judged.outcome,
         lost_at_s=_from_start(scene, judged.lost_at_s),
         recovered_at_s=_from_start(scene, judged.recovered_at_s),
@@ -126,7 +128,7 @@ def _class(world: World, kind: int, share: float) -> ClassOutcome:
 
 
 def _service(world: World, place: int, one: Service, share: float) -> ServiceOutcome:
-    levels = world.tables["levels_behind"][:, place]
+    levels = world.tables["behind"][:, place]
     busy = np.asarray(levels["busy"], float) / share / one.slots
     window = min(_BUSIEST_S, len(busy))
     return ServiceOutcome(
@@ -169,7 +171,7 @@ def _series(scene: Scene, script: Script, world: World, share: float) -> ActSeri
     }
 
     def levels_behind(what: str) -> dict[str, tuple[float, ...]]:
-        levels = np.asarray(world.tables["levels_behind"][what] / share, float)
+        levels = np.asarray(world.tables["behind"][what] / share, float)
         return {one.name: level(levels[:, place]) for place, one in enumerate(scene.services)}
 
     return ActSeries(

@@ -45,12 +45,12 @@ def visits(world: World, what: str) -> int:
 
 
 def inside(world: World, layer: str) -> int:
-    return int(world.tables["layers"]["inside"][LAYERS.index(layer)])
+    return int(world.tables["layers"]["inside"][:, LAYERS.index(layer)].sum())
 
 
 def mean_inside(world: World, layer: str, seconds: float) -> float:
     """The time average of how many were in a layer."""
-    return float(world.tables["layers"]["area_s"][LAYERS.index(layer)]) / seconds
+    return float(world.tables["layers"]["area_s"][:, LAYERS.index(layer)].sum()) / seconds
 
 
 def wait_s(world: World, kind: int = 0) -> float:

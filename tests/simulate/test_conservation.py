@@ -20,7 +20,7 @@ from capplan.simulate.kernel.describe import (
     Setup,
 )
 from capplan.simulate.kernel.setup import advance, build, simulate_until
-from capplan.simulate.kernel.tally import REASONS
+from capplan.simulate.kernel.tally import COUNTS, LAYERS, REASONS
 from capplan.simulate.kernel.world import World
 from tests.simulate.builders import inside, total, visits
 
@@ -213,9 +213,53 @@ def test_whatever_is_behind_the_servers_nothing_is_lost(
         assert int(world.tables["wires"]["busy"].sum()) <= kept
 
 
+def test_every_class_is_accounted_for_second_by_second():
+    """What enters a class in a second is what leaves it, and what more is inside at its end."""
+    service = Downstream(3, {"cart": 0.05, "pay": 0.1}, bound=20, timeout_s=0.4, fails=0.05,
+                         breaker=Breaker(slow_s=0.1, share=0.2, window_s=5.0, least=5, open_s=1.0,
+                                         probes=2))  # fmt: skip
+    first, *others = shop().kinds
+    setup = shop(
+        kinds=[replace(first, eager=0.3, reload_s=0.3, reloads=4, degraded=0.3), *others],
+        fleet=replace(shop().fleet, patience_s=0.5, drops_gone=True),
+        edge=Edge(waf_from_s=20.0, waf_catches=0.5, source_limit=20),
+        gateway=Gateway(2, most_inside=40, leak_rate=50.0, leak_wait_s=0.5, round_trip_s=0.01),
+        downstream=[service], connections=7, throttle=2.0,
+    )  # fmt: skip
+    world = simulate_until(setup, float(SECONDS))
+    counts, levels = world.tables["counts"], world.tables["levels"]
+
+    def count(*names):
+        return sum(counts[:, :, COUNTS.index(name)] for name in names)
+
+    def more(*layers):
+        """How many more were inside at the end of each second than at the end of the one before."""
+        held = sum(levels[:, :-1, LAYERS.index(layer)] for layer in layers)
+        return np.diff(held, axis=0, prepend=0)
+
+    ended = count("received", "timed_out", *REASONS)
+    assert (count("attempts") == ended + more("waiting")).all()
+    assert (count("offered") == count("received", "given_up") + more("waiting", "pausing")).all()
+    reasons = [reason for reason in REASONS if reason != "failed"]
+    left = count("served", "dropped", *reasons)
+    assert (count("attempts") == left + more(*INSIDE, "limiter")).all()
+    # every class had a part in it, and a good answer is counted once, early or late
+    assert (count("timed_out", *REASONS).sum(axis=0) > 20).all()
+    assert (count("good").sum(axis=0) == count("received").sum(axis=0)).all()
+    assert (count("good") != count("received")).any()
+    # the last row of levels is of no class: nobody here waits to be let in
+    away = [LAYERS.index(name) for name in LAYERS if name != "unawaited downstream"]
+    assert not levels[:, -1, away].any()
+    told = world.tables["behind"][:, 0]
+    # a call fails for its client as well, unless that has gone
+    assert told["refused"].sum() + told["failed"].sum() >= count("downstream").sum() > 0
+    assert told["cut_off"].sum() >= count("circuit-breaker").sum() > 0
+    assert set(told["breaker"]) == {0, 1, 2}
+
+
 def test_the_same_seed_gives_the_same_bytes_and_another_seed_does_not():
     first, same, other = (simulate_until(shop(seed=seed), 40.0) for seed in (1, 1, 2))
-    for name in ("counts", "visits", "latency", "sums", "levels"):
+    for name in ("counts", "visits", "latency", "sums", "levels", "behind"):
         assert first.tables[name].tobytes() == same.tables[name].tobytes()
     assert first.tables["counts"].tobytes() != other.tables["counts"].tobytes()
 

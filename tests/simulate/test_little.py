@@ -4,6 +4,7 @@ A layer's L is the integral of how many were inside; λ comes from the counts of
 from a closed form, or from what each call noted of itself.
 """
 
+import math
 from dataclasses import replace
 
 import numpy as np
@@ -36,6 +37,32 @@ def test_littles_law_holds_in_the_queue_in_service_and_for_the_clients():
         rate * sums["latency_s"] / sums["answers"], rel=1e-3
     )
     assert mean_inside(world, "served", 500) == pytest.approx(rate * 0.01, rel=0.01)
+
+
+def test_littles_law_holds_for_each_class():
+    """Two classes share a queue: the levels of each, read once a second, follow its own calls.
+
+    The mean of the levels stands in for the integral. An M/M/c queue at 70 % of 10 slots forgets
+    within a second, so n readings of a level with standard deviation s are off by s·√(2/n).
+    """
+    kinds = [Kind("short", Exponential(0.005), think_s=0.01), Kind("long", Exponential(0.02))]
+    walk = np.array([[0.0, 0.5], [0.0, 0.0], [1.0, 0.0]])
+    seconds = 2000
+    world = simulate_until(
+        Setup(kinds, np.full(seconds, 467.0), Fleet(slots=10), walk), float(seconds)
+    )
+    for number, name in enumerate(("short", "long")):
+        sums, rate = world.tables["sums"][number], total(world, "good", number) / seconds
+        for layer, sojourns in (
+            ("queued", sums["wait_s"] / seconds),
+            ("waiting", rate * sums["latency_s"] / sums["answers"]),
+            ("served", rate * kinds[number].service.mean_s),
+        ):
+            area = world.tables["layers"]["area_s"][number, LAYERS.index(layer)] / seconds
+            assert area == pytest.approx(sojourns, rel=0.02 if layer == "served" else 1e-3), name
+            read = world.tables["levels"][:, number, LAYERS.index(layer)]
+            assert abs(read.mean() - area) <= 4 * read.std() * math.sqrt(2 / seconds), (name, layer)
+            assert area > 0.05
 
 
 def test_littles_law_holds_for_those_who_think():

@@ -77,7 +77,7 @@ def test_a_fleet_that_shrinks_finishes_what_it_has_begun():
     world = simulate_until(setup, 900.0)
     assert max(n for _, n in servers(world)) > 30
     assert servers(world)[-1][1] == 10
-    kept = world.tables["layers"]["inside"][:2].sum()
+    kept = world.tables["layers"]["inside"][:, :2].sum()
     assert total(world, "attempts") == total(world, "served") + total(world, "queue-bound") + kept
 
 

@@ -70,7 +70,7 @@ def test_a_bound_is_that_of_all_connections_and_a_timeout_counts_there_too():
     fleet = Fleet(slots=1000, bound=40, patience_s=1.0)
     setup = replace(one_class(100.0, 300, Exponential(0.1), fleet), connections=4)
     world = simulate_until(setup, 300.0)
-    assert world.tables["levels"][:, 9].max() <= 40
+    assert world.tables["levels"][:, :, 9].sum(axis=1).max() <= 40
     assert total(world, "queue-bound") > 0.4 * total(world, "attempts")
     # 10 places behind 100 ms each: now and then it takes a second
     assert total(world, "queue-timeout") > 0

@@ -77,7 +77,7 @@ def look_up(w: Any, i: int, cacheable: float, first: int) -> int:
     if row.fetching > 0 and w.cache_collapses == 1:
         call(w, i).queue_after = row.waiting
         row.waiting = i
-        t.move(w, t.IN_COLLAPSE, 1)
+        t.move(w, t.IN_COLLAPSE, call(w, i).kind, 1)
         return WAITS
     row.fetching += 1
     call(w, i).object = number
@@ -118,7 +118,7 @@ def release(w: Any, i: int) -> int:
     """Take call ``i`` out of those that wait for an answer, and return the next one."""
     after = wide(call(w, i).queue_after)
     call(w, i).queue_after = NONE
-    t.move(w, t.IN_COLLAPSE, -1)
+    t.move(w, t.IN_COLLAPSE, call(w, i).kind, -1)
     return after
 
 

@@ -94,7 +94,7 @@ def waits(w: Any, i: int) -> None:
     kind = kind_of(w, row.kind)
     row.client = WAITING
     t.add(w, row.kind, t.ATTEMPTS)
-    t.move(w, t.CLIENT_WAITS, 1)
+    t.move(w, t.CLIENT_WAITS, row.kind, 1)
     patience_s = kind.patience_s
     if kind.restless_s < math.inf:
         patience_s = min(patience_s, kind.restless_s * rng.exponential(w, rng.CLIENTS))
@@ -145,7 +145,7 @@ def _tell(w: Any, i: int, reason: int) -> None:
         return
     t.add(w, row.kind, t.FIRST_REASON + reason)
     remove_timer(w, i)
-    t.move(w, t.CLIENT_WAITS, -1)
+    t.move(w, t.CLIENT_WAITS, row.kind, -1)
     _try_again(w, i)
 
 
@@ -155,7 +155,7 @@ def hangs_up(w: Any, i: int) -> None:
     row = call(w, i)
     reloads = row.client == RELOADING  # the page, and does not count it as an attempt
     t.add(w, row.kind, t.TIMED_OUT)
-    t.move(w, t.CLIENT_WAITS, -1)
+    t.move(w, t.CLIENT_WAITS, row.kind, -1)
     row.client = GONE
     remove_timer(w, i)
     again = take(w)
@@ -192,7 +192,7 @@ def _content(w: Any, i: int) -> None:
     row = call(w, i)
     if row.client != GONE:
         remove_timer(w, i)
-        t.move(w, t.CLIENT_WAITS, -1)
+        t.move(w, t.CLIENT_WAITS, row.kind, -1)
         if w.throttle_factor > 0 and kind_of(w, row.kind).bot == 0:
             w.throttle_accepted += 1.0
         t.good(w, row.kind, row.first_s)
@@ -223,7 +223,7 @@ def thinking_changed(w: Any, kind: int, by: int) -> None:
     w.think_left -= w.think_rate * (w.now_s - w.think_since_s)
     w.think_since_s = w.now_s
     kind_of(w, kind).thinking += by
-    t.move(w, t.CLIENT_THINKS, by)
+    t.move(w, t.CLIENT_THINKS, kind, by)
     rate = 0.0
     for k in range(w.kind_count + 1):
         rate += kind_of(w, k).thinking * kind_of(w, k).thinks_per_s
@@ -326,5 +326,5 @@ def _pause(w: Any, i: int, pause_s: float) -> None:
     row = call(w, i)
     row.cheap = 0
     row.client = PAUSING
-    t.move(w, t.CLIENT_PAUSES, 1)
+    t.move(w, t.CLIENT_PAUSES, row.kind, 1)
     set_timer(w, i, w.now_s + pause_s)

@@ -17,7 +17,7 @@ from capplan.simulate.kernel import rng
 from capplan.simulate.kernel import tally as t
 from capplan.simulate.kernel.calls import GONE, NONE, call
 from capplan.simulate.kernel.clients import kind_of, refused
-from capplan.simulate.kernel.guards import BADLY, FLEET, WELL, full, lets_through, reports
+from capplan.simulate.kernel.guards import BADLY, FLEET, WELL, full, guard, lets_through, reports
 from capplan.simulate.kernel.jit import at, jitted, wide
 from capplan.simulate.kernel.stations import (
     LINE,
@@ -45,12 +45,21 @@ SERVICE = np.dtype(
     align=True,
 )
 NEED = np.dtype([("mean_s", "f8")])
-LEVELS = np.dtype([("queued", "f4"), ("busy", "f4")])
+SECOND = np.dtype(
+    [
+        ("queued", "f4"),  # at the end of the second
+        ("busy", "f4"),
+        ("breaker", "f4"),  # its state
+        ("refused", "f4"),  # calls in this second that found the queue full
+        ("failed", "f4"),  # that had no answer within the timeout, or an error
+        ("cut_off", "f4"),  # that the breaker did not let through
+    ]
+)
 FIELDS = [
     ("downstream_count", "i8"),
     ("downstream", "i8"),
     ("needs", "i8"),  # [class, service]: mean time there; 0: the class does not need it
-    ("levels_behind", "i8"),  # [second, service]: at its end
+    ("behind", "i8"),  # [second, service]: what happened there
     ("overdue_s", "f8"),  # no call in a queue there is given up before
 ]
 
@@ -69,7 +78,7 @@ def wanted_behind(w: Any, i: int) -> bool:
         refused(w, i, t.BREAKER)
         return False
     highest = w.priorities > 1 and kind_of(w, row.kind).priority == 0
-    waiting = at(w.layers, t.IN_QUEUE, t.LAYER).inside + at(w.layers, t.ON_WIRE, t.LAYER).inside
+    waiting = t.inside(w, t.IN_QUEUE) + t.inside(w, t.ON_WIRE)
     pressed = full(w, FLEET, waiting, highest)
     for d in range(w.downstream_count):
         if _need_s(w, row.kind, d) > 0:
@@ -114,16 +123,18 @@ def give_up_waiting(w: Any) -> None:
                     w.overdue_s = min(w.overdue_s, until_s)
                     break
                 t.waited(w, w.kind_count + d, timeout_s)
+                _now(w, d).failed += 1
                 _fails(w, d, take(w, s, priority), w.now_s - timeout_s)
 
 
 @jitted
 def keep_levels(w: Any) -> None:
-    """Keep how many calls are at each service at the end of a second."""
+    """Keep how many calls are at each service at the end of a second, and what its breaker does."""
     for d in range(w.downstream_count):
         there = station(w, w.fleet_count + d)
-        levels = at(w.levels_behind, w.second * w.downstream_count + d, LEVELS)
-        levels.queued, levels.busy = there.queued, there.busy
+        now = _now(w, d)
+        now.queued, now.busy = there.queued, there.busy
+        now.breaker = guard(w, d + 1).state
 
 
 @jitted
@@ -134,16 +145,18 @@ def _comes_back(w: Any, s: int, i: int) -> bool:
     if row.late == 1:
         # it was queued, and then served, for the timeout in all
         if service.finishes == 1:
-            t.move(w, t.UNAWAITED, 1)
+            t.move(w, t.UNAWAITED, w.kind_count, 1)
             push(w, s, station(w, s).virtual_s + row.queued_s - w.now_s, wide(NONE))
         row.late = 0
         _fill_behind(w, s)
+        _now(w, d).failed += 1
         _fails(w, d, i, w.now_s - service.timeout_s)
         return False
     _fill_behind(w, s)
     ill = service.ill_from_s <= w.now_s < service.ill_until_s
     fails = service.ill_fails if ill else service.fails
     if fails > 0 and rng.uniform(w, rng.DOWNSTREAM) < fails:
+        _now(w, d).failed += 1
         _fails(w, d, i, row.queued_s)
         return False
     if w.guarded == 1:
@@ -161,6 +174,7 @@ def _calls(w: Any, i: int, first: int) -> bool:
     if d == w.downstream_count:
         return _is_done(w, i)
     if w.guarded == 1 and not lets_through(w, d + 1):
+        _now(w, d).cut_off += 1
         if _made_cheap(w, i):
             return _is_done(w, i)
         _release(w, i, BADLY)
@@ -176,6 +190,7 @@ def _calls(w: Any, i: int, first: int) -> bool:
         append(w, s, i, kind_of(w, row.kind).priority)
         w.overdue_s = min(w.overdue_s, w.now_s + timeout_s)
     else:
+        _now(w, d).refused += 1
         _fails(w, d, i, w.now_s)
     return False
 
@@ -248,6 +263,11 @@ def _made_cheap(w: Any, i: int) -> bool:
 @jitted
 def _service(w: Any, d: int) -> Any:
     return at(w.downstream, d, SERVICE)
+
+
+@jitted
+def _now(w: Any, d: int) -> Any:
+    return at(w.behind, w.second * w.downstream_count + d, SECOND)
 
 
 @jitted

@@ -70,7 +70,7 @@ def asks_limiter(w: Any, i: int) -> bool:
     else:
         call(w, w.trip_last).queue_after = i
     w.trip_last = i
-    t.move(w, t.TO_LIMITER, 1)
+    t.move(w, t.TO_LIMITER, call(w, i).kind, 1)
     return False
 
 
@@ -80,7 +80,7 @@ def is_back(w: Any) -> int:
     i = wide(w.trip_first)
     w.trip_first = call(w, i).queue_after
     w.trip_s = math.inf if w.trip_first == NONE else call(w, w.trip_first).queued_s
-    t.move(w, t.TO_LIMITER, -1)
+    t.move(w, t.TO_LIMITER, call(w, i).kind, -1)
     return i
 
 
@@ -123,7 +123,7 @@ def leaks(w: Any) -> int:
     """Return the call whose turn has come, or ``NONE`` when its client has gone meanwhile."""
     node = at(w.nodes, w.leak_node, NODE)
     i = leave(w, node)
-    t.move(w, t.IN_BUCKET, -1)
+    t.move(w, t.IN_BUCKET, call(w, i).kind, -1)
     _find_next(w)
     if call(w, i).client == GONE and call(w, i).object == NONE:
         leaves(w, i)
@@ -141,7 +141,7 @@ def _at_once(w: Any, i: int, number: int) -> bool:
         return True
     call(w, i).queued_s = turn_s
     join(w, node, i)
-    t.move(w, t.IN_BUCKET, 1)
+    t.move(w, t.IN_BUCKET, call(w, i).kind, 1)
     if turn_s < w.leak_s:
         w.leak_s, w.leak_node = turn_s, number
     return False

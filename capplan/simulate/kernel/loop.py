@@ -204,7 +204,7 @@ def _leave_wire(w: Any) -> None:
 def _ring(w: Any, i: int) -> None:
     if call(w, i).client == PAUSING:
         remove_timer(w, i)
-        t.move(w, t.CLIENT_PAUSES, -1)
+        t.move(w, t.CLIENT_PAUSES, call(w, i).kind, -1)
         _send(w, i)
     else:
         hangs_up(w, i)

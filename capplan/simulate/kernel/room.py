@@ -44,8 +44,8 @@ def next_in(w: Any) -> None:
 def tires(w: Any) -> None:
     """Let a visit leave that has waited for too long; the thinking has been counted down."""
     w.room_waiting -= 1
-    t.move(w, t.IN_ROOM, -1)
-    t.move(w, t.CLIENT_THINKS, 1)
+    t.move(w, t.IN_ROOM, w.kind_count, -1)
+    t.move(w, t.CLIENT_THINKS, w.kind_count, 1)
     t.add_visit(w, t.TIRED)
     w.room_s = w.room_turn_s if w.room_waiting > 0 else math.inf
 
@@ -53,7 +53,7 @@ def tires(w: Any) -> None:
 @jitted
 def _changed(w: Any, by: int) -> None:
     w.room_waiting += by
-    t.move(w, t.IN_ROOM, by)
-    t.move(w, t.CLIENT_THINKS, -by)
+    t.move(w, t.IN_ROOM, w.kind_count, by)
+    t.move(w, t.CLIENT_THINKS, w.kind_count, -by)
     thinking_changed(w, w.kind_count, by)
     w.room_s = w.room_turn_s if w.room_waiting > 0 else math.inf

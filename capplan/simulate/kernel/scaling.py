@@ -95,7 +95,7 @@ class Scaler:
         A server that becomes ready at this very moment has not been counted in yet.
         """
         if self._of.metric == "cpu":
-            total = float(world.tables["layers"]["area_s"][IN_SERVICE])
+            total = float(world.tables["layers"]["area_s"][:, IN_SERVICE].sum())
             each = self._of.full * slots(self._of, self._stations * self._slots, self._ready)
         else:
             total, each = float(world.record["offered_to_servers"]), float(self._ready)

@@ -133,7 +133,7 @@ def simulate_until(setup: Setup, until_s: float, *, warm_s: float = 0.0) -> Worl
     world = build(setup)
     if warm_s > 0:
         advance(world, warm_s)
-        for counted in ("counts", "visits", "latency", "sums"):
+        for counted in ("counts", "visits", "latency", "sums", "behind"):
             world.tables[counted][...] = np.zeros((), world.tables[counted].dtype)
         world.tables["layers"]["area_s"] = 0
     advance(world, until_s)
@@ -185,7 +185,7 @@ def _place_stations(world: World, setup: Setup) -> None:
         ),
         "needs": np.array(needs, float),
         "downstream": _services(behind),
-        "levels_behind": np.zeros((len(setup.visits_per_s), len(behind)), downstream.LEVELS),
+        "behind": np.zeros((len(setup.visits_per_s), len(behind)), downstream.SECOND),
     }
     for name, table in tables.items():
         world.replace(name, table)

@@ -155,9 +155,11 @@ def ends(w: Any, s: int) -> int:
     row.virtual_s, row.since_s = ending.end_s, w.now_s
     _pop(w, s)
     if s < w.fleet_count:
-        t.move(w, t.IN_SERVICE, -1)
+        t.move(w, t.IN_SERVICE, call(w, i).kind, -1)
+    elif i == NONE:
+        t.move(w, t.UNAWAITED, w.kind_count, -1)
     else:
-        t.move(w, t.UNAWAITED if i == NONE else t.IN_SERVICE_BEHIND, -1)
+        t.move(w, t.IN_SERVICE_BEHIND, call(w, i).kind, -1)
     return i
 
 
@@ -204,11 +206,11 @@ def start(w: Any, s: int, i: int, work_s: float) -> None:
     row = station(w, s)
     if s < w.fleet_count:
         t.waited(w, call(w, i).kind, w.now_s - call(w, i).queued_s)
-        t.move(w, t.IN_SERVICE, 1)
+        t.move(w, t.IN_SERVICE, call(w, i).kind, 1)
         work_s += row.debt_s
         row.debt_s = 0.0
     else:
-        t.move(w, t.IN_SERVICE_BEHIND, 1)
+        t.move(w, t.IN_SERVICE_BEHIND, call(w, i).kind, 1)
     row.virtual_s += (w.now_s - row.since_s) * _speed(row)
     row.since_s = w.now_s
     push(w, s, row.virtual_s + work_s, i)
@@ -242,7 +244,7 @@ def append(w: Any, s: int, i: int, priority: int) -> None:
     """Let call ``i`` wait at station ``s``."""
     join(w, at(w.lines, s * w.priorities + priority, LINE), i)
     station(w, s).queued += 1
-    t.move(w, t.IN_QUEUE if s < w.fleet_count else t.IN_QUEUE_BEHIND, 1)
+    _queue(w, s, i, 1)
 
 
 @jitted
@@ -259,8 +261,14 @@ def take(w: Any, s: int, priority: int) -> int:
     """Take the first call of a priority out of the queue of station ``s``."""
     i = leave(w, at(w.lines, s * w.priorities + priority, LINE))
     station(w, s).queued -= 1
-    t.move(w, t.IN_QUEUE if s < w.fleet_count else t.IN_QUEUE_BEHIND, -1)
+    _queue(w, s, i, -1)
     return i
+
+
+@jitted
+def _queue(w: Any, s: int, i: int, by: int) -> None:
+    layer = t.IN_QUEUE if s < w.fleet_count else t.IN_QUEUE_BEHIND
+    t.move(w, layer, call(w, i).kind, by)
 
 
 @jitted

@@ -1,8 +1,8 @@
 """What is counted: per second and request class, never a list of requests.
 
 Every count belongs to the second in which it happened; only good answers belong to that in which
-their request was first sent. Latencies are in a histogram whose bins are
-a ninth wider than the one before; sums for exact means stand beside it.
+their request was first sent, and are counted as received when they come. Latencies are in a
+histogram whose bins are a ninth wider than the one before; sums for exact means stand beside it.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from capplan.simulate.kernel.jit import at, jitted
+from capplan.simulate.kernel.jit import at, jitted, wide
 
 REASONS = (
     "queue-bound",
@@ -32,13 +32,13 @@ REASONS = (
 """Who refused an attempt."""
 
 COUNTS = (
-    "offered", "attempts", "good", "served", "timed_out", "dropped", "given_up", "cached",
-    "degraded", "cut_off", *REASONS,
+    "offered", "attempts", "good", "received", "served", "timed_out", "dropped", "given_up",
+    "cached", "degraded", "cut_off", *REASONS,
 )  # fmt: skip
 (
-    OFFERED, ATTEMPTS, GOOD, SERVED, TIMED_OUT, DROPPED, GIVEN_UP, CACHED, DEGRADED, CUT_OFF,
-    FIRST_REASON,
-) = range(11)  # fmt: skip
+    OFFERED, ATTEMPTS, GOOD, RECEIVED, SERVED, TIMED_OUT, DROPPED, GIVEN_UP, CACHED, DEGRADED,
+    CUT_OFF, FIRST_REASON,
+) = range(12)  # fmt: skip
 (
     QUEUE_BOUND, QUEUE_TIMEOUT, FAILED, WAF, PER_SOURCE, CONCURRENCY, TOKENS, LEAK, BREAKER,
     PRESSURE, DOWNSTREAM, THROTTLE,
@@ -80,8 +80,8 @@ FIELDS = [
     ("counts", "i8"),  # [second, class, count]
     ("visits", "i8"),  # [second, count]
     ("latency", "i8"),  # [second, class, bin]
-    ("layers", "i8"),  # how many are inside, and the integral of that over time
-    ("levels", "i8"),  # [second, layer]: how many were inside at its end
+    ("layers", "i8"),  # [class, layer]: how many are inside, and the integral of that over time
+    ("levels", "i8"),  # [second, class, layer]: how many were inside at its end
     ("sums", "i8"),  # [class], and the waits at each service downstream
 ]
 
@@ -92,8 +92,8 @@ def tally(seconds: int, kinds: int, services: int) -> dict[str, NDArray[Any]]:
         "counts": np.zeros((seconds, kinds, len(COUNTS)), np.int64),
         "visits": np.zeros((seconds, len(VISITS)), np.int64),
         "latency": np.zeros((seconds, kinds, BINS), np.int32),
-        "layers": np.zeros(len(LAYERS), LAYER),
-        "levels": np.zeros((seconds, len(LAYERS)), np.float32),
+        "layers": np.zeros((kinds + 1, len(LAYERS)), LAYER),
+        "levels": np.zeros((seconds, kinds + 1, len(LAYERS)), np.float32),
         "sums": np.zeros(kinds + services, SUM),
     }
 
@@ -117,12 +117,24 @@ def add_visit(w: Any, what: int) -> None:
 
 
 @jitted
-def move(w: Any, layer: int, by: int) -> None:
-    """Let calls or shoppers enter a layer, or leave it."""
-    row = at(w.layers, layer, LAYER)
+def move(w: Any, layer: int, kind: int, by: int) -> None:
+    """Let calls or shoppers of a class enter a layer, or leave it.
+
+    The class of those who wait to be let in, and of what nobody awaits, is one more than there are.
+    """
+    row = at(w.layers, wide(kind) * len(LAYERS) + layer, LAYER)
     row.area_s += row.inside * (w.now_s - row.since_s)
     row.since_s = w.now_s
     row.inside += by
+
+
+@jitted
+def inside(w: Any, layer: int) -> int:
+    """Return how many calls or shoppers of all classes are in a layer."""
+    total = 0
+    for kind in range(w.kind_count + 1):
+        total += at(w.layers, kind * len(LAYERS) + layer, LAYER).inside
+    return total
 
 
 @jitted
@@ -139,6 +151,7 @@ def good(w: Any, kind: int, first_s: float) -> None:
 
     So it is compared with the requests that were offered in that same second.
     """
+    add(w, kind, RECEIVED)
     latency_s = w.now_s - first_s
     second = min(int(first_s), w.seconds - 1)
     at(w.counts, (second * w.kind_count + kind) * len(COUNTS) + GOOD, CELL).n += 1
@@ -154,14 +167,16 @@ def good(w: Any, kind: int, first_s: float) -> None:
 @jitted
 def bring_up_to_date(w: Any) -> None:
     """Let the areas of all layers reach up to now."""
-    for number in range(len(LAYERS)):
-        move(w, number, 0)
+    for kind in range(w.kind_count + 1):
+        for layer in range(len(LAYERS)):
+            move(w, layer, kind, 0)
 
 
 @jitted
 def end_second(w: Any) -> None:
     """Keep the levels of the second that ends, and begin the next one."""
-    for number in range(len(LAYERS)):
-        level = at(w.levels, w.second * len(LAYERS) + number, LEVEL)
+    places = (w.kind_count + 1) * len(LAYERS)
+    for number in range(places):
+        level = at(w.levels, w.second * places + number, LEVEL)
         level.inside = at(w.layers, number, LAYER).inside
     w.second = min(w.second + 1, w.seconds - 1)

@@ -55,7 +55,7 @@ def takes_wire(w: Any, i: int) -> bool:
     call(w, i).wire = number
     join(w, wire, i)
     wire.queued += 1
-    t.move(w, t.ON_WIRE, 1)
+    t.move(w, t.ON_WIRE, call(w, i).kind, 1)
     return False
 
 
@@ -84,5 +84,5 @@ def next_on_wire(w: Any) -> int:
     w.wire_ready = wire.after
     i = leave(w, wire)
     wire.queued -= 1
-    t.move(w, t.ON_WIRE, -1)
+    t.move(w, t.ON_WIRE, call(w, i).kind, -1)
     return i
