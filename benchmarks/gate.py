@@ -18,26 +18,25 @@ from capplan.gate.drop import Change, drop_check
 from capplan.loadtest.pairing import CONFIDENCE
 from capplan.model.ratio import Ratio, independent
 from capplan.results.paired import RatioRange
-from capplan.results.verdict import Judgement
 
 ACCEPTED = 0.1
-OUTCOMES: tuple[Judgement, ...] = ("pass", "fail", "inconclusive")
+OUTCOMES: tuple[str, ...] = ("pass", "fail", "inconclusive")
 
 
-def judged(ratio: Ratio, *, paired: bool) -> Judgement:
+def judged(ratio: Ratio, *, paired: bool) -> str:
     """Return what the gate makes of a ratio head/base."""
     seen = RatioRange(low=ratio.low, mid=ratio.mid, high=ratio.high, confidence=CONFIDENCE)
     return drop_check(Change(seen, "paired" if paired else "baseline"), ACCEPTED).outcome
 
 
-def in_pairs(head: str, noise: float, runs: int, budget_s: float) -> Iterator[Judgement]:
+def in_pairs(head: str, noise: float, runs: int, budget_s: float) -> Iterator[str]:
     """Give the outcome of each paired run; one whose pairs disagree too much is inconclusive."""
     for seed in range(1, runs + 1):
         found = compare_in_pairs(HEADS[head], noise, seed, budget_s)
         yield judged(found.paired, paired=True) if found and found.narrow else "inconclusive"
 
 
-def by_baseline(head: str, runs: int, budget_s: float) -> Iterator[Judgement]:
+def by_baseline(head: str, runs: int, budget_s: float) -> Iterator[str]:
     """Give the outcome of each load test against an earlier one of the base."""
     for seed in range(1, runs + 1):
         earlier = search_alone(BASE, 2 * seed, budget_s)
@@ -55,7 +54,7 @@ def main() -> None:
     runs, budget_s = arguments.runs, arguments.time_budget
     print(f"| how | head | drift | runs | {' | '.join(OUTCOMES)} |\n|---|---|---|---|---|---|---|")
 
-    def row(how: str, head: str, drift: str, found: Iterator[Judgement]) -> None:
+    def row(how: str, head: str, drift: str, found: Iterator[str]) -> None:
         counted = Counter(found)
         shares = " | ".join(f"{counted[one] / counted.total():.0%}" for one in OUTCOMES)
         print(f"| {how} | {head} | {drift} | {counted.total()} | {shares} |", flush=True)

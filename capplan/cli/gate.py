@@ -37,10 +37,12 @@ def gate(
 ) -> ExitCode:
     """Judge in CI whether the planned servers are enough.
 
+    The criteria stand in the plan under gate, else under policy; each can be off.
+
     Also judges, by gate.capacity_drop of the plan, whether a commit made the service slower: by a
     paired measurement of both versions (capplan loadtest --paired), or against --baseline.
 
-    Exits with 0 when servers.planned is within the policy, with 3 when it is not, and with 5 when
+    Exits with 0 when what is judged is met, with 3 when it is not, and with 5 when
     the measurement is too poor to tell. In a job of GitHub, what did not pass is marked on the run,
     and a summary is added to its page.
     """

@@ -49,7 +49,7 @@ def drop_check(change: Change, accepted: float) -> Check:
     if change.unlike:
         outcome, text = "inconclusive", f"not compared: {change.unlike}"
     elif change.lost:
-        outcome, text = "fail", f"the new version misses the SLA at any load: {change.lost}"
+        outcome, text = "fail", missed(change.lost)
     else:
         outcome = _judged(ratio, limit)
         text = f"{_shown(ratio)}, accepted is a loss of {format_share(accepted)}"
@@ -64,14 +64,20 @@ def drop_check(change: Change, accepted: float) -> Check:
     )
 
 
+def missed(why: str) -> str:
+    """Say that a version holds the SLA at no load."""
+    return f"the new version misses the SLA at any load: {why}"
+
+
 def as_changed(plan: Plan, change: Change) -> Plan:
     """Return the plan for servers that are faster or slower by the ratio of a paired measurement.
 
     A machine of CI is not a production server, but what both share, the commit, changes both by the
-    same factor. The doubts add up as independent factors. Unchanged where the ratio is not known.
+    same factor. The doubts add up as independent factors. Unchanged where the ratio is not known,
+    or says nothing about this plan.
     """
     ratio, speed = change.ratio, plan.servers.relative_speed
-    if ratio.mid is None or not ratio.low or not ratio.high:
+    if change.unlike or ratio.mid is None or not ratio.low or not ratio.high:
         return plan
     faster = product(speed, Range(ratio.low, ratio.high))
     servers = plan.servers.model_copy(update={"relative_speed": faster})

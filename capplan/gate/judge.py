@@ -8,7 +8,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from capplan.errors import Inconclusive, NotMet, UsageError
-from capplan.gate.drop import Change, as_changed, drop_check
+from capplan.gate.criteria import Criteria, criteria, not_judged, stricter, untold
+from capplan.gate.drop import Change, as_changed, drop_check, missed
 from capplan.model.overload import left_after_zone_loss
 from capplan.plan.schema import Plan
 from capplan.results.base import Note, Provenance
@@ -21,6 +22,7 @@ from capplan.results.verdict import Check, Judgement, Verdict
 from capplan.units import format_money, format_number, format_rate, format_share
 
 _SEVERITY: tuple[Judgement, ...] = ("fail", "inconclusive", "pass")
+_COMPARE = "measure both versions with capplan loadtest --paired, or give --baseline"
 
 
 def judge(
@@ -36,7 +38,8 @@ def judge(
 
     A risk above the accepted one fails only when the capacity is known as an interval, or assumed.
     Where the load test knows just a lower bound, or nothing is known at all, it is inconclusive.
-    Raises ``UsageError`` when the plan names no ``servers.planned``.
+    A criterion that is off is told, and says nothing about the verdict. Raises ``UsageError`` when
+    the plan names no ``servers.planned``, or when nothing is left to judge.
     """
     planned = plan.servers.planned
     if planned is None:
@@ -44,63 +47,83 @@ def judge(
             "the plan does not say how many servers are planned",
             "add servers.planned, which the gate judges",
         )
+    asked = criteria(plan)
     now = plan
     for change in changes:
         now = as_changed(now, change) if change.measured == "paired" else now
-    fleet_checks, fleet_notes = _fleet(now, demand, capacity, planned)
-    ceiling_checks, ceiling_notes = _ceilings(plan, peaks(demand, capacity))
-    drops = [drop_check(change, plan.gate.capacity_drop) for change in changes]
-    checks = [*fleet_checks, *drops, *_limit(plan, planned), *ceiling_checks]
+    fleet, fleet_notes = _fleet(now, demand, capacity, planned, asked, changes)
+    ceiling, ceiling_notes = _ceilings(plan, peaks(demand, capacity), asked)
+    checks = [*fleet, *_drops(plan, asked, changes), *ceiling, *not_judged(asked)]
     return Verdict(
         **dict(provenance),
         verdict=_worst(checks),
         checks=tuple(checks),
-        notes=(*fleet_notes, *ceiling_notes, *_unused(plan, changes)),
+        notes=(*fleet_notes, *ceiling_notes, *stricter(plan)),
     )
 
 
 def _fleet(
-    plan: Plan, demand: Demand, capacity: Capacity | None, planned: int
+    plan: Plan,
+    demand: Demand,
+    capacity: Capacity | None,
+    planned: int,
+    asked: Criteria,
+    changes: Sequence[Change],
 ) -> tuple[list[Check], tuple[Note, ...]]:
     """Judge all that depends on what one server sustains."""
     if capacity is None and plan.servers.capacity is None:
         text = "it is neither measured nor assumed what one server sustains"
-        return [_check("sla", "inconclusive", text)], ()
+        return _nothing_sustained(plan, asked, "inconclusive", text), ()
     try:
         found = basis(plan, demand, capacity)
     except NotMet as error:
-        return [_check("sla", "fail", error.message)], ()
+        return _nothing_sustained(plan, asked, "fail", error.message), ()
     except Inconclusive as error:
-        return [_check("sla", "inconclusive", error.message)], ()
-    checks = [*_risks(found, planned), *_scaling(found, planned), _sla(capacity, found)]
-    return [*checks, *_budget(found, planned)], found.notes
+        return _nothing_sustained(plan, asked, "inconclusive", error.message), ()
+    if lost := next((change.lost for change in changes if change.lost), ""):
+        return _nothing_sustained(plan, asked, "fail", missed(lost)), ()
+    checks = [*_risks(found, planned, asked), *_scaling(found, planned, asked)]
+    if asked.sla:
+        checks.append(_sla(capacity, found))
+    return [*checks, *_budget(found, planned, asked)], found.notes
 
 
-def _risks(found: Basis, planned: int) -> list[Check]:
-    policy, zones = found.plan.policy, found.plan.servers.zones
-    checks = [
-        _risk(
-            "overload",
-            found.overload(planned),
-            policy.overload_risk,
-            f"the peak exceeds what {planned} servers sustain",
-            found.peaks,
-            firm=found.firm,
+def _nothing_sustained(plan: Plan, asked: Criteria, outcome: Judgement, why: str) -> list[Check]:
+    """Judge a fleet of which no server is known to sustain anything."""
+    zones = plan.servers.zones > 1
+    return [
+        _check(name, judged, why)
+        for name, judged, on in (
+            ("overload", outcome, asked.overload_risk is not None),
+            ("zone loss", outcome, asked.zone_loss_risk is not None and zones),
+            ("sla", outcome, asked.sla),
+            # when servers may be stopped follows from what they sustain, and so does the cost
+            ("budget", "inconclusive", asked.budget_usd is not None),
         )
+        if on
     ]
-    zone = found.zone_loss(planned)
-    if zone is not None:
-        left = left_after_zone_loss(planned, zones)
-        text = f"the peak exceeds what {left} servers sustain, with one of {zones} zones lost,"
+
+
+def _risks(found: Basis, planned: int, asked: Criteria) -> list[Check]:
+    zones, checks = found.plan.servers.zones, []
+    if asked.overload_risk is not None:
+        risk, what = found.overload(planned), f"the peak exceeds what {planned} servers sustain"
         checks.append(
-            _risk("zone loss", zone, policy.zone_loss_risk, text, found.peaks, firm=found.firm)
+            _risk("overload", risk, asked.overload_risk, what, found.peaks, firm=found.firm)
+        )
+    lost = found.zone_loss(planned)
+    if asked.zone_loss_risk is not None and lost is not None:
+        left = left_after_zone_loss(planned, zones)
+        what = f"the peak exceeds what {left} servers sustain, with one of {zones} zones lost,"
+        checks.append(
+            _risk("zone loss", lost, asked.zone_loss_risk, what, found.peaks, firm=found.firm)
         )
     return checks
 
 
-def _scaling(found: Basis, planned: int) -> list[Check]:
-    """Judge whether enough is known of how so many servers scale."""
-    if found.law is None:
+def _scaling(found: Basis, planned: int, asked: Criteria) -> list[Check]:
+    """Judge whether enough is known of how so many servers scale to tell a risk."""
+    if found.law is None or (asked.overload_risk is None and asked.zone_loss_risk is None):
         return []
     beyond = found.beyond(planned)
     if not beyond:
@@ -121,8 +144,8 @@ def _sla(capacity: Capacity | None, found: Basis) -> Check:
     return _check("sla", "pass", f"one server sustains {span} within {capacity.identity.sla}")
 
 
-def _budget(found: Basis, planned: int) -> list[Check]:
-    budget = found.plan.policy.budget
+def _budget(found: Basis, planned: int, asked: Criteria) -> list[Check]:
+    budget = asked.budget_usd
     if budget is None:
         return []
     if not found.plan.servers.priced:
@@ -140,17 +163,20 @@ def _budget(found: Basis, planned: int) -> list[Check]:
     ]
 
 
-def _limit(plan: Plan, planned: int) -> list[Check]:
-    limit = plan.servers.limit
-    if limit is None:
+def _drops(plan: Plan, asked: Criteria, changes: Sequence[Change]) -> list[Check]:
+    """Judge what was lost. Where the plan asks for that, it is told that nothing is compared."""
+    accepted = asked.capacity_drop
+    if accepted is None:
         return []
-    outcome: Judgement = "fail" if planned > limit else "pass"
-    text = f"{planned} servers are planned, the limit is {limit}"
-    return [Check(name="limit", outcome=outcome, measured=planned, required=limit, message=text)]
+    if changes or "capacity_drop" not in plan.gate.model_fields_set:
+        return [drop_check(change, accepted) for change in changes]
+    return [untold("capacity drop", f"there is nothing to compare with: {_COMPARE}")]
 
 
-def _ceilings(plan: Plan, possible: Peaks) -> tuple[list[Check], tuple[Note, ...]]:
-    accepted = plan.policy.overload_risk
+def _ceilings(plan: Plan, possible: Peaks, asked: Criteria) -> tuple[list[Check], tuple[Note, ...]]:
+    accepted = asked.ceiling_risk
+    if accepted is None:
+        return [], ()
     found, notes = ceilings(plan, possible)
     checks = [
         _risk(
@@ -186,16 +212,11 @@ def _check(name: str, outcome: Judgement, message: str) -> Check:
 
 
 def _worst(checks: Sequence[Check]) -> Judgement:
-    return min((check.outcome for check in checks), key=_SEVERITY.index)
-
-
-def _unused(plan: Plan, changes: Sequence[Change]) -> tuple[Note, ...]:
-    if changes or "capacity_drop" not in plan.gate.model_fields_set:
-        return ()
-    return (
-        Note(
-            code="no_baseline",
-            message="gate.capacity_drop is not judged: there is nothing to compare with",
-            advice="measure both versions with capplan loadtest --paired, or give --baseline",
-        ),
-    )
+    judged = [check.outcome for check in checks if check.outcome != "not_judged"]
+    if not judged:
+        why = "; ".join(f"{check.name}: {check.message}" for check in checks)
+        raise UsageError(
+            "the gate has nothing to judge" + (f" ({why})" if why else ""),
+            "take away an `off` under gate, or give what is to be judged",
+        )
+    return min(judged, key=_SEVERITY.index)

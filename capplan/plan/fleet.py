@@ -181,12 +181,3 @@ class Policy(Section):
     window: Seconds = Field(default=10.0, description="A shorter peak is a queue.")
     value_per_visit: Usd | None = None
     budget: Usd | None = None
-
-
-class Gate(Section):
-    """Criteria for CI."""
-
-    capacity_drop: Share = Field(
-        default=0.1,
-        description="Accepted loss of what one server sustains, of a commit against its base.",
-    )

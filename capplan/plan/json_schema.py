@@ -53,8 +53,11 @@ def _as_written(schema: Any) -> Any:
         if key != "title" or not isinstance(value, str)
     }
     # an absent key says "none"; the word null is not read
-    if alternatives := [a for a in schema.pop("anyOf", ()) if a != {"type": "null"}]:
+    alternatives = [a for a in schema.pop("anyOf", ()) if a != {"type": "null"}]
+    if len(alternatives) == 1:
         schema = alternatives[0] | schema
+    elif alternatives:
+        schema["anyOf"] = alternatives
     unit = schema.pop("x-unit", None)
     default = schema.pop("default", None)
     if isinstance(default, str) or (default is not None and unit):

@@ -2,7 +2,7 @@
 
 All values are in base units (seconds, requests per second, ratios, US dollars). Field descriptions
 go into the JSON Schema, so that an editor shows them while the plan is written. The sections stand
-in ``audience``, ``service``, ``fleet`` and ``saleday``.
+in ``audience``, ``service``, ``fleet``, ``saleday`` and ``gate``.
 """
 
 from __future__ import annotations
@@ -11,7 +11,8 @@ from pydantic import Field, ValidationInfo, field_validator, model_validator
 
 from capplan.plan.audience import Channel, PastSale, SeenPeak, Usual, Visit
 from capplan.plan.contradictions import contradictions
-from capplan.plan.fleet import Alternative, Batch, Ceiling, Gate, Policy, Servers
+from capplan.plan.fleet import Alternative, Batch, Ceiling, Policy, Servers
+from capplan.plan.gate import Gate
 from capplan.plan.saleday import Saleday
 from capplan.plan.section import Section
 from capplan.plan.service import Endpoint, Metrics, ResourceLimits, Service

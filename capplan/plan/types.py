@@ -199,9 +199,9 @@ def _read_address(value: Any) -> str:
 def _yes_or_no(value: Any) -> bool:
     if isinstance(value, bool):
         return value
-    if value not in ("yes", "no", "true", "false"):
+    if value not in ("yes", "no", "true", "false", "on", "off"):
         raise ValueError(f"{str(value)[:60]!r} is neither yes nor no")
-    return value in ("yes", "true")
+    return value in ("yes", "true", "on")
 
 
 Name = Annotated[
@@ -296,7 +296,7 @@ Attempts = Annotated[
 YesNo = Annotated[
     bool,
     BeforeValidator(_yes_or_no),
-    WithJsonSchema({"description": "yes or no.", "enum": ["yes", "no", True, False]}),
+    WithJsonSchema({"description": "yes or no.", "enum": ["yes", "no", "on", "off", True, False]}),
 ]
 Level = Annotated[
     int, BeforeValidator(_read_level), _schema("A whole number from 0 to 9.", "0", unit="whole")

@@ -1,6 +1,7 @@
 """A verdict as JUnit XML, which every CI system can show.
 
 An inconclusive check becomes an ``error``, not ``skipped``: a skipped test is shown as green.
+What the plan does not want to be judged is skipped.
 """
 
 from __future__ import annotations
@@ -11,7 +12,7 @@ from xml.etree import ElementTree
 from capplan.results.verdict import Verdict
 
 _NOT_XML = re.compile("[^\t\n\r\u0020-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
-_ELEMENT = {"fail": "failure", "inconclusive": "error"}
+_ELEMENT = {"fail": "failure", "inconclusive": "error", "not_judged": "skipped"}
 
 
 def junit(verdict: Verdict) -> str:
@@ -27,6 +28,7 @@ def junit(verdict: Verdict) -> str:
         tests=str(len(outcomes)),
         failures=str(outcomes.count("fail")),
         errors=str(outcomes.count("inconclusive")),
+        skipped=str(outcomes.count("not_judged")),
         timestamp=verdict.made_at.isoformat(),
     )
     for check in verdict.checks:
@@ -37,9 +39,10 @@ def junit(verdict: Verdict) -> str:
         if check.outcome == "pass":
             ElementTree.SubElement(case, "system-out").text = message
         else:
-            element = _ELEMENT[check.outcome]
-            missed = ElementTree.SubElement(case, element, message=message, type=check.outcome)
-            missed.text = message
+            element = ElementTree.SubElement(case, _ELEMENT[check.outcome], message=message)
+            element.text = message
+            if check.outcome != "not_judged":  # no attribute of a skipped test
+                element.set("type", check.outcome)
     if verdict.notes:
         notes = [f"{note.message}. {note.advice}".rstrip(". ") for note in verdict.notes]
         ElementTree.SubElement(suite, "system-out").text = _clean("\n".join(notes))

@@ -9,13 +9,14 @@ from capplan.render import capacity as capacity_text
 from capplan.render import demand as demand_text
 from capplan.render import recommendation as advice_text
 from capplan.render import simulation as simulation_text
+from capplan.render import verdict as verdict_text
 from capplan.render.contents import Contents
 from capplan.results.base import Note
 from capplan.results.recommendation import Option
 from capplan.results.verdict import Verdict
 from capplan.units import format_money, format_share
 
-_SIGN = {"pass": "✅", "fail": "❌", "inconclusive": "❔"}
+_SIGN = {"pass": "✅", "fail": "❌", "inconclusive": "❔", "not_judged": "➖"}
 _MARKUP = re.compile(r"([\\|`*_<>\[\]$~&#])")
 
 
@@ -23,12 +24,12 @@ def summary(verdict: Verdict) -> str:
     """Return a heading with the verdict, a table of the checks and the notes."""
     lines = [
         f"### {_SIGN[verdict.verdict]} capplan gate: {verdict.verdict}, plan "
-        f"{_plain(verdict.plan.name)}",
+        f"{_plain(verdict.plan.name)}{verdict_text.left_out(verdict)}",
         "",
         "| check | outcome | what was seen |",
         "|---|---|---|",
         *(
-            f"| {_plain(check.name)} | {_SIGN[check.outcome]} {check.outcome} "
+            f"| {_plain(check.name)} | {_SIGN[check.outcome]} {verdict_text.shown(check)} "
             f"| {_plain(check.message)} |"
             for check in verdict.checks
         ),
@@ -52,16 +53,20 @@ def report(found: Contents) -> str:
         answers.append(breaking_text.breaking_headline(found.breaking))
     if found.sweep:
         answers.append(breaking_text.sweep_headline(found.sweep))
-    lines = [f"### {_plain(answers[0])}", "", *(f"- {_plain(text)}" for text in answers[1:])]
+    parts = [[f"### {_plain(answers[0])}"], [f"- {_plain(text)}" for text in answers[1:]]]
     if advice:
-        lines += ["", "| servers | cost | overload | why not |", "|---:|---:|---:|---|"]
-        lines += [_row(option) for option in advice.options]
+        head = ["| servers | cost | overload | why not |", "|---:|---:|---:|---|"]
+        parts.append([*head, *(_row(option) for option in advice.options)])
     if found.verdict:
-        sign = _SIGN[found.verdict.verdict]
-        lines += ["", f"{sign} planned fleet: {found.verdict.verdict}"]
+        parts.append([_planned(found.verdict)])
     if found.missing:
-        lines += ["", "Missing:", *(f"- {_plain(text)}" for text in found.missing)]
-    return "\n".join(lines) + "\n"
+        parts += [["Missing:"], [f"- {_plain(text)}" for text in found.missing]]
+    return "\n\n".join("\n".join(lines) for lines in parts if lines) + "\n"
+
+
+def _planned(verdict: Verdict) -> str:
+    said = f"{verdict.verdict}{verdict_text.left_out(verdict)}"
+    return f"{_SIGN[verdict.verdict]} planned fleet: {said}"
 
 
 def _row(option: Option) -> str:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from rich.console import RenderableType
 
 from capplan.render.parts import answer, next_step, notes, table
-from capplan.results.verdict import Verdict
+from capplan.results.verdict import Check, Verdict
 
 _COLOURS = {"pass": "bold green", "fail": "bold red", "inconclusive": "bold yellow"}
 _NEXT = {"fail": "capplan recommend", "inconclusive": "capplan loadtest"}
@@ -15,12 +15,22 @@ def verdict(result: Verdict, plan: str) -> RenderableType:
     """Show whether the planned fleet is good enough."""
     worst = next(check for check in result.checks if check.outcome == result.verdict)
     return answer(
-        f"{result.verdict.upper()}: {worst.message}",
+        f"{result.verdict.upper()}: {worst.message}{left_out(result)}",
         table(
             ("check", "<outcome", "<what was seen"),
-            [(check.name, check.outcome, check.message) for check in result.checks],
+            [(check.name, shown(check), check.message) for check in result.checks],
         ),
         notes(result.notes),
         next_step(_NEXT[result.verdict], plan) if result.verdict in _NEXT else None,
         style=_COLOURS[result.verdict],
     )
+
+
+def left_out(result: Verdict) -> str:
+    """Name what is not judged, to be put behind the outcome; empty when all is."""
+    return f"; not judged: {', '.join(result.not_judged)}" if result.not_judged else ""
+
+
+def shown(check: Check) -> str:
+    """Write the outcome of a check in words."""
+    return check.outcome.replace("_", " ")

@@ -55,11 +55,19 @@ def test_the_schema_accepts_the_plan_of_the_documentation(loader):
         ("duration: 2 h", "duration:", "None is not of type 'string'"),
         ("visit:\n", "visits:\n", "'visit' is a required property"),
         ("target: http:", "target: ftp:", "does not match '^https?://'"),
+        ("  budget: off", "  budget: on", "True is not valid"),
     ],
 )
 def test_the_schema_refuses_what_the_plan_refuses(old, new, problem):
     assert old in FULL
     assert any(problem in found for found in problems(FULL.replace(old, new, 1), EditorLoader))
+
+
+def test_the_schema_accepts_a_list_where_the_plan_does():
+    one = "locustfile: locustfiles/shop.py"
+    assert one in FULL
+    several = FULL.replace(one, "locustfile: [a.py, b.py]\n  arguments: [--tags, buy]")
+    assert problems(several, EditorLoader) == []
 
 
 def test_the_defaults_and_examples_are_shown_as_they_are_written():

@@ -57,7 +57,9 @@ def test_the_whole_plan_of_the_documentation_loads(tmp_path):
     assert plan.servers.ceilings[1].per == "order"
     assert plan.servers.capacity == Range(350, 420)
     assert plan.policy.value_per_visit == pytest.approx(0.4)
-    assert plan.gate.capacity_drop == pytest.approx(0.1)
+    gate = plan.gate
+    assert (gate.overload_risk, gate.zone_loss_risk, gate.budget) == (0.02, "off", "off")
+    assert (gate.sla, gate.ceilings, gate.capacity_drop) == (True, False, 0.1)
 
 
 def test_words_and_numbers_stay_the_text_they_are(tmp_path):

@@ -57,6 +57,21 @@ def test_each_outcome_has_its_element_and_nothing_inconclusive_is_green(
     assert only.get("message") == (None if outcome == "pass" else "14% > 1%")
 
 
+def test_what_is_not_judged_is_skipped_with_its_reason() -> None:
+    off = Check(
+        name="budget",
+        outcome="not_judged",
+        measured=None,
+        required=None,
+        message="gate.budget is off",
+    )
+    found = suite(verdict(check("overload", "pass"), off))
+    assert (found.get("tests"), found.get("skipped"), found.get("errors")) == ("2", "1", "0")
+    skipped = found[1][0]
+    assert skipped.tag == "skipped"
+    assert skipped.attrib == {"message": "gate.budget is off"}
+
+
 def test_notes_stand_with_the_suite() -> None:
     notes = (
         Note(code="a", message="the capacity is assumed", advice="measure it"),

@@ -44,6 +44,14 @@ def test_a_summary_is_a_heading_a_table_and_the_notes() -> None:
     )
 
 
+def test_what_is_not_judged_stands_in_the_heading_and_in_the_table() -> None:
+    off = {"name": "budget", "outcome": "not_judged", "measured": None, "required": None}
+    checks = (check("sla", "pass"), Check.model_validate(off | {"message": "gate.budget is off"}))
+    found = summary(verdict(*checks)).splitlines()
+    assert found[0] == "### ❌ capplan gate: fail, plan sale; not judged: budget"
+    assert found[5] == "| budget | ➖ not judged | gate.budget is off |"
+
+
 def test_summaries_one_after_another_stay_apart() -> None:
     one = summary(verdict(check("overload", "pass")))
     assert f"{one}{one}".count("\n\n### ") == 1

@@ -468,6 +468,11 @@ def test_an_assumed_capacity_leads_to_the_load_test() -> None:
 def test_a_passed_gate_asks_for_nothing() -> None:
     passed = verdict(verdict="pass", checks=verdict().checks[:1])
     assert "next:" not in text(terminal.verdict(passed, "sale.yaml"))
+    off = verdict().checks[0].model_copy(update={"name": "budget", "outcome": "not_judged"})
+    some = verdict(verdict="pass", checks=(verdict().checks[0], off))
+    assert (
+        text(terminal.verdict(some, "sale.yaml")).splitlines()[0].endswith("; not judged: budget")
+    )
     assert text(terminal.verdict(passed, "sale.yaml")).startswith("PASS: with a zone lost")
 
 

@@ -219,6 +219,8 @@ def test_what_does_not_exist_is_named_and_names_cannot_break_the_page(tmp_path, 
     markdown = report(plan, style="md")
     assert markdown.startswith("### Expect a peak of ")
     assert "it is not known what one server sustains" in markdown
+    assert "\n\n\n" not in markdown
+    assert "\n\nMissing:\n\n- " in markdown
 
 
 @pytest.fixture(scope="module")
