@@ -49,10 +49,15 @@ def _queue(saleday: Saleday, timeout_s: float) -> Iterator[str]:
             f"limits.{bounded[0]}: it bounds a queue, but queue-bound is not one of the "
             f"protections: add it, or leave out limits.{bounded[0]}"
         )
-    if limits.queue_timeout is not None and saleday.discipline == "processor sharing":
+    if saleday.workers is not None and not saleday.sharing:
+        yield (
+            "workers: they share the processors of a server, and with discipline: fifo nothing "
+            "does: leave workers out, or set discipline: processor sharing"
+        )
+    if limits.queue_timeout is not None and saleday.sharing and saleday.workers is None:
         yield (
             "limits.queue_timeout: with processor sharing nobody waits in a queue: leave it out, "
-            "or set discipline: fifo"
+            "give workers, or set discipline: fifo"
         )
     if limits.queue_timeout is not None and limits.queue_timeout >= timeout_s:
         yield (

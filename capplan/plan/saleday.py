@@ -187,9 +187,11 @@ class Saleday(Section):
         description="Whether all servers take from one queue, or how requests are dealt out to "
         "servers with a queue each.",
     )
-    discipline: Literal["fifo", "processor sharing"] = Field(
-        default="fifo",
-        description="Whether requests wait for a free slot, or all share the processors at once.",
+    discipline: Literal["fifo", "processor sharing"] | None = Field(
+        default=None,
+        description="Whether a server works on as many requests as it can at full speed, and the "
+        "others wait (fifo), or all that are in share its processors; else fifo, or processor "
+        "sharing where workers are given.",
     )
     refusal_cost: Share = Field(
         default=0.0, description="Of a request that finds the queue full, of one that is served."
@@ -207,14 +209,20 @@ class Saleday(Section):
     )
     workers: Integer | None = Field(
         default=None,
-        description="Requests that a server holds at once, at work or waiting for what is "
-        "downstream; else as many as it works on at full speed.",
+        description="Requests that a server with processor sharing holds at once, at work or "
+        "waiting for what is downstream; further ones wait in the queue; else there is no end.",
     )
     downstream: tuple[Downstream, ...] = Field(
         default=(), description="What the servers call, one after the other."
     )
     protections: tuple[Name, ...] = Field(default=USUAL, description="Those that the plan has.")
     limits: Limits = Limits()
+
+    @property
+    def sharing(self) -> bool:
+        """Whether the requests of a server share its processors."""
+        discipline = self.discipline or ("fifo" if self.workers is None else "processor sharing")
+        return discipline == "processor sharing"
 
     @field_validator("protections")
     @classmethod

@@ -85,7 +85,8 @@ class Act(Frozen):
     have paid: all who want to, or as many as the servers of each second carry, or the stock.
     ``scalped`` is what bots bought; all was sold at ``sold_out_at_s``, null where something is
     left. ``outcome`` is ``held`` when goodput never fell behind. Times count from the
-    start of the sale. ``lost_value`` is in US dollars, null where a visit has no value.
+    start of the sale. ``lost_value`` is in US dollars, and no more than the stock that is left
+    is worth; null where a visit has no value.
     """
 
     name: str

@@ -103,14 +103,14 @@ def stage(scene: Scene, script: Script, seed: int) -> Setup:
 def _works_s(scene: Scene, servers: int) -> dict[str, float]:
     """Return how long a server itself works on a request of each class.
 
-    The measured service time is that of the whole mix. Where a slot is held meanwhile, it has the
-    time downstream in it.
+    The measured service time is that of the whole mix. Where a slot is a processor, it is held
+    meanwhile, and has the time downstream in it.
     """
     measured_s = scene.server.service_s / scene.basis.efficiency(servers)
     requests = sum(step.per_visit for step in scene.steps)
     mean_cost = sum(step.cost * step.per_visit for step in scene.steps) / requests
     works_s = {step.name: measured_s * step.cost / mean_cost for step in scene.steps}
-    if scene.plan.saleday.workers:
+    if scene.plan.saleday.sharing:
         return works_s
     for name, total_s in works_s.items():
         behind_s = sum(one.need_s[name] for one in scene.services)
@@ -120,8 +120,8 @@ def _works_s(scene: Scene, servers: int) -> dict[str, float]:
                 f"{format_duration(total_s)} on a server, as measured, and its calls downstream "
                 f"would take {format_duration(behind_s)} of that",
                 "give saleday.workers, how many requests a server holds at once while they wait "
-                "(then these calls come on top), a shorter service_time, or the class a higher "
-                "cost",
+                "(then they share its processors, and these calls come on top), a shorter "
+                "service_time, or the class a higher cost",
             )
         works_s[name] = total_s - behind_s
     return works_s

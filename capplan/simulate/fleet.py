@@ -1,8 +1,9 @@
 """The servers as the kernel sees them: a pool or a queue each, first come first served or shared.
 
-A server is ``slots`` slots, each of which serves one request at full speed. With processor sharing
-all requests that are in are served at once, and share the speed of those slots. With workers so
-many share it at most, those that wait for a service downstream among them, and further ones wait.
+A server works on c requests at full speed, as measured. First come first served, c are at work, and
+the others wait; a request keeps its place while it waits for a service downstream. With processor
+sharing all that are in are served at once and share the speed of those c, but those that wait
+downstream. Workers bound how many are in, those that wait downstream among them.
 """
 
 from __future__ import annotations
@@ -13,8 +14,6 @@ from capplan.errors import UsageError
 from capplan.simulate.kernel.setup import Fleet
 from capplan.simulate.scene import Scene
 
-_SHARING = 10_000
-"""Requests that share a server at most; further ones wait."""
 _IN_ALL = 1_000_000
 
 
@@ -38,12 +37,9 @@ def fleet(scene: Scene, servers: int) -> Fleet:
             f"measured: that takes {slots} requests at once",
             f"give {slots} or more, or leave workers out",
         )
-    if saleday.workers is not None:
-        shared = saleday.workers * servers // stations
-    elif saleday.discipline == "fifo":
+    if not saleday.sharing:
         return made
-    else:
-        shared = min(_SHARING * servers, _IN_ALL) // stations
+    shared = min(scene.slots * servers, _IN_ALL) // stations
     return replace(made, slots=max(shared, made.slots), cores=float(made.slots))
 
 

@@ -20,7 +20,7 @@ from capplan.simulate.kernel.tally import (
 )
 from capplan.simulate.kernel.world import World
 from capplan.simulate.scene import Scene
-from capplan.simulate.stock import sales
+from capplan.simulate.stock import sales, unsold_visits
 
 Floats = NDArray[np.float64]
 
@@ -63,6 +63,7 @@ def in_short(scene: Scene, script: Script, world: World, share: float = 1.0) -> 
     # an expectation, which chance may exceed
     could = scene.paying * min(begun, float(capacity_rps.sum()) / scene.per_visit)
     could = min(max(could, float(sold.paid)), scene.stock)
+    missed = min(lost, unsold_visits(scene, sold))
     value = scene.plan.policy.value_per_visit
     return SweptAct(
         name=script.name,
@@ -82,7 +83,7 @@ def in_short(scene: Scene, script: Script, world: World, share: float = 1.0) -> 
         lost_at_s=_from_start(scene, judged.lost_at_s),
         recovered_at_s=_from_start(scene, judged.recovered_at_s),
         metastable=judged.metastable,
-        lost_value=None if value is None else lost * value,
+        lost_value=None if value is None else missed * value,
     )
 
 

@@ -113,7 +113,7 @@ def _mean_s(scene: Scene) -> float:
 
     server = scene.server
     wait_s = mmc_mean_wait_s(server.slots, scene.basis.fleet.server.mid, server.service_s)
-    waiting = scene.services if scene.plan.saleday.workers else ()
+    waiting = scene.services if scene.plan.saleday.sharing else ()
     return wait_s + server.service_s + sum(one.mean_s for one in waiting)
 
 

@@ -30,6 +30,8 @@ from capplan.simulate.shoppers import (
 
 Floats = NDArray[np.float64]
 
+MOST_SHARING = 10_000
+"""Requests that share a server at most; further ones wait."""
 _BOTS = "bots"
 
 
@@ -82,8 +84,9 @@ class Scene:
 
     @property
     def slots(self) -> int:
-        """Requests that a server holds at once."""
-        return self.plan.saleday.workers or self.server.slots
+        """Requests that a server holds at once, at work or waiting for what is downstream."""
+        saleday = self.plan.saleday
+        return (saleday.workers or MOST_SHARING) if saleday.sharing else self.server.slots
 
     @cached_property
     def services(self) -> tuple[Service, ...]:
@@ -109,10 +112,10 @@ class Scene:
     def held_s(self, servers: int) -> float:
         """Return how long a request holds its slot when nothing is queued.
 
-        The measured service time has the calls downstream in it, unless workers wait for them.
+        The measured service time has the calls downstream in it, unless they wait at no processor.
         """
         measured_s = self.server.service_s / self.basis.efficiency(servers)
-        if self.plan.saleday.workers is None:
+        if not self.plan.saleday.sharing:
             return measured_s
         return measured_s + sum(one.mean_s for one in self.services)
 

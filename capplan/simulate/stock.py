@@ -40,6 +40,15 @@ def sales(scene: Scene, script: Script, world: World, share: float) -> Sales:
     return sold(paid, bought, scene.stock)
 
 
+def unsold_visits(scene: Scene, sales: Sales) -> float:
+    """Return how many visits more it would have taken to sell the rest of the stock.
+
+    Overload costs no more than what stays in stock: a visit that is lost when all is sold, or
+    whose piece another one buys, loses nothing.
+    """
+    return max(scene.stock - sales.paid - sales.scalped, 0.0) / scene.paying
+
+
 def sold(paid: Floats, bought: Floats, stock: float) -> Sales:
     """Share out a stock: in the second in which it ends, in proportion.
 

@@ -44,6 +44,7 @@ def plan(folder: Path, saleday: str, duration: str = "10 min", visit: str = "40 
             "discipline: processor sharing, limits: {queue_timeout: 1 s}",
             "limits.queue_timeout: with processor sharing nobody waits in a queue",
         ),
+        ("discipline: fifo, workers: 50", "workers: they share the processors of a server"),
         (
             "protections: [priorities], "
             "classes: [{name: a, per_visit: 1}, {name: b, per_visit: 1}]",

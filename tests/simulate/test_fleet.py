@@ -55,6 +55,31 @@ def test_a_bound_limits_how_many_share_the_processors():
     assert bound.paid > bare.paid
 
 
+def test_workers_share_the_processors_whether_it_is_said_or_not():
+    said, unsaid = (
+        fleet(sale({"workers": "50"} | more), 5)
+        for more in ({"discipline": "processor sharing"}, {})
+    )
+    assert said == unsaid
+    assert (said.slots, said.cores) == (250, 5 * sale().server.slots)
+
+
+def test_who_waits_downstream_takes_no_processor_whether_workers_are_bounded_or_not():
+    """So the calls come on top of the measured time, and the capacity stays as measured."""
+    database = {"name": "database", "service_time": "20 ms", "slots": "500"}
+    apart, shared, workers = (
+        sale({"downstream": [database]} | more)
+        for more in ({}, {"discipline": "processor sharing"}, {"workers": "50"})
+    )
+    works_s = [
+        stage(scene, Script(SURPRISE, 1.0, False, 5, ()), 1).kinds[0].service.mean_s
+        for scene in (apart, shared, workers)
+    ]
+    service_s = apart.server.service_s
+    assert works_s == pytest.approx([service_s - 0.02, service_s, service_s])
+    assert shared.held_s(5) == workers.held_s(5) == pytest.approx(apart.held_s(5) + 0.02)
+
+
 def test_a_bound_is_dealt_out_with_the_queues():
     scene = sale({"balancing": "random"})
     assert bounded(fleet(scene, 5), 100, 1.0).bound == 20

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from capplan.render.simulation import act_line
-from capplan.simulate.acts import ATTACK, Script
+from capplan.simulate.acts import ATTACK, SURPRISE, Script
 from capplan.simulate.play import play
 from capplan.simulate.protections import settings
 from capplan.simulate.stock import sold
@@ -52,6 +52,27 @@ def test_scalpers_take_what_shoppers_would_have_bought_and_floods_only_ask():
     assert asked.sold_out_at_s is not None
     assert scalped.sold_out_at_s < asked.sold_out_at_s
     assert f"bots bought {scalped.scalped}" in act_line(scalped)
+
+
+@pytest.mark.parametrize(("stock", "left"), [("200", 0), ("1000000", None)])
+def test_overload_costs_no_more_than_what_stays_in_stock(stock, left):
+    """The surprise abandons thousands of visits; each is worth $2, and one in four wants to pay."""
+    stage = sale({"stock": stock})
+    found = next(play(stage, [Script(SURPRISE, 5.0, False, 5, ())], 1))
+    assert found.abandoned > 1000
+    assert found.lost_value == 2 * (found.abandoned if left is None else left)
+    # a few are left: what it takes to sell them, and not what was abandoned
+    few = sale({"stock": str(found.paid + 10)})
+    if left is None:
+        again = next(play(few, [Script(SURPRISE, 5.0, False, 5, ())], 1))
+        assert again.lost_value == pytest.approx(2 * 10 / 0.25)
+
+
+def test_a_visit_that_comes_when_all_is_sold_could_not_have_paid():
+    """Of the most that could, as of the money: what is sold out is the end of it."""
+    found = next(play(sale({"stock": "50"}), [Script(SURPRISE, 5.0, False, 5, ())], 1))
+    assert found.sold_out_at_s is not None
+    assert (found.paid, found.could_pay, found.paid_ratio) == (50, 50, 1)
 
 
 def test_without_a_stock_there_is_no_end():
