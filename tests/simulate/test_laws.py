@@ -8,6 +8,14 @@ and are held to the accuracy with which they are stated.
 import numpy as np
 import pytest
 
+from capplan.model.retries import (
+    costly_goodput_rps,
+    goodput_lost_after_s,
+    hidden_capacity_rps,
+    recovery_s,
+    rejection,
+    retried,
+)
 from capplan.model.service_time import Exponential
 from capplan.simulate.kernel.setup import Fleet, Kind, Setup, simulate_until
 from capplan.simulate.kernel.world import World
@@ -43,7 +51,7 @@ def good_share(world: World, seconds: slice) -> float:
 
 @pytest.mark.parametrize("attempts", [2, 3])
 def test_after_a_spike_the_system_recovers_only_below_its_hidden_capacity(attempts):
-    hidden = MU / attempts
+    hidden = hidden_capacity_rps(MU, attempts)
     below = overloaded(spike(0.85 * hidden, 2 * MU, 700), attempts)
     above = overloaded(spike(1.15 * hidden, 2 * MU, 700), attempts)
     for world in (below, above):
@@ -54,17 +62,14 @@ def test_after_a_spike_the_system_recovers_only_below_its_hidden_capacity(attemp
 
 @pytest.mark.parametrize(("attempts", "base"), [(2, 250.0), (3, 100.0)])
 def test_the_recovery_takes_as_long_as_the_backlog_needs(attempts, base):
-    """(B - μT)/(μ - Aλ) seconds after the spike, B = (A·λs - μ)·D, for D long against T.
-
-    During the first T/(λs/μ - 1) seconds nobody times out yet, so the backlog is a little smaller.
-    """
+    """At first, for T/(λs/μ - 1) seconds, nobody times out: the backlog is a little smaller."""
     high, length = 2 * MU, 40
     world = overloaded(spike(base, high, 500, length=length), attempts, patience_s=1.0)
     share = per_second(world, "good") / per_second(world, "offered")
     after = 30 + length
-    recovered_s = next(t for t in range(after, 500) if share[t : t + 30].mean() >= 0.95) - after
-    backlog = (attempts * high - MU) * length
-    assert recovered_s == pytest.approx((backlog - MU) / (MU - attempts * base), rel=0.10)
+    recovered = next(t for t in range(after, 500) if share[t : t + 30].mean() >= 0.95) - after
+    law_s = recovery_s(MU, base, high, length, attempts, patience_s=1.0)
+    assert recovered == pytest.approx(law_s, rel=0.10)
 
 
 def test_a_queue_that_nobody_outwaits_removes_the_metastable_state():
@@ -76,49 +81,47 @@ def test_a_queue_that_nobody_outwaits_removes_the_metastable_state():
 
 
 def test_without_retries_a_long_queue_takes_all_goodput_after_a_known_time():
-    """T/(λ/μ - 1) seconds into the overload the head of the queue has waited for T."""
+    """From then on the head of the queue has waited for longer than anybody does."""
     world = overloaded(np.full(60, 1.25 * MU), 1)
     good = per_second(world, "good")
-    at_s = PATIENCE_S / 0.25
+    at_s = goodput_lost_after_s(MU, 1.25 * MU, PATIENCE_S)
     assert good[2 : int(at_s) - 2].mean() > 0.95 * MU
     assert good[int(at_s) + 4 :].mean() < 0.02 * MU
 
 
 @pytest.mark.parametrize(("factor", "attempts"), [(2.0, 3), (1.5, 2), (3.0, 4)])
 def test_free_rejection_with_retries_has_the_stated_probability(factor, attempts):
-    """p = (1 - μ/λ)^{1/A}, attempts μ/(1 - p); for λ = 2μ, A = 3 that is 4.85μ."""
+    """It says how many attempts there are: for λ = 2μ and A = 3 that is 4.85μ."""
     setup = one_class(
         factor * MU, 120, Exponential(SLOTS / MU), Fleet(slots=SLOTS, bound=20),
         attempts=attempts, pause_s=2.0, growth=1.0, jitter=1.0,
     )  # fmt: skip
-    p = (1 - 1 / factor) ** (1 / attempts)
+    _, attempts_rps = rejection(MU, factor * MU, attempts)
     attempted = measure(setup, lambda w: total(w, "attempts") / 100, warm_s=20.0, runs=6)
     good = measure(setup, lambda w: total(w, "good") / 100, warm_s=20.0, runs=6)
     # the short queue runs empty now and then: capacity is missed by less than 1 %
-    assert attempted.mean == pytest.approx(MU / (1 - p), rel=0.02)
+    assert attempted.mean == pytest.approx(attempts_rps, rel=0.02)
     assert good.mean == pytest.approx(MU, rel=0.01)
 
 
 @pytest.mark.parametrize("factor", [1.5, 2.0, 4.0])
 def test_costly_rejection_eats_the_goodput(factor):
-    """(μ - κλ')/(1 - κ): every refusal costs κ of a service."""
     cost = 0.2
     fleet = Fleet(slots=SLOTS, bound=50, refusal_cost=cost)
     setup = one_class(factor * MU, 80, Exponential(SLOTS / MU), fleet)
     good = measure(setup, lambda w: total(w, "good") / 60, warm_s=20.0, runs=6)
-    assert good.mean == pytest.approx(MU * (1 - cost * factor) / (1 - cost), rel=0.02)
+    assert good.mean == pytest.approx(costly_goodput_rps(MU, factor * MU, cost), rel=0.02)
 
 
 @pytest.mark.parametrize("retries", [1, 3])
 @pytest.mark.parametrize("fails", [0.1, 0.5])
 def test_retries_without_queueing_succeed_and_load_as_the_geometric_sum_says(fails, retries):
-    """N retries: success 1 - x^{N+1}, load (1 - x^{N+1})/(1 - x) (M. Brooker)."""
     setup = one_class(
         500.0, 200, Exponential(0.001), Fleet(slots=500), fails=fails, attempts=retries + 1,
         pause_s=0.01, growth=1.0,
     )  # fmt: skip
     success = measure(setup, lambda w: total(w, "good") / total(w, "offered"), warm_s=1.0, runs=6)
     load = measure(setup, lambda w: total(w, "attempts") / total(w, "offered"), warm_s=1.0, runs=6)
-    lost = fails ** (retries + 1)
-    assert success.agrees(1 - lost)
-    assert load.agrees((1 - lost) / (1 - fails))
+    expected_success, expected_load = retried(fails, retries)
+    assert success.agrees(expected_success)
+    assert load.agrees(expected_load)
