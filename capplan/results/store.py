@@ -28,7 +28,6 @@ _SCHEMA = re.compile(r"capplan\.([a-z]+)/([0-9]{1,4})")
 _COMMANDS = {
     "demand": "estimate",
     "outcome": "estimate --after",
-    "traffic": "analyze",
     "capacity": "loadtest",
     "paired": "loadtest --paired",
     "comparison": "loadtest --compare",
@@ -56,7 +55,7 @@ def from_json(text: str, kind: type[R], origin: str) -> R:
     Raises ``UsageError`` that names ``origin`` and says what is wrong with it.
     """
     name, version = _schema_of(kind)
-    renew = f"make it anew with: capplan {_COMMANDS.get(name, name)}"
+    renew = _by_command("make it anew", name)
     try:
         content = json.loads(text, parse_float=_finite, parse_constant=_finite)
     except (ValueError, RecursionError) as error:
@@ -90,7 +89,7 @@ def read_result(path: Path, kind: type[R]) -> R:
     try:
         data = path.read_bytes()
     except FileNotFoundError:
-        hint = f"write it with: capplan {_COMMANDS.get(name, name)}"
+        hint = _by_command("write it", name)
         raise UsageError(f"{path} does not exist", hint) from None
     except IsADirectoryError:
         raise UsageError(f"{path} is a folder, not a result") from None
@@ -167,6 +166,11 @@ def _unwritable(path: Path, error: OSError) -> SetupError:
         f"{path} cannot be written: {error.strerror or error}",
         "free some space, allow writing there, or name another place",
     )
+
+
+def _by_command(what: str, name: str) -> str:
+    command = _COMMANDS.get(name)
+    return f"{what} with: capplan {command}" if command else "name another file"
 
 
 def _schema_of(kind: type[Result]) -> tuple[str, int]:

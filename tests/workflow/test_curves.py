@@ -104,5 +104,6 @@ def test_a_curve_that_is_not_there_is_named(tmp_path):
 
 def test_a_result_of_another_kind_is_no_curve(tmp_path):
     plan = written(tmp_path, '{"schema": "capplan.demand/1"}', "demand.json")
-    with pytest.raises(UsageError, match=r"where capplan\.traffic/1 is needed"):
+    with pytest.raises(UsageError, match=r"where capplan\.traffic/1 is needed") as caught:
         estimate(plan, draws=1000)
+    assert caught.value.hint == "name another file"  # no command makes one
