@@ -7,6 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from capplan.loadtest.evaluate import summarise
+from capplan.loadtest.protocol import SUCCESS
 from capplan.loadtest.recording import Recording
 from capplan.loadtest.search import Bounds
 from capplan.results.capacity import LatencySummary
@@ -41,16 +42,22 @@ def snapshot(
     bounds_rps: Bounds,
     left_s: float,
     predicted_s: float | None = None,
+    *,
+    latest: int | None = None,
 ) -> Progress:
-    """Summarise a recording that still grows."""
-    rows = recording.rows()
+    """Summarise a recording that still grows; ``left_s`` counts from the start of the trial.
+
+    Of a long one only the ``latest`` messages are summed up, about those of the last second.
+    """
+    rows = recording.rows(latest)
     elapsed_s = max(recording.elapsed_s, 1e-3)
     late = rows.lateness_s[rows.lateness_s > 0]
+    summed_s = elapsed_s if latest is None else min(elapsed_s, 1.0)
     return Progress(
         trial=recording.spec.index + 1,
         purpose=purpose,
         asked_rps=asked_rps,
-        served_rps=float(np.count_nonzero(rows.ending == 0)) / elapsed_s,
+        served_rps=float(np.count_nonzero(rows.ending == SUCCESS)) / summed_s,
         latency_s=summarise(rows.sojourn_s, rows.ending),
         failures=recording.failures,
         requests=recording.count,

@@ -5,12 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from itertools import accumulate
 
-import numpy as np
-
-from capplan.loadtest.evaluate import summarise
 from capplan.loadtest.phases.asked import Load
 from capplan.loadtest.phases.overload import Definitions, judge, per_second
-from capplan.loadtest.progress import Progress
+from capplan.loadtest.progress import Progress, snapshot
 from capplan.loadtest.protocol import TrialSpec
 from capplan.loadtest.recording import Recording
 from capplan.loadtest.search import Bounds
@@ -25,23 +22,10 @@ def moment(
     recording: Recording, purpose: str, rate_rps: float, bounds_rps: Bounds, left_s: float
 ) -> Progress:
     """Summarise the last second of a phase; ``left_s`` is what comes after this trial."""
-    rows = recording.rows(latest=_MESSAGES)
-    spec, elapsed_s = recording.spec, max(recording.elapsed_s, 1e-3)
-    trial_left_s = max(0.0, spec.duration_s - elapsed_s)
-    late = rows.lateness_s[rows.lateness_s > 0]
-    return Progress(
-        trial=spec.index + 1,
-        purpose=purpose,
-        asked_rps=rate_rps * _factor_at(spec, elapsed_s),
-        served_rps=float(np.count_nonzero(rows.ending == 0)) / min(elapsed_s, 1.0),
-        latency_s=summarise(rows.sojourn_s, rows.ending),
-        failures=recording.failures,
-        requests=recording.count,
-        lateness_s=float(np.quantile(late, 0.99)) if len(late) else 0.0,
-        bounds_rps=bounds_rps,
-        trial_left_s=trial_left_s,
-        left_s=trial_left_s + left_s,
-    )
+    spec = recording.spec
+    asked_rps = rate_rps * _factor_at(spec, recording.elapsed_s)
+    whole_s = spec.duration_s + left_s
+    return snapshot(recording, purpose, asked_rps, bounds_rps, whole_s, latest=_MESSAGES)
 
 
 @dataclass
