@@ -83,13 +83,12 @@ def wanted(
 
 
 class Fleet:
-    """Servers that are ready, servers that start, and when each number of them was ordered."""
+    """Servers that are ready, servers that start, and when each number of them was ready."""
 
     def __init__(self, now: float, servers: int) -> None:
         self.ready = servers
         self.starting: deque[tuple[float, int]] = deque()
         self.changes = [(now, servers)]
-        self.ordered = [(now, servers)]
 
     @property
     def total(self) -> int:
@@ -126,7 +125,6 @@ class Fleet:
         if more < 0:
             self.ready += more
             self.changes.append((now, self.ready))
-        self.ordered.append((now, wanted))
 
 
 class Autoscaler:

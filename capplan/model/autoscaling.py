@@ -33,13 +33,11 @@ class Shortfall:
 class Trajectory(Shortfall):
     """What the autoscaler did.
 
-    From ``t_s[i]`` on, ``servers[i]`` were ready. ``server_s`` are the server-seconds from ordering
-    on, which are paid.
+    From ``t_s[i]`` on, ``servers[i]`` were ready.
     """
 
     t_s: tuple[float, ...]
     servers: tuple[int, ...]
-    server_s: float
 
 
 def follow(
@@ -92,15 +90,12 @@ def _trajectory(
 ) -> Trajectory:
     fleet.ready_before(float(t_s[-1]))
     lost = shortfall(t_s, rate_rps, fleet_rps, fleet.changes)
-    paid = np.array([at for at, _ in fleet.ordered] + [t_s[-1]])
-    counts = np.array([count for _, count in fleet.ordered])
     return Trajectory(
         lost.lost_requests,
         lost.short_s,
         lost.short_until_s,
         t_s=tuple(at for at, _ in fleet.changes),
         servers=tuple(count for _, count in fleet.changes),
-        server_s=float(np.sum(np.diff(paid) * counts)),
     )
 
 

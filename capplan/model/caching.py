@@ -49,20 +49,6 @@ def lru_hit_ratio(popularity: Floats, places: int) -> float:
     return float(-(popularity * np.expm1(-popularity * t)).sum())
 
 
-def ttl_origin_rate_rps(rate_rps: float, ttl_s: float) -> float:
-    """Return how often an object is fetched: λ/(1 + λT).
-
-    Asked for λ times per second and kept for T seconds after each fetch, which takes no time or
-    during which the others wait for the same answer (request collapsing).
-
-    >>> ttl_origin_rate_rps(100.0, 10.0) < 0.1 == ttl_origin_rate_rps(math.inf, 10.0)
-    True
-    """
-    if math.isinf(rate_rps):
-        return 1.0 / ttl_s
-    return rate_rps / (1.0 + rate_rps * ttl_s)
-
-
 def ttl_hit_ratio(popularity: Floats, rate_rps: float, ttl_s: float) -> float:
     """Return the share of ``rate_rps`` requests per second that a cache without size answers.
 

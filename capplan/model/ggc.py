@@ -72,28 +72,6 @@ def fifo_sojourns_s(arrivals_s: FloatArray, services_s: FloatArray, slots: int) 
     return np.array(finishes_s) - arrivals_s
 
 
-def poisson_sojourns_s(
-    service: ServiceTime,
-    slots: int,
-    rate_rps: float,
-    arrivals: int,
-    rng: np.random.Generator,
-    warmup: float = 0.1,
-) -> FloatArray:
-    """Simulate ``arrivals`` of a Poisson process and return the sojourn times after the warm-up.
-
-    The first ``warmup`` of them (a share) find a system that is emptier than usual and are left
-    out. Raises ``ValueError`` for impossible inputs.
-    """
-    if not 0 < rate_rps < math.inf:
-        raise ValueError(f"rate_rps={rate_rps} must be finite and more than zero")
-    if not 0 <= warmup < 1:
-        raise ValueError(f"warmup={warmup} must be a share below 1")
-    arrivals_s = np.cumsum(rng.exponential(1 / rate_rps, arrivals))
-    services_s = service.sample(rng, arrivals)
-    return fifo_sojourns_s(arrivals_s, services_s, slots)[round(arrivals * warmup) :]
-
-
 def sustained_rate(
     service: ServiceTime, slots: int, quantile: float, limit_s: float, seed: int = 0
 ) -> SustainedRate:

@@ -13,6 +13,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -44,24 +45,7 @@ class Fit:
 
     def throughput(self, servers: float) -> float:
         """Return X(N) in the unit of the data."""
-        n = servers
-        return self.gamma * n / (1 + self.alpha * (n - 1) + self.beta * n * (n - 1))
-
-    def servers_for(self, throughput: float) -> float | None:
-        """Return the smallest N with X(N) ≥ ``throughput``, not rounded; None when there is none.
-
-        The smaller root of βX·N² + (αX - βX - γ)·N + (1-α)X = 0.
-        """
-        x = throughput
-        a = self.beta * x
-        b = self.alpha * x - self.beta * x - self.gamma
-        c = (1 - self.alpha) * x
-        if a < 1e-12:
-            return -c / b if b < 0 else None
-        root = b * b - 4 * a * c
-        if root < 0 or b >= 0:
-            return None
-        return 2 * c / (-b + math.sqrt(root))  # the stable form of (-b - √root) / 2a
+        return float(_throughput(self.alpha, self.beta, self.gamma, servers))
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,8 +65,7 @@ class Laws:
 
     def throughput(self, servers: float | Floats) -> Floats:
         """Return X(N) of each law, for one N or for one of its own."""
-        n = servers
-        return self.gamma * n / (1 + self.alpha * (n - 1) + self.beta * n * (n - 1))
+        return np.asarray(_throughput(self.alpha, self.beta, self.gamma, servers))
 
     def rising(self, servers: int) -> Floats:
         """Return X(N) of each law, held at its own peak once N has passed that.
@@ -141,8 +124,7 @@ def _best(n: Floats, x: Floats, starts: Sequence[Sequence[float]], tolerance: fl
 
     def residuals(p: Floats) -> Floats:
         alpha, beta, gamma = p[0] / span, p[1] / span**2, p[2] * scale
-        law = gamma * n / (1 + alpha * (n - 1) + beta * n * (n - 1))
-        return np.asarray((law - x) / x.max())
+        return np.asarray((_throughput(alpha, beta, gamma, n) - x) / x.max())
 
     def slopes(p: Floats) -> Floats:
         alpha, beta, gamma = p[0] / span, p[1] / span**2, p[2] * scale
@@ -159,6 +141,12 @@ def _best(n: Floats, x: Floats, starts: Sequence[Sequence[float]], tolerance: fl
     best = min(solutions, key=lambda solution: float(solution.cost)).x
     alpha, beta, gamma = best[0] / span, best[1] / span**2, best[2] * scale
     return _describe(float(alpha), float(beta), float(gamma), span)
+
+
+def _throughput(alpha: Any, beta: Any, gamma: Any, servers: Any) -> Any:
+    """Return X(N): of numbers a number, of arrays an array."""
+    n = servers
+    return gamma * n / (1 + alpha * (n - 1) + beta * n * (n - 1))
 
 
 def _describe(alpha: float, beta: float, gamma: float, largest: float) -> Fit:

@@ -1,4 +1,4 @@
-"""How long one request keeps a server busy: four distributions with a known mean and tail.
+"""How long one request keeps a server busy: five distributions with a known mean and tail.
 
 Each knows its mean and its coefficient of variation (``cv``, standard deviation over mean), draws
 from a given generator, and tells the share of requests that need more than a time. That share is

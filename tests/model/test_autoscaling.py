@@ -109,7 +109,6 @@ def test_no_more_than_the_quota_is_ordered() -> None:
 def test_a_load_that_ten_pods_hold_loses_nothing() -> None:
     alone = scaled((0, 600), (3600, 600))
     assert (alone.servers, alone.lost_requests, alone.short_until_s) == ((10,), 0.0, None)
-    assert alone.server_s == 10 * 3600
 
 
 def test_what_is_lost_is_the_area_between_load_and_fleet() -> None:
@@ -146,5 +145,3 @@ def test_it_loses_no_more_than_the_fleet_it_began_with_and_no_less_than_the_larg
     held = np.array([pods(n) for n in alone.servers])[np.maximum(steps, 0)]
     assert alone.lost_requests == pytest.approx(lost(held), abs=close)
     assert min(alone.servers) >= 10
-    paid_s = t_s[-1] - t_s[0]
-    assert alone.server_s >= 10 * paid_s - 1e-6

@@ -9,7 +9,6 @@ from capplan.model.caching import (
     hit_ratio,
     lru_hit_ratio,
     ttl_hit_ratio,
-    ttl_origin_rate_rps,
     zipf,
 )
 
@@ -46,9 +45,8 @@ def test_of_equally_popular_objects_as_many_are_hit_as_fit():
 
 def test_an_object_is_fetched_once_per_time_to_live_and_wait():
     """A cycle is T and then the time to the next request, 1/λ."""
-    assert ttl_origin_rate_rps(4.0, 0.75) == pytest.approx(1 / (0.75 + 0.25))
     popularity = zipf(30, 1.0)
-    fetched = sum(ttl_origin_rate_rps(50 * p, 2.0) for p in popularity)
+    fetched = sum(1 / (2.0 + 1 / (50 * p)) for p in popularity)
     assert ttl_hit_ratio(popularity, 50.0, 2.0) == pytest.approx(1 - fetched / 50)
 
 

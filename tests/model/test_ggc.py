@@ -11,12 +11,12 @@ from capplan.model.ggc import (
     Slots,
     SustainedRate,
     fifo_sojourns_s,
-    poisson_sojourns_s,
     simulated_sustained_rate,
     sustained_rate,
 )
 from capplan.model.queueing import mmc_mean_wait_s, mmc_sojourn_tail, mmc_sustained_rps
 from capplan.model.service_time import Deterministic, Exponential, Hyperexponential, Lognormal
+from tests.model.poisson import poisson_sojourns_s
 
 TIMES = st.lists(st.tuples(st.floats(0.0, 5.0), st.floats(0.0, 10.0)), min_size=1, max_size=60).map(
     lambda pairs: (np.cumsum([gap for gap, _ in pairs]), np.array([s for _, s in pairs]))
@@ -165,16 +165,6 @@ def test_the_same_seed_gives_the_same_rate_and_another_seed_another_one():
         (lambda: fifo_sojourns_s(np.array([0.0]), np.array([1.0]), -1), "slots=-1"),
         (lambda: sustained_rate(Deterministic(1.0), 1, 1.0, 2.0), "quantile=1.0"),
         (lambda: sustained_rate(Deterministic(1.0), 1, 0.9, math.inf), "limit_s=inf"),
-        (
-            lambda: poisson_sojourns_s(Deterministic(1.0), 1, 0.0, 9, np.random.default_rng(1)),
-            "rate_rps=0.0",
-        ),
-        (
-            lambda: poisson_sojourns_s(
-                Deterministic(1.0), 1, 0.5, 9, np.random.default_rng(1), warmup=1.0
-            ),
-            "warmup=1.0",
-        ),
     ],
 )
 def test_impossible_queues_are_refused_by_name(call, named):

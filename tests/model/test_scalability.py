@@ -59,27 +59,6 @@ def test_exact_data_give_their_parameters_back(alpha, beta, gamma):
     assert found.beta == pytest.approx(beta, rel=1e-3)
 
 
-@given(
-    alpha=st.floats(0, 0.5),
-    beta=st.floats(0, 1e-2),
-    share=st.floats(0.05, 0.99),
-)
-def test_the_servers_for_a_rate_carry_exactly_that_rate(alpha, beta, share):
-    model = Fit(alpha, beta, 100.0, None, None, False)
-    largest = math.sqrt((1 - alpha) / beta) if beta > 1e-6 else 50.0
-    wanted = share * model.throughput(largest)
-    servers = model.servers_for(wanted)
-    assert servers is not None
-    assert model.throughput(servers) == pytest.approx(wanted, rel=1e-6)
-    assert servers <= largest * (1 + 1e-9)
-
-
-def test_a_rate_above_the_peak_has_no_server_count():
-    found = fit(SPEC_SERVERS, SPEC_THROUGHPUT)
-    assert found.peak_throughput is not None
-    assert found.servers_for(found.peak_throughput * 1.001) is None
-
-
 @pytest.mark.parametrize(
     ("servers", "throughput", "message"),
     [

@@ -17,11 +17,11 @@ import numpy as np
 import pytest
 
 from capplan.errors import SetupError, UsageError
-from capplan.model.ggc import poisson_sojourns_s
 from capplan.model.queueing import mmc_mean_wait_s
 from capplan.model.service_time import Deterministic, Exponential
 from capplan.refserver import RefServer, RefServerConfig
 from capplan.refserver.__main__ import main
+from tests.model.poisson import poisson_sojourns_s
 
 pytestmark = pytest.mark.load
 
