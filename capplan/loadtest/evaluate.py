@@ -54,15 +54,17 @@ def evaluate(
     criteria = _criteria(rows, recording.endpoints, sla, endpoints, rows.sojourn_s)
     health = _health(recording, usage)
 
-    def holds(sojourn_s: NDArray[np.float64]) -> bool:
-        judged = _criteria(rows, recording.endpoints, sla, endpoints, sojourn_s)
+    def holds(some: Rows, sojourn_s: NDArray[np.float64]) -> bool:
+        judged = _criteria(some, recording.endpoints, sla, endpoints, sojourn_s)
         return all(criterion.held for criterion in judged)
 
+    served = rows.where(rows.endpoint != _not_started(recording))
     held = Held(
         all(criterion.held for criterion in criteria),
-        holds(rows.latency_s),
-        holds(rows.latency_s - health.lateness_s_p99),
+        holds(rows, rows.latency_s),
+        holds(rows, rows.latency_s - health.lateness_s_p99),
         nothing=not len(rows),
+        served=holds(served, served.latency_s),
     )
     outcome, notes = judge(held, health, recording.lost, recording.ended_early)
     arrivals = int(recording.state.get("issued", 0))
@@ -245,6 +247,8 @@ def _health(recording: Recording, usage: Usage) -> Health:
         cores=usage.cores,
         idle_cores=usage.idle_cores,
         most_users=recording.spec.most_users,
+        failed_starts=int(state.get("failed_starts", 0)),
+        start_error=state.get("start_error"),
     )
 
 

@@ -84,7 +84,7 @@ def _choose(trial: Trial, proven: float, *, repeated: bool) -> Remedy:
     if trial.arrivals_per_s <= _SAME * proven:
         return "repeat"  # it has held this load before, so something else kept it from it
     # a generator that was late but had time left may have met one bad moment
-    chance = not codes & {"generator_busy", "pool_limit"} and not repeated
+    chance = not codes & {"generator_busy", "pool_limit", "users_missing"} and not repeated
     return "repeat" if chance else "lower"
 
 
@@ -96,7 +96,16 @@ def can_grow(health: Health) -> bool:
 def missing(limit: Trial) -> Note:
     """Say what the generator lacked to hold the load of ``limit``, the trial that showed it."""
     health = limit.health
-    if "pool_limit" in {note.code for note in limit.notes}:
+    notes = {note.code: note for note in limit.notes}
+    if "users_missing" in notes:
+        return Note(
+            code="generator_limit",
+            message=f"the generator could not hold {format_rate(limit.rate_rps)}: there were no "
+            f"more than {health.users:,} users, as others ended in on_start "
+            f"({health.start_error})",
+            advice=notes["users_missing"].advice,
+        )
+    if "pool_limit" in notes:
         return Note(
             code="generator_limit",
             message=f"the generator could not hold {format_rate(limit.rate_rps)}: all of its "

@@ -46,7 +46,8 @@ class Held:
     """Whether the SLA held by latency from the intended start, and by two other clocks.
 
     ``actual``: from the actual start. ``without_lateness``: the same, and every latency shorter by
-    the generator's own lateness (p99), which may have delayed the answer as well.
+    the generator's own lateness (p99), which may have delayed the answer as well. ``served``: from
+    the actual start, of those alone that a user served.
     ``nothing``: there was no request of which it could be said.
     """
 
@@ -54,6 +55,7 @@ class Held:
     actual: bool
     without_lateness: bool
     nothing: bool = False
+    served: bool = False
 
 
 def judge(
@@ -72,7 +74,9 @@ def judge(
                 advice="let trials last longer, with a higher --time-budget",
             )
         )
-    if not held.intended and held.actual and not ended_early:
+    if not held.intended and held.served and health.starved and health.failed_starts:
+        faults.append(_without_users(health))
+    elif not held.intended and held.actual and not ended_early:
         faults.append(_waited(health))
     if {fault.code for fault in faults} == {"late_arrivals"} and not held.without_lateness:
         # what is over the limit by more than the lateness was not made so by the lateness
@@ -198,6 +202,18 @@ def _waited(health: Health) -> Note:
         message=f"{health.starved} arrivals found no free user although the target answered in "
         f"time, and {health.most_users:,} users are the most there are",
         advice="shorten the waits in the script, or measure a smaller server",
+    )
+
+
+def _without_users(health: Health) -> Note:
+    """Say that arrivals found no user because users cannot start: accounts that ran out."""
+    return Note(
+        code="users_missing",
+        message=f"{health.starved} arrivals found no free user although the target answered in "
+        f"time: {health.users} users were there, and more ended in on_start "
+        f"({health.start_error})",
+        advice="let the script have as many users as it takes: with an account for each, or one "
+        "that they share",
     )
 
 

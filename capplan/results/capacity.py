@@ -62,7 +62,8 @@ class Health(Frozen):
     a core that the busiest of the ``processes`` used, ``generator_cpus`` that of each;
     ``idle_cores`` is how many of the machine's cores had nothing to do on average (null: not
     known), ``cores`` how many the generator may use. ``most_users`` is the largest pool there could
-    be.
+    be. ``failed_starts`` counts users that ended in ``on_start``, the last of them for
+    ``start_error``.
     """
 
     tickets_due: int
@@ -78,6 +79,8 @@ class Health(Frozen):
     cores: int = 1
     idle_cores: float | None = None
     most_users: int = 5000
+    failed_starts: int = 0
+    start_error: str | None = None
 
 
 class VisitStats(Frozen):

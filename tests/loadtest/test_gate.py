@@ -484,6 +484,61 @@ def test_clean_up_of_the_script_runs_at_the_end(tmp_path, target):
     assert counted["POST /logout"] == made.state["users"] >= 7
 
 
+@pytest.mark.parametrize("unit", ["task", "visit"])
+def test_scripts_hear_of_each_part_of_a_test_as_they_do_from_locust(tmp_path, target, unit):
+    """A user that holds back until all are there is a pattern of Locust's own users."""
+    body = """
+    from gevent.event import Event
+
+    everybody_is_there = Event()
+
+    @events.init.add_listener
+    def at_init(environment, runner, **_):
+        print("init", environment.host == runner.environment.host)
+
+    @events.spawning_complete.add_listener
+    def at_spawning_complete(user_count, **_):
+        everybody_is_there.set()
+
+    @events.test_start.add_listener
+    def at_start(environment, **_):
+        print("test_start", environment.runner.state)
+
+    @events.test_stop.add_listener
+    def at_stop(environment, **_):
+        print("test_stop", environment.runner.user_count)
+
+    @events.quitting.add_listener
+    def at_quitting(environment, **_):
+        print("quitting", environment.process_exit_code)
+
+    @events.quit.add_listener
+    def at_quit(exit_code, **_):
+        print("quit", exit_code)
+
+    class Buyer(FastHttpUser):
+        def on_start(self):
+            everybody_is_there.wait()
+
+        @task
+        def t(self):
+            assert self.environment.runner.state == "running"
+            self.client.get("/a")
+            raise StopUser
+    """
+    locustfile = script(tmp_path, body)
+    made = run(locustfile, target.url, spec(100.0, 0.2), unit=unit)
+    assert set(made.rows().ending) == {SUCCESS}
+    assert made.state["errors"] == {}
+    assert locustfile.with_suffix(".log").read_text().splitlines() == [
+        "init True",
+        "test_start ready",
+        "test_stop 0",
+        "quitting None",
+        "quit 0",
+    ]
+
+
 # hosts
 
 ABROAD = """
@@ -589,11 +644,20 @@ def test_a_check_shows_what_went_wrong(tmp_path, target):
     assert visit.error == "KeyError: 'basket' (shop.py, line 13)"
 
 
-def test_a_user_that_cannot_log_in_ends_the_measurement_before_any_load(tmp_path, target):
-    body = """
+@pytest.mark.parametrize(
+    ("why", "words"),
+    [
+        ("PermissionError('wrong password')", "PermissionError: wrong password"),
+        ("StopUser", "StopUser in on_start"),
+    ],
+)
+def test_a_user_that_cannot_log_in_ends_the_measurement_before_any_load(
+    tmp_path, target, why, words
+):
+    body = f"""
     class Buyer(FastHttpUser):
         def on_start(self):
-            raise PermissionError("wrong password")
+            raise {why}
 
         @task
         def t(self):
@@ -602,7 +666,7 @@ def test_a_user_that_cannot_log_in_ends_the_measurement_before_any_load(tmp_path
     locustfile = script(tmp_path, body)
     with (
         received(target) as counted,
-        pytest.raises(UsageError, match="first task: PermissionError: wrong password"),
+        pytest.raises(UsageError, match=f"first task: {words}"),
     ):
         measure.measure(job(locustfile, target.url, timeout_s=0.5), lambda _: None, lambda _: None)
     assert counted.total() == 0

@@ -49,6 +49,26 @@ def test_a_failure_counts_when_it_does_not_depend_on_when_arrivals_left(held, en
     assert judge(held, health(), (), ended_early)[0] == outcome
 
 
+@pytest.mark.parametrize("ended_early", [False, True])
+@pytest.mark.parametrize(
+    ("intended", "served", "facts", "outcome"),
+    [
+        (False, True, {}, "invalid"),
+        # overload: those that a user served were slow as well
+        (False, False, {}, "fail"),
+        (False, True, {"failed_starts": 0}, "fail"),
+        # nobody waited for those that are missing
+        (False, True, {"starved": 0}, "fail"),
+    ],
+)
+def test_arrivals_that_wait_for_users_who_cannot_start_are_no_fault_of_the_target(
+    intended, served, facts, outcome, ended_early
+):
+    found = health(**{"failed_starts": 9, "starved": 50} | facts)
+    held = Held(intended, False, False, served=served)
+    assert judge(held, found, (), ended_early)[0] == outcome
+
+
 def test_a_process_that_died_is_the_only_reason_that_is_given_for_lost_arrivals():
     found = health(tickets_issued=500, tickets_due=1000)
     outcome, notes = judge(Held(True, True, True), found, ("it was killed\n  last words",), False)
@@ -128,6 +148,8 @@ def test_a_process_is_added_where_a_core_is_free_for_it(processes, idle_cores, g
         (("worker_died", "late_arrivals"), FREE, 0.0, 0, "repeat"),
         (("pool_too_small",), FREE, 0.0, 0, "grow_pool"),
         (("pool_limit",), FREE, 0.0, 0, "lower"),
+        (("users_missing",), FREE, 0.0, 0, "lower"),
+        (("users_missing",), FREE, 100.0, 0, "repeat"),
     ],
 )
 def test_every_fault_has_its_remedy(codes, usage, proven, before, remedy):

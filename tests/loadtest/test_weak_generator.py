@@ -7,14 +7,16 @@ import pytest
 
 from capplan.loadtest import machine, measure, remedy
 from capplan.loadtest.engine import Engine
+from capplan.loadtest.evaluate import evaluate
 from capplan.loadtest.measure import Measurement, Run
 from capplan.loadtest.protocol import NOT_STARTED, TrialSpec, WorkerConfig
 from capplan.loadtest.recording import Recording
 from capplan.loadtest.search import Bounds, Next
 from capplan.loadtest.validity import MAX_GENERATOR_CPU, MOST_USERS, Usage
 from capplan.model.service_time import Deterministic
+from capplan.plan.sla import parse_sla
 from capplan.refserver import RefServer, RefServerConfig
-from tests.loadtest.harness import job, rows, script
+from tests.loadtest.harness import job, rows, run, script, spec
 
 pytestmark = pytest.mark.load
 
@@ -193,6 +195,31 @@ def test_a_pool_at_its_limit_is_a_limit_of_the_generator(monkeypatch):
     assert found.bounds_rps.low <= MOST_USERS / 60.0
     assert found.bounds_rps.high is None
     assert "all of its 5,000 users were busy" in notes(found)["generator_limit"]
+
+
+def test_accounts_that_run_out_are_no_limit_of_the_target(tmp_path):
+    """Five users who take 0.1 s each serve 50/s: of 200/s for half a second the last wait 1.5 s."""
+    body = """
+    accounts = list(range(5))
+
+    class Buyer(FastHttpUser):
+        def on_start(self):
+            self.account = accounts.pop()
+
+        @task
+        def t(self):
+            self.client.get("/a")
+    """
+    config = RefServerConfig(64, Deterministic(0.1), lifetime_s=60.0)
+    with RefServer(config) as target:
+        made = run(script(tmp_path, body), target.url, spec(200.0, 0.5))
+    trial = evaluate(made, "probe", 0.0, parse_sla("p95<1s"), {}, Usage())
+    assert trial.outcome == "invalid"
+    assert trial.health.users == 5
+    (note,) = (note for note in trial.notes if note.code == "users_missing")
+    assert "5 users were there" in note.message
+    assert "(IndexError: pop from empty list (shop.py, line 12))" in note.message
+    assert "no more than 5 users" in remedy.missing(trial).message
 
 
 # worthless for ever

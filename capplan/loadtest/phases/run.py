@@ -35,7 +35,13 @@ MOST_CONNECTIONS = 15_000  # per opening phase: closed ones keep their local por
 STEADY_S, STEADY_WARMUP = 20.0, 0.25
 BEFORE_S = 10.0
 SOAK_SHARE = 0.9  # of the low bound: it must hold for hours, so drift is all that can be seen
-_BLIND = {"arrivals_lost", "generator_busy", "script_holds_up", "worker_died"}
+_BLIND = {
+    "arrivals_lost",
+    "generator_busy",
+    "script_holds_up",
+    "users_missing",
+    "worker_died",
+}
 _DOUBTS = {*_BLIND, "late_arrivals"}
 _NO_VERDICT = {*_BLIND, "generator_limit", "unsteady_before"}
 

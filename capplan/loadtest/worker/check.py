@@ -57,6 +57,7 @@ def check(
         alive()
         pool.last_error = None
         pool.add(user_class, 1)
+        pool.say_complete()
         tasks = min(MAX_TASKS, len(_leaves(user_class)))
         most = tasks + (MAX_EXTRA_TASKS if tasks > 1 else 0)
         done = 0

@@ -161,9 +161,14 @@ class Gate:
             self.starved += 1
             lane.backlog.append(ticket)
 
-    def take(self, user: User) -> Ticket:
+    def is_ready(self, user: User) -> bool:
+        """Return whether a user has been at the gate, or needs no ticket."""
+        return type(user) in self.ungated or hasattr(user, "_capplan_ready")
+
+    def take(self, user: Any) -> Ticket:
         """Block the user until it has a ticket; it stays killable meanwhile."""
         lane = self.lanes[type(user)]
+        user._capplan_ready = True
         if user._state == LOCUST_STATE_STOPPING:
             raise StopUser
         if lane.backlog:

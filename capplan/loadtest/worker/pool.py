@@ -4,16 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from contextlib import suppress
+from functools import partial
 from time import perf_counter
 from typing import Any
 
 import gevent
 from locust import User
+from locust.runners import STATE_RUNNING
 
 from capplan.loadtest.worker.gate import Gate
 from capplan.loadtest.worker.script import Script
 
-_LOOK_AGAIN_S = 0.5  # a full pool has room again when users have ended by themselves
+_LOOK_AGAIN_S = 0.5  # users may have ended by themselves, or what kept them from starting
 
 
 class Pool:
@@ -23,6 +25,10 @@ class Pool:
         self._script = script
         self._gate = gate
         self.last_error: str | None = None
+        self.failed_starts = 0
+        """Users that ended before they were ready, in ``on_start``, since it was set to 0."""
+        self.start_error: str | None = None
+        """Why the last of them did."""
         self._full_until = 0.0
         self._stop = script.guard_end(ended)
         script.environment.events.user_error.add_listener(self.on_user_error)
@@ -46,6 +52,7 @@ class Pool:
                 wanted = max(1, round(users * weight / total))
                 self.add(cls, wanted - counts[cls.__name__])
         self.add_beside()
+        self.say_complete()
         deadline = perf_counter() + settle_s  # the clock of gevent's loop is the wall's
         while self._gate.idle < self.size and perf_counter() < deadline:
             gevent.sleep(0.01)
@@ -85,17 +92,39 @@ class Pool:
             gevent.killall(stuck, timeout=1.0)
 
     def stop(self) -> None:
-        """End all users and tell the script that the test is over."""
+        """End all users and tell the script that the test is over, and then that all is."""
         self._stop()
+        environment = self._script.environment
+        environment.events.quitting.fire(environment=environment, reverse=True)
+        environment.events.quit.fire(exit_code=0)
+
+    def say_complete(self) -> None:
+        """Tell the script that its users are there: some hold back until then."""
+        runner = self._script.runner
+        runner.update_state(STATE_RUNNING)
+        self._script.environment.events.spawning_complete.fire(user_count=runner.user_count)
 
     def add(self, cls: type[User], count: int) -> None:
         """Spawn ``count`` users of a class."""
         for _ in range(max(0, count)):
             for user in self._script.runner.spawn_users({cls.__name__: 1}):
                 # not all versions report an error in on_start as an event
-                user.greenlet.link_exception(lambda ended: self.on_user_error(ended.exception))
+                user.greenlet.link(partial(self._ended, user))
             gevent.sleep(0)  # creating hundreds of clients at once would delay arrivals
 
     def on_user_error(self, exception: BaseException, **_: Any) -> None:
         """Remember why a user ended or a task did."""
         self.last_error = self._script.describe(exception)[:300]
+
+    def _ended(self, user: User, greenlet: Any) -> None:
+        error = greenlet.exception
+        if error is not None:
+            self.on_user_error(error)
+        if self._gate.is_ready(user):
+            return
+        if error is None:
+            self.last_error = "StopUser in on_start"
+        self.failed_starts += 1
+        self.start_error = self.last_error
+        # each attempt may be a login: not fifty times a second
+        self._full_until = perf_counter() + _LOOK_AGAIN_S

@@ -59,6 +59,7 @@ class TrialRun:
         """Run the trial to its end, drained, and send ``done``."""
         self._gate.reset()
         self._recorder.reset()
+        self._pool.failed_starts = 0
         ready = self._prepare()
         spare_the_collector()
         self._link.send({"is": "prepared", "trial": self.spec.index, "ready": ready})
@@ -190,6 +191,8 @@ class TrialRun:
                 "silence": self._recorder.silence,
                 "errors": self._recorder.errors if kind == "done" else {},
                 "last_error": self._pool.last_error,
+                "failed_starts": self._pool.failed_starts,
+                "start_error": self._pool.start_error,
                 **extra,
             }
         )

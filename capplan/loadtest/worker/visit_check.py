@@ -41,6 +41,7 @@ def check_visits(
     There are more visits where they may still find a request whose name is in ``expect``. What has
     not ended after ``limit_s`` is sent home.
     """
+    pool.say_complete()
     checking = _Checking(script, gate, pool, alive, expect, perf_counter() + limit_s)
     script.environment.events.request.add_listener(checking.listen)
     checked = [checking.visit_as(cls) for cls in script.classes]

@@ -29,6 +29,7 @@ class VisitRun(TrialRun):
         """Bring the visits that still go on down to the new rate; new ones bring them up."""
         gate, spec = self._gate, self.spec
         self._pool.add_beside()
+        self._pool.say_complete()
         gate.most = spec.max_users
         if gate.rate > spec.arrivals_per_s:
             gate.thin(spec.arrivals_per_s / gate.rate, random.Random(f"{spec.seed}.thin"))
