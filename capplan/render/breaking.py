@@ -8,7 +8,8 @@ from capplan.render.csv import as_text
 from capplan.render.parts import answer, bullets, next_step, notes, table, titled
 from capplan.render.simulation import clock
 from capplan.results.breaking import BreakingPoint, BreakingPoints
-from capplan.results.sweep import Sweep, SweptAct
+from capplan.results.simulation import ActInShort
+from capplan.results.sweep import Sweep
 from capplan.units import format_number, format_share
 
 COLUMNS = ("", "surprise", "paid", "with bots", "paid")
@@ -144,7 +145,7 @@ def sweep_headline(result: Sweep) -> str:
     )
 
 
-def _briefly(act: SweptAct) -> str:
+def _briefly(act: ActInShort) -> str:
     paid = format_share(act.paid_ratio)
     if act.outcome == "held":
         return f"{paid} holds"

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from capplan.results.demand import Profile
 
 if TYPE_CHECKING:
-    from capplan.simulate.detail import Detail
+    from capplan.results.seconds import ActSeconds
 
 
 def profile(shown: Profile, start: datetime) -> str:
@@ -33,42 +33,39 @@ def profile(shown: Profile, start: datetime) -> str:
     return "\n".join(lines) + "\n"
 
 
-def act(shown: Detail, *, header: bool) -> str:
-    """Return a row per second and class, and one for all classes with layers and visits.
+def act(shown: ActSeconds, *, header: bool) -> str:
+    """Return a row per second and class; that for all classes has servers, visits and services too.
 
     Counts are per second; ``good`` and the latencies belong to the second of the first attempt.
-    ``answered`` counts what the servers finished, whether or not somebody still waited for it.
+    ``answered`` counts what the servers finished, whether or not somebody still waited for it, and
+    ``received`` what clients got, when they got it.
     """
-    from capplan.simulate.kernel.tally import COUNTS, FIRST_REASON, LAYERS, REASONS, VISITS
-
+    of_services = [
+        (f"{service}_{column}", _state if column == "breaker" else _short, values[:, place])
+        for place, service in enumerate(shown.services)
+        for column, values in shown.of_service.items()
+    ]
+    everybody = [(column, _short, values) for column, values in shown.of_everybody.items()]
+    further = [*everybody, *of_services]
     rows: list[list[object]] = []
-    told = (
-        "offered", "attempts", "admitted", "cached", "answered", "good", "timed_out", "given_up",
-    )  # fmt: skip
     if header:
-        rows.append(
-            ["act", "protected", "t_s", "class", *told, *(f"refused_{name}" for name in REASONS),
-             "latency_s_p50", "latency_s_p95", "latency_s_p99", "in_flight", "servers", *LAYERS,
-             *(f"visits_{name}" for name in VISITS)]
-        )  # fmt: skip
-    admitted, in_flight, latency_s = shown.admitted, shown.in_flight, shown.latency_s
+        names = [*shown.of_class, *(name for name, _, _ in further)]
+        rows.append(["act", "protected", "t_s", "class", *names])
     begin = (shown.act, "yes" if shown.protections else "no")
-    empty = [""] * (2 + len(LAYERS) + len(VISITS))
+    columns = list(shown.of_class.values())
     for second, t_s in enumerate(shown.t_s):
         for kind, name in enumerate(shown.classes):
-            counts = dict(zip(COUNTS, shown.counts[second, kind], strict=True))
-            counts |= {"admitted": admitted[second, kind], "answered": counts["served"]}
-            levels = empty
+            row = [*begin, t_s, name, *(_short(values[second, kind]) for values in columns)]
             if kind == len(shown.classes) - 1:
-                levels = [_short(in_flight[second]), _short(shown.servers[second])]
-                levels += [_short(level) for level in shown.levels[second]]
-                levels += [_short(count) for count in shown.visits[second]]
-            rows.append(
-                [*begin, t_s, name, *(_short(counts[what]) for what in told),
-                 *(_short(count) for count in shown.counts[second, kind, FIRST_REASON:]),
-                 *(_short(value) for value in latency_s[second, kind]), *levels]
-            )  # fmt: skip
+                row += [text(values[second]) for _, text, values in further]
+            else:
+                row += [""] * len(further)
+            rows.append(row)
     return as_text(rows)
+
+
+def _state(value: float) -> str:
+    return ("closed", "open", "half open")[round(value)]
 
 
 def _short(value: float) -> str:

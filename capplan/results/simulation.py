@@ -78,21 +78,19 @@ class ActSeries(Frozen):
     in_service_downstream: dict[str, tuple[float, ...]] = Field(default={})
 
 
-class Act(Frozen):
-    """One run: a scenario on a fleet, with some protections.
+class ActInShort(Frozen):
+    """What became of one run: a scenario on a fleet, with some protections.
 
-    ``capacity_rps`` is that of the fleet it began with. ``could_pay`` is the most visits that could
-    have paid: all who want to, or as many as the servers of each second carry, or the stock.
-    ``scalped`` is what bots bought; all was sold at ``sold_out_at_s``, null where something is
-    left. ``outcome`` is ``held`` when goodput never fell behind. Times count from the
-    start of the sale. ``lost_value`` is in US dollars, and no more than the stock that is left
-    is worth; null where a visit has no value.
+    ``could_pay`` is the most visits that could have paid: all who want to, or as many as the
+    servers of each second carry, or the stock. ``scalped`` is what bots bought; all was sold at
+    ``sold_out_at_s``, null where something is left. ``outcome`` is ``held`` when goodput never fell
+    behind. Times count from the start of the sale. ``lost_value`` is in US dollars, and no more
+    than the stock that is left is worth; null where a visit has no value.
     """
 
     name: str
     protections: tuple[str, ...]
     servers: int
-    capacity_rps: float
     visits: int
     paid: int
     could_pay: float
@@ -100,14 +98,20 @@ class Act(Frozen):
     scalped: int = 0
     sold_out_at_s: float | None = None
     abandoned: int
-    classes: dict[str, ClassOutcome]
-    downstream: dict[str, ServiceOutcome] = Field(default={})
     peak_queue: int
     outcome: Literal["held", "recovered", "never"]
     lost_at_s: float | None
     recovered_at_s: float | None
     metastable: bool
     lost_value: float | None
+
+
+class Act(ActInShort):
+    """One run in full; ``capacity_rps`` is that of the fleet it began with."""
+
+    capacity_rps: float
+    classes: dict[str, ClassOutcome]
+    downstream: dict[str, ServiceOutcome] = Field(default={})
     series: ActSeries
 
 
@@ -189,6 +193,16 @@ class Ranking(Frozen):
     runs: tuple[RankingRun, ...]
 
 
+class SecondsFile(Frozen):
+    """The file beside this result with its acts second by second and class by class.
+
+    ``sha256`` is the hash of what :mod:`capplan.results.seconds` reads from it.
+    """
+
+    file: str
+    sha256: str
+
+
 class Model(Frozen):
     """The server and the shoppers that were simulated; ``scale`` is the share of all that was.
 
@@ -219,4 +233,5 @@ class Simulation(Result):
     settings: tuple[Setting, ...]
     laws: tuple[Law, ...]
     protection_worth: Ranking | None = None
+    seconds: SecondsFile | None = None
     interrupted: bool = False

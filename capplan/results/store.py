@@ -111,7 +111,11 @@ def write_text(path: Path, text: str) -> None:
 
     Raises ``SetupError`` that names the path.
     """
-    data = text.encode("utf-8", "backslashreplace")
+    write_bytes(path, text.encode("utf-8", "backslashreplace"))
+
+
+def write_bytes(path: Path, data: bytes) -> None:
+    """Write ``data`` to ``path`` as :func:`write_text` does."""
     try:
         if path.exists() and not path.is_file():
             path.write_bytes(data)  # a pipe or a device, such as /dev/stdout, is not replaced

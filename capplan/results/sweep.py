@@ -7,27 +7,7 @@ from typing import Literal
 from pydantic import Field
 
 from capplan.results.base import Frozen, Result
-
-
-class SweptAct(Frozen):
-    """What became of one act; the fields are those of :class:`capplan.results.simulation.Act`."""
-
-    name: str
-    protections: tuple[str, ...]
-    servers: int
-    visits: int
-    paid: int
-    could_pay: float
-    paid_ratio: float
-    scalped: int = 0
-    sold_out_at_s: float | None = None
-    abandoned: int
-    peak_queue: int
-    outcome: Literal["held", "recovered", "never"]
-    lost_at_s: float | None
-    recovered_at_s: float | None
-    metastable: bool
-    lost_value: float | None
+from capplan.results.simulation import ActInShort
 
 
 class SweepPoint(Frozen):
@@ -35,7 +15,7 @@ class SweepPoint(Frozen):
 
     value: float
     text: str
-    acts: tuple[SweptAct, ...]
+    acts: tuple[ActInShort, ...]
 
 
 class Sweep(Result):

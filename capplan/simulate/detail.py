@@ -2,91 +2,77 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 import numpy as np
 from numpy.typing import NDArray
 
+from capplan.results.seconds import EVERYONE, ActSeconds
 from capplan.simulate.acts import Script
-from capplan.simulate.kernel.tally import COUNTS, FIRST_REASON, LAYERS, REASONS, bin_ends_s
+from capplan.simulate.kernel.tally import COUNTS, LAYERS, REASONS, VISITS, bin_ends_s
 from capplan.simulate.kernel.world import World
 from capplan.simulate.scene import Scene
 
 Floats = NDArray[np.float64]
-Ints = NDArray[np.int64]
 
 QUANTILES = (0.5, 0.95, 0.99)
-AT_ONCE = tuple(
-    place
-    for place, name in enumerate(REASONS)
-    if name not in ("queue-timeout", "failed", "downstream", "circuit-breaker")
-)
-"""Reasons for which an attempt is refused when it is made, and not later."""
-IN_FLIGHT = tuple(
-    LAYERS.index(name)
-    for name in (
-        "queued", "served", "bucket", "limiter", "wire", "queued downstream", "served downstream",
-    )
+_LATER = ("queue-timeout", "failed", "downstream", "circuit-breaker")
+"""Reasons for which an attempt may be refused after it was admitted."""
+_IN_FLIGHT = (
+    "queued", "served", "bucket", "limiter", "wire", "queued downstream", "served downstream",
 )  # fmt: skip
+_OF_NO_CLASS = ("room", "unawaited downstream")
 
 
-@dataclass(frozen=True)
-class Detail:
-    """What happened in each second ``t_s``, from the start of the sale on.
-
-    ``counts[second, class, count]`` has the counts of ``COUNTS``, ``levels[second, layer]`` how
-    many were in each of ``LAYERS`` at its end, ``servers[second]`` how many servers there were,
-    ``visits[second, count]`` has the counts of ``VISITS``; ``bins[second, class, bin]`` is the
-    histogram of latencies. The last class is all.
-    """
-
-    act: str
-    protections: tuple[str, ...]
-    servers: Floats
-    classes: tuple[str, ...]
-    t_s: Ints
-    counts: Floats
-    visits: Floats
-    levels: Floats
-    bins: Ints
-
-    @property
-    def admitted(self) -> Floats:
-        """Attempts that nobody refused when they were made: ``[second, class]``."""
-        refused = self.counts[:, :, [FIRST_REASON + place for place in AT_ONCE]].sum(axis=2)
-        cut_off = self.counts[:, :, COUNTS.index("cut_off")]  # by the breaker of the gateway
-        return np.asarray(self.counts[:, :, COUNTS.index("attempts")] - refused - cut_off)
-
-    @property
-    def latency_s(self) -> Floats:
-        """Quantiles of the good answers to requests of each second: ``[second, class, quantile]``.
-
-        Not a number where there are none.
-        """
-        return percentiles(self.bins, QUANTILES)
-
-    @property
-    def in_flight(self) -> Floats:
-        """Calls in the system at the end of each second: queued, served, or in a bucket."""
-        return np.asarray(self.levels[:, list(IN_FLIGHT)].sum(axis=1))
-
-
-def detail(scene: Scene, script: Script, world: World, share: float = 1.0) -> Detail:
+def seconds(scene: Scene, script: Script, world: World, share: float = 1.0) -> ActSeconds:
     """Return what the kernel counted in an act, of which ``share`` was simulated."""
-    counts, latency = world.tables["counts"] / share, world.tables["latency"]
     names = [step.name for step in scene.steps]
     names += [group.name for group in scene.bots()] if script.attacked else []
-    return Detail(
+    counts, levels = world.tables["counts"], world.tables["levels"]
+    counted = dict(zip(COUNTS, np.moveaxis(_with_all(counts) / share, 2, 0), strict=True))
+    # those who wait to be let in, and work for nobody, belong to all and to no class
+    inside = np.concatenate([levels[:, :-1], levels.sum(axis=1, keepdims=True)], axis=1) / share
+    layers = dict(zip(LAYERS, np.moveaxis(inside, 2, 0), strict=True))
+    refused = {name: counted[name] for name in REASONS}
+    at_once = sum(count for name, count in refused.items() if name not in _LATER)
+    latency = percentiles(_with_all(world.tables["latency"]), QUANTILES)
+    told = (
+        "cached", "served", "received", "good", "timed_out", "given_up", "degraded",
+    )  # fmt: skip
+    visits, behind = world.tables["visits"] / share, world.tables["behind"]
+    return ActSeconds(
         act=script.name,
         protections=script.protections,
-        servers=servers_per_s(script, world, share),
-        classes=(*names, "all"),
-        t_s=scene.begins_s + np.arange(len(counts)),
-        counts=np.concatenate([counts, counts.sum(axis=1, keepdims=True)], axis=1),
-        visits=np.asarray(world.tables["visits"] / share),
-        levels=np.asarray(world.tables["levels"].sum(axis=1) / share, float),
-        bins=np.concatenate([latency, latency.sum(axis=1, keepdims=True)], axis=1),
+        t_s=tuple(range(scene.begins_s, scene.begins_s + len(counts))),
+        classes=(*names, EVERYONE),
+        services=tuple(one.name for one in scene.services),
+        of_class={
+            "offered": counted["offered"],
+            "attempts": counted["attempts"],
+            "admitted": counted["attempts"] - at_once - counted["cut_off"],
+            **{"answered" if name == "served" else name: counted[name] for name in told},
+            "refused": sum(refused.values(), np.zeros(())),
+            **{f"refused_{name}": count for name, count in refused.items()},
+            **{
+                f"latency_s_p{100 * quantile:g}": latency[:, :, place]
+                for place, quantile in enumerate(QUANTILES)
+            },
+            "in_flight": np.asarray(sum(layers[name] for name in _IN_FLIGHT)),
+            **{name: level for name, level in layers.items() if name not in _OF_NO_CLASS},
+        },
+        of_service={
+            name: np.asarray(behind[name] / (1.0 if name == "breaker" else share), float)
+            for name in behind.dtype.names or ()
+        },
+        of_everybody={
+            "servers": servers_per_s(script, world, share),
+            **{name: layers[name][:, -1] for name in _OF_NO_CLASS},
+            **{f"visits_{name}": visits[:, place] for place, name in enumerate(VISITS)},
+        },
     )
+
+
+def _with_all(values: NDArray[np.integer]) -> NDArray[np.integer]:
+    """Append the sum over all classes, which are the second dimension."""
+    return np.concatenate([values, values.sum(axis=1, keepdims=True, dtype=values.dtype)], axis=1)
 
 
 def servers_per_s(script: Script, world: World, share: float) -> Floats:

@@ -5,11 +5,11 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from capplan.results.simulation import Act, ActSeries, ClassOutcome, ServiceOutcome
-from capplan.results.sweep import SweptAct
+from capplan.results.seconds import ActSeconds
+from capplan.results.simulation import Act, ActInShort, ActSeries, ClassOutcome, ServiceOutcome
 from capplan.simulate.acts import Script
 from capplan.simulate.behind import Service
-from capplan.simulate.detail import QUANTILES, detail, percentiles, servers_per_s
+from capplan.simulate.detail import QUANTILES, percentiles, servers_per_s
 from capplan.simulate.judge import judge
 from capplan.simulate.kernel.tally import (
     COUNTS,
@@ -29,8 +29,11 @@ _BUSIEST_S = 10
 _COUNT = {name: place for place, name in enumerate(COUNTS)}
 
 
-def act(scene: Scene, script: Script, world: World, share: float = 1.0) -> Act:
-    """Sum up what happened in an act, of which ``share`` was simulated; counts are of the whole."""
+def act(scene: Scene, script: Script, world: World, shown: ActSeconds, share: float = 1.0) -> Act:
+    """Sum up what happened in an act, of which ``share`` was simulated; counts are of the whole.
+
+    ``shown`` is the same second by second.
+    """
     names = [*(step.name for step in scene.steps)]
     names += [group.name for group in scene.bots()] if script.attacked else []
     return Act(
@@ -40,11 +43,11 @@ def act(scene: Scene, script: Script, world: World, share: float = 1.0) -> Act:
         downstream={
             one.name: _service(world, place, one, share) for place, one in enumerate(scene.services)
         },
-        series=_series(scene, script, world, share),
+        series=_series(scene, world, shown),
     )
 
 
-def in_short(scene: Scene, script: Script, world: World, share: float = 1.0) -> SweptAct:
+def in_short(scene: Scene, script: Script, world: World, share: float = 1.0) -> ActInShort:
     """Sum up an act without its classes and seconds, which takes a tenth of the time."""
     counts, visits = world.tables["counts"], world.tables["visits"].sum(axis=0)
     people = len(scene.steps)
@@ -65,7 +68,7 @@ def in_short(scene: Scene, script: Script, world: World, share: float = 1.0) -> 
     could = min(max(could, float(sold.paid)), scene.stock)
     missed = min(lost, unsold_visits(scene, sold))
     value = scene.plan.policy.value_per_visit
-    return SweptAct(
+    return ActInShort(
         name=script.name,
         protections=script.protections,
         servers=script.servers,
@@ -146,53 +149,49 @@ def _or_none(values: Floats) -> tuple[float | None, ...]:
     return tuple(None if np.isnan(value) else float(value) for value in values)
 
 
-def _series(scene: Scene, script: Script, world: World, share: float) -> ActSeries:
-    shown = detail(scene, script, world, share)
+def _series(scene: Scene, world: World, shown: ActSeconds) -> ActSeries:
     people, seconds = len(scene.steps), scene.seconds
     step = -(-seconds // _LONGEST_SERIES)
     edges = np.arange(0, seconds, step)
     ends = np.minimum(edges + step - 1, seconds - 1)
     everyone, shoppers, bots = [-1], slice(people), slice(people, -1)
 
-    def mean(per_second: Floats) -> tuple[float, ...]:
+    def mean(what: str, kinds: slice | list[int]) -> tuple[float, ...]:
+        per_second = shown.of_class[what][:, kinds].sum(axis=1)
         return tuple((np.add.reduceat(per_second, edges) / step).tolist())
 
-    def per_s(what: str, kinds: slice | list[int]) -> tuple[float, ...]:
-        return mean(shown.counts[:, kinds, _COUNT[what]].sum(axis=1))
-
-    def level(values: Floats) -> tuple[float, ...]:
+    def level(values: NDArray[np.floating]) -> tuple[float, ...]:
         return tuple(values[ends].tolist())
+
+    def of_services(what: str) -> dict[str, tuple[float, ...]]:
+        values = shown.of_service[what]
+        return {name: level(values[:, place]) for place, name in enumerate(shown.services)}
 
     latency = np.add.reduceat(world.tables["latency"][:, :people].sum(axis=1), edges, axis=0)
     p50, p95, p99 = (_or_none(values) for values in percentiles(latency, QUANTILES).T)
     refused = {
-        reason: mean(counts)
-        for reason, counts in zip(REASONS, shown.counts[:, -1, FIRST_REASON:].T, strict=True)
-        if counts.any()
+        reason: mean(f"refused_{reason}", everyone)
+        for reason in REASONS
+        if shown.of_class[f"refused_{reason}"].any()
     }
-
-    def levels_behind(what: str) -> dict[str, tuple[float, ...]]:
-        levels = np.asarray(world.tables["behind"][what] / share, float)
-        return {one.name: level(levels[:, place]) for place, one in enumerate(scene.services)}
-
     return ActSeries(
         step_s=float(step),
-        t_s=tuple(shown.t_s[edges].astype(float).tolist()),
-        offered=per_s("offered", shoppers),
-        bots=per_s("offered", bots),
-        attempts=per_s("attempts", everyone),
-        admitted=mean(shown.admitted[:, -1]),
-        good=per_s("good", shoppers),
-        rejected=mean(shown.counts[:, -1, FIRST_REASON:].sum(axis=1)),
+        t_s=tuple(float(shown.t_s[edge]) for edge in edges),
+        offered=mean("offered", shoppers),
+        bots=mean("offered", bots),
+        attempts=mean("attempts", everyone),
+        admitted=mean("admitted", everyone),
+        good=mean("good", shoppers),
+        rejected=mean("refused", everyone),
         rejected_by=refused,
-        timed_out=per_s("timed_out", everyone),
-        queue=level(shown.levels[:, LAYERS.index("queued")]),
-        in_service=level(shown.levels[:, LAYERS.index("served")]),
-        in_flight=level(shown.in_flight),
-        thinking=level(shown.levels[:, LAYERS.index("thinking")]),
-        servers=level(shown.servers),
-        queue_downstream=levels_behind("queued"),
-        in_service_downstream=levels_behind("busy"),
+        timed_out=mean("timed_out", everyone),
+        queue=level(shown.of_class["queued"][:, -1]),
+        in_service=level(shown.of_class["served"][:, -1]),
+        in_flight=level(shown.of_class["in_flight"][:, -1]),
+        thinking=level(shown.of_class["thinking"][:, -1]),
+        servers=level(shown.of_everybody["servers"]),
+        queue_downstream=of_services("queued"),
+        in_service_downstream=of_services("busy"),
         latency_s_p50=p50,
         latency_s_p95=p95,
         latency_s_p99=p99,

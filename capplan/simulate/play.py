@@ -7,9 +7,10 @@ from collections.abc import Callable, Iterator, Sequence
 
 from capplan.results.base import Note, Provenance
 from capplan.results.demand import Demand
-from capplan.results.simulation import Act, Model, Ranking, Simulation
+from capplan.results.seconds import ActSeconds
+from capplan.results.simulation import Act, Model, Ranking, SecondsFile, Simulation
+from capplan.simulate import detail
 from capplan.simulate.acts import Script, stage
-from capplan.simulate.detail import Detail, detail
 from capplan.simulate.kernel.setup import advance, build
 from capplan.simulate.laws import disagreements, laws
 from capplan.simulate.outcome import act
@@ -31,7 +32,7 @@ def play(
     seed: int,
     scale: float = 1.0,
     show: Show = lambda progress: None,
-    keep: Callable[[Detail], None] | None = None,
+    keep: Callable[[ActSeconds], None] = lambda seconds: None,
 ) -> Iterator[Act]:
     """Simulate the acts and yield each when it is over.
 
@@ -51,9 +52,9 @@ def play(
             clock_s = scene.begins_s + until_s
             show(Progress(script.name, bool(script.protections), clock_s, done))
         before += size
-        if keep:
-            keep(detail(scene, script, world, part.share))
-        yield act(scene, script, world, part.share)
+        shown = detail.seconds(scene, script, world, part.share)
+        keep(shown)
+        yield act(scene, script, world, shown, part.share)
 
 
 def simulation(
@@ -67,6 +68,7 @@ def simulation(
     percentile: float = 50.0,
     shed: Act | None = None,
     worth: Ranking | None = None,
+    seconds: SecondsFile | None = None,
     interrupted: bool = False,
 ) -> Simulation:
     """Put the acts that are over together with what was known in advance."""
@@ -97,6 +99,7 @@ def simulation(
         ),
         laws=found,
         protection_worth=worth,
+        seconds=seconds,
         notes=(
             *notes,
             *scene.notes,

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 
-from capplan.results.sweep import SweepPoint, SweptAct
+from capplan.results.simulation import ActInShort
+from capplan.results.sweep import SweepPoint
 from capplan.simulate.acts import AS_PLANNED, SECOND, Script, scripts
 from capplan.simulate.progress import Progress
 from capplan.simulate.scaled import check_size
@@ -33,7 +34,7 @@ def swept(
         check_size(scenes[0], [script for one in todo for script in one])
     jobs = [(scene, script) for scene, some in zip(scenes, todo, strict=True) for script in some]
 
-    def simulated(job: tuple[Scene, Script], halt: Halt) -> SweptAct:
+    def simulated(job: tuple[Scene, Script], halt: Halt) -> ActInShort:
         return perform(*job, seed, scale or 1.0, halt)
 
     ready = workers(simulated, jobs)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from typing import Protocol, TypeAlias, TypeVar
 
-from capplan.results.sweep import SweptAct
+from capplan.results.simulation import ActInShort
 from capplan.simulate.acts import Script, stage
 from capplan.simulate.kernel.setup import advance, build
 from capplan.simulate.kernel.world import World
@@ -33,7 +33,7 @@ def never() -> bool:
 
 def perform(
     scene: Scene, script: Script, seed: int, scale: float = 1.0, halt: Halt = never
-) -> SweptAct:
+) -> ActInShort:
     """Simulate one act to its end and sum it up. Raises ``Halted`` as :func:`run` does."""
     world, share = run(scene, script, seed, scale, halt)
     return in_short(scene, script, world, share)

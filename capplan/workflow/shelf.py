@@ -15,7 +15,7 @@ from capplan.results.demand import Demand
 from capplan.results.paired import Paired
 from capplan.results.recommendation import Recommendation
 from capplan.results.simulation import Simulation
-from capplan.results.store import read_result, write_result
+from capplan.results.store import read_result, write_bytes, write_result
 from capplan.results.sweep import Sweep
 from capplan.results.verdict import Verdict
 
@@ -51,6 +51,11 @@ class Shelf:
         """Store a result in place of the one before."""
         if path := self.path(type(result)):
             write_result(path, result)
+
+    def keep_beside(self, name: str, data: bytes) -> None:
+        """Store what is too large for a result, in a file of that name."""
+        if self.folder:
+            write_bytes(self.folder / name, data)
 
     def path(self, kind: type[Result]) -> Path | None:
         """Return where a result of this kind belongs."""

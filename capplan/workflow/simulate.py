@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from capplan.errors import UsageError
 from capplan.plan.saleday import PROTECTIONS
 from capplan.plan.schema import Plan
 from capplan.results.capacity import Capacity
 from capplan.results.demand import Demand
-from capplan.results.simulation import Act, Simulation
+from capplan.results.simulation import Act, Ranking, Simulation
 from capplan.results.store import write_text
 from capplan.simulate.progress import Progress
 from capplan.workflow import sections
@@ -21,6 +22,12 @@ from capplan.workflow.demand import current_demand
 from capplan.workflow.provenance import provenance
 from capplan.workflow.shelf import open_plan
 from capplan.workflow.threads import side_by_side
+
+if TYPE_CHECKING:
+    from capplan.results.seconds import ActSeconds
+    from capplan.simulate.acts import Script
+    from capplan.simulate.scene import Scene
+    from capplan.simulate.worth import Comparison
 
 Show = Callable[[Progress], None]
 
@@ -56,13 +63,12 @@ def simulate(
     traffic, notes = current_demand(plan_file, shelf, seed)
     origin = provenance(plan_file, sections.SIMULATION, seed)
 
-    from capplan.render.csv import act as act_as_csv
-    from capplan.simulate.acts import scripts, shedding  # loads scipy and numba
-    from capplan.simulate.detail import Detail
-    from capplan.simulate.play import play, simulation
-    from capplan.simulate.scaled import attempts, check_size
+    from capplan.results.seconds import pack
+    from capplan.simulate.acts import scripts  # loads scipy and numba
+    from capplan.simulate.play import simulation
+    from capplan.simulate.scaled import check_size
     from capplan.simulate.scene import scene as set_scene
-    from capplan.simulate.worth import comparison, rank
+    from capplan.simulate.worth import comparison
 
     scene = set_scene(plan_file.plan, traffic, measured, visitors, percentile)
     keep_compiled()
@@ -70,39 +76,74 @@ def simulate(
     todo = list(scripts(scene, chosen, second))
     if scale is None:
         check_size(scene, todo)
-    compared = comparison(scene, chosen, combinations=combinations)
-    notes = (*notes, *(compared.notes if ranking else ()))
-    ranking = ranking and compared.affordable
-    work = (scale or 1.0) * sum(attempts(scene, script) for script in todo)
-    acts_share = work / (work + compared.attempts * ranking)
-    acts: list[Act] = []
-    shed, worth, interrupted = None, None, False
-    seconds: list[str] = []
-
-    def keep(one: Detail) -> None:
-        seconds.append(act_as_csv(one, header=not seconds))
-
-    try:
-        for act in play(
-            scene, todo, seed, scale or 1.0, _part(show, 0.0, acts_share), keep if csv else None
-        ):
-            acts.append(act)
-            act_done(act)
-        shed = next(play(scene, [shedding(scene)], seed, scale or 1.0))
-        if ranking:
-            worth = rank(compared, chosen, seed, side_by_side, _part(show, acts_share, 1.0))
-    except KeyboardInterrupt:
-        if not acts:
-            raise
-        interrupted = True
+    compared = comparison(scene, chosen, combinations=combinations) if ranking else None
+    work = _Work(scene, todo, compared, chosen, seed, scale or 1.0)
+    done = _play(work, show, act_done)
+    packed, kept = pack(done.seconds)
     result = simulation(
-        scene, acts, traffic, origin, notes=notes, scale=scale or 1.0, percentile=percentile,
-        shed=shed, worth=worth, interrupted=interrupted,
+        scene, done.acts, traffic, origin, notes=(*notes, *(compared.notes if compared else ())),
+        scale=work.scale, percentile=percentile, shed=done.shed, worth=done.worth,
+        seconds=kept if shelf.folder else None, interrupted=done.interrupted,
     )  # fmt: skip
+    shelf.keep_beside(kept.file, packed)
     shelf.keep(result)
     if csv:
-        write_text(csv, "".join(seconds))
+        from capplan.render.csv import act as act_as_csv
+
+        texts = (act_as_csv(one, header=not place) for place, one in enumerate(done.seconds))
+        write_text(csv, "".join(texts))
     return result
+
+
+@dataclass(frozen=True)
+class _Work:
+    """The acts and the ranking that are to be simulated."""
+
+    scene: Scene
+    todo: Sequence[Script]
+    compared: Comparison | None
+    chosen: tuple[str, ...]
+    seed: int
+    scale: float
+
+
+@dataclass
+class _Done:
+    """What of it is over."""
+
+    acts: list[Act] = field(default_factory=list)
+    seconds: list[ActSeconds] = field(default_factory=list)
+    shed: Act | None = None
+    worth: Ranking | None = None
+    interrupted: bool = False
+
+
+def _play(work: _Work, show: Show, act_done: Callable[[Act], None]) -> _Done:
+    """Simulate all of it, or what is over when an interrupt comes; without one act that goes on."""
+    from capplan.simulate.acts import shedding
+    from capplan.simulate.play import play
+    from capplan.simulate.scaled import attempts
+    from capplan.simulate.worth import rank
+
+    scene, seed, scale, done = work.scene, work.seed, work.scale, _Done()
+    ranked = work.compared if work.compared and work.compared.affordable else None
+    of_acts = scale * sum(attempts(scene, script) for script in work.todo)
+    share = of_acts / (of_acts + (ranked.attempts if ranked else 0.0))
+    try:
+        for act in play(
+            scene, work.todo, seed, scale, _part(show, 0.0, share), done.seconds.append
+        ):
+            done.acts.append(act)
+            act_done(act)
+        done.shed = next(play(scene, [shedding(scene)], seed, scale))
+        if ranked:
+            done.worth = rank(ranked, work.chosen, seed, side_by_side, _part(show, share, 1.0))
+    except KeyboardInterrupt:
+        if not done.acts:
+            raise
+        done.interrupted = True
+    done.seconds = done.seconds[: len(done.acts)]
+    return done
 
 
 def _part(show: Show, low: float, high: float) -> Show:

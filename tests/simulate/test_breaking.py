@@ -4,22 +4,15 @@ import csv
 import io
 from dataclasses import replace
 
-import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from capplan.plan.vary import varied
 from capplan.render.breaking import sweep_csv
-from capplan.render.csv import act as act_as_csv
 from capplan.results.sweep import Sweep
-from capplan.simulate.acts import ATTACK, Script, stage
+from capplan.simulate.acts import ATTACK, Script
 from capplan.simulate.breaking import LEAST, bisect, breaking_points
-from capplan.simulate.detail import QUANTILES, detail, percentiles
-from capplan.simulate.kernel.setup import simulate_until
-from capplan.simulate.kernel.tally import BINS, COUNTS, LAYERS, bin_ends_s
-from capplan.simulate.outcome import act
-from capplan.simulate.scene import Scene
 from capplan.simulate.sweep import swept
 from capplan.simulate.together import perform
 from tests.recommend import builders
@@ -91,53 +84,3 @@ def test_a_sweep_plays_the_acts_of_each_plan():
     assert len(rows) == 8
     assert rows[-1]["saleday.attempts"] == "3"
     assert int(rows[-1]["paid"]) == by_hand.paid
-
-
-def played() -> tuple[Scene, Script, object]:
-    scene = sale({"bots": BOTS, "surprise": "2"})
-    script = Script(ATTACK, 2.0, True, 5, ("waf", "concurrency-limit", "queue-bound"))
-    return scene, script, simulate_until(stage(scene, script, 1), float(scene.seconds))
-
-
-def test_seconds_and_classes_add_up_to_the_act():
-    scene, script, world = played()
-    shown = detail(scene, script, world)  # type: ignore[arg-type]
-    total = act(scene, script, world)  # type: ignore[arg-type]
-    assert shown.classes == ("browse", "cart", "pay", "flood", "all")
-    rows = list(csv.DictReader(io.StringIO(act_as_csv(shown, header=True))))
-    assert len(rows) == scene.seconds * 5
-    header = act_as_csv(shown, header=True).splitlines()[0].split(",")
-    assert len(set(header)) == len(header)
-    for name, outcome in total.classes.items():
-        of_class = [row for row in rows if row["class"] == name]
-        assert sum(float(row["offered"]) for row in of_class) == outcome.offered
-        assert sum(float(row["good"]) for row in of_class) == outcome.served
-        refused = sum(
-            float(cell)
-            for row in of_class
-            for key, cell in row.items()
-            if key.startswith("refused_")
-        )
-        assert refused == sum(outcome.rejected_by.values())
-    everyone = [row for row in rows if row["class"] == "all"]
-    for name, count in (("paid", total.paid), ("begun", total.visits)):
-        assert sum(float(row[f"visits_{name}"]) for row in everyone) == count
-    assert [float(row["t_s"]) for row in everyone] == list(range(scene.seconds))
-    for row in everyone:
-        assert float(row["admitted"]) <= float(row["attempts"])
-        parts = sum(float(row[name]) for name in ("queued", "served", "bucket"))
-        assert float(row["in_flight"]) == parts
-    assert shown.counts[:, :-1].sum() == shown.counts[:, -1].sum()
-    assert shown.levels.shape == (scene.seconds, len(LAYERS))
-    assert shown.counts.shape[2] == len(COUNTS)
-
-
-def test_percentiles_of_a_histogram_are_those_of_its_values_to_within_a_bin():
-    rng = np.random.default_rng(1)
-    values = rng.lognormal(-3, 1, (4, 5000))
-    bins = np.stack([np.bincount(np.searchsorted(bin_ends_s(), one), minlength=BINS)
-                     for one in values])  # fmt: skip
-    found = percentiles(bins, QUANTILES)
-    # a bin is a ninth wide, and its middle is half a bin from either end
-    assert found == pytest.approx(np.quantile(values, QUANTILES, axis=1).T, rel=0.08)
-    assert np.isnan(percentiles(np.zeros((1, BINS), int), QUANTILES)).all()
