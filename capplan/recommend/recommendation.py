@@ -51,6 +51,7 @@ def recommend(
     bought = newsvendor(decider)
     server = found.fleet.server
     steps = schedule(decider, best.chosen, own)
+    price, until = decider.plan.servers.usd_per_h, decider.basis.window.down
     scaling = Scaler(decider, best.chosen, telling(capacity), own).result(steps)
     return Recommendation(
         **dict(provenance),
@@ -62,7 +63,7 @@ def recommend(
         asked_instance=wanted.candidate.decider.basis.kind if wanted else None,
         options=tuple(shown),
         schedule=steps,
-        schedule_cost=cost_usd(steps, decider.plan.servers.usd_per_h) if steps else None,
+        schedule_cost=cost_usd(steps, until, price) if steps else None,
         hold_cost=decider.basis.cost_usd(best.chosen) if steps else None,
         autoscaling=scaling,
         ceilings=checks,

@@ -34,10 +34,15 @@ def schedule(decider: Decider, servers: int, own: Decider | None = None) -> tupl
     return (*_up(decider, servers, own), *_down(decider, servers, own))
 
 
-def cost_usd(steps: tuple[Step, ...], price_usd_per_h: float) -> float:
-    """Return what all servers cost from the first step to the last, each from its order on."""
-    hours = [(b.at - a.at).total_seconds() / 3600 for a, b in pairwise(steps)]
-    return sum(a.servers * h for a, h in zip(steps, hours, strict=False)) * price_usd_per_h
+def cost_usd(steps: tuple[Step, ...], until: datetime, price_usd_per_h: float) -> float:
+    """Return what all servers cost from the first step on, each from its order on.
+
+    Counted ``until`` a time, so that it compares with the whole fleet over the same time: today's
+    servers, to which the last step returns, cost as well.
+    """
+    times = [*(step.at for step in steps), max(until, steps[-1].at)]
+    hours = [(b - a).total_seconds() / 3600 for a, b in pairwise(times)]
+    return sum(step.servers * h for step, h in zip(steps, hours, strict=True)) * price_usd_per_h
 
 
 def _up(decider: Decider, servers: int, own: Decider | None) -> list[Step]:

@@ -14,7 +14,7 @@ from capplan.render.contents import Contents
 from capplan.results.base import Note
 from capplan.results.recommendation import Option
 from capplan.results.verdict import Verdict
-from capplan.units import format_money, format_share
+from capplan.units import format_money
 
 _SIGN = {"pass": "✅", "fail": "❌", "inconclusive": "❔", "not_judged": "➖"}
 _MARKUP = re.compile(r"([\\|`*_<>\[\]$~&#])")
@@ -56,7 +56,7 @@ def report(found: Contents) -> str:
     parts = [[f"### {_plain(answers[0])}"], [f"- {_plain(text)}" for text in answers[1:]]]
     if advice:
         head = ["| servers | cost | overload | why not |", "|---:|---:|---:|---|"]
-        parts.append([*head, *(_row(option) for option in advice.options)])
+        parts.append([*head, *(_row(option, advice.resolution) for option in advice.options)])
     if found.verdict:
         parts.append([_planned(found.verdict)])
     if found.missing:
@@ -69,12 +69,12 @@ def _planned(verdict: Verdict) -> str:
     return f"{_SIGN[verdict.verdict]} planned fleet: {said}"
 
 
-def _row(option: Option) -> str:
+def _row(option: Option, resolution: float) -> str:
     mark = "**" if option.chosen else ""
     cells = (
         f"{mark}{_plain(advice_text.fleet(option))}{mark}",
         _plain(format_money(option.cost)),
-        _plain(format_share(option.overload_probability)),
+        _plain(advice_text.shown_risk(option.overload_probability, resolution)),
         _plain(option.excuse) or "chosen",
     )
     return f"| {' | '.join(cells)} |"

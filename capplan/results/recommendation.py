@@ -152,7 +152,7 @@ class Recommendation(Result):
     it does not name one. ``why`` explains the count that was ``asked`` for, of ``asked_instance``.
     ``newsvendor`` is null without a value of a visit or a price.
     ``schedule_cost`` is that of all servers along the schedule, ``hold_cost`` that of the whole
-    fleet from its start to the end of the schedule, in US dollars; null without a schedule.
+    fleet over the same time, in US dollars; null without a schedule.
     """
 
     schema_: Literal["capplan.recommendation/1"] = Field(

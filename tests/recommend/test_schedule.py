@@ -160,12 +160,23 @@ def test_times_are_full_minutes_in_the_zone_of_the_sale() -> None:
 def test_the_schedule_costs_what_its_counts_cost_for_as_long_as_they_run() -> None:
     result = scheduled(*FALLING, batch="10 every 3 min")
     times, servers = minutes(result), counts(result)
-    server_h = sum(n * (b - a) / 60 for n, (a, b) in zip(servers, pairwise(times), strict=False))
+    # today's servers run, and cost, on to the end of the sale, as the whole fleet would
+    times.append(max(120, times[-1]))
+    server_h = sum(n * (b - a) / 60 for n, (a, b) in zip(servers, pairwise(times), strict=True))
     assert result.schedule_cost is not None
     assert result.schedule_cost == pytest.approx(server_h * 0.20)
     chosen = next(option for option in result.options if option.chosen)
     assert result.hold_cost == chosen.cost
     assert result.schedule_cost < chosen.cost
+
+
+def test_the_schedule_costs_as_much_as_the_fleet_less_what_is_stopped() -> None:
+    result = scheduled((0, 9000), (1200, 9000), (1800, 100), (7200, 100), hold="10 min")
+    *_, last = result.schedule
+    assert (minutes(result)[-1], last.servers) == (30, 6)
+    stopped_h = (result.servers - 6) * 90 / 60
+    assert result.hold_cost is not None
+    assert result.schedule_cost == pytest.approx(result.hold_cost - stopped_h * 0.20)
 
 
 def test_the_rate_of_each_step_is_what_so_many_servers_sustain() -> None:

@@ -1,6 +1,7 @@
 """``capplan report``: the page in a real browser, and what it computes against Python."""
 
 import shutil
+from html import escape
 from pathlib import Path
 
 import numpy as np
@@ -15,7 +16,7 @@ from capplan.results.demand import Demand
 from capplan.results.recommendation import Recommendation
 from capplan.results.simulation import Simulation
 from capplan.results.store import read_result
-from capplan.units import Range, format_count
+from capplan.units import Range, format_count, format_money, format_share
 from capplan.workflow import estimate, gate, recommend, report, simulate
 from tests.render.browser import Browser
 
@@ -206,6 +207,20 @@ def test_many_channels_and_a_large_fleet_leave_room_for_the_day_that_goes_wrong(
     # of some 1,200 draws a dozen are overloads, and the place of the last one is unknown by a part
     risk = advice.chosen.overload_probability
     assert out(browser, "overload") == pytest.approx(risk, rel=0.04)
+
+
+def test_a_risk_below_what_the_draws_can_tell_reads_alike_in_every_report(sale):
+    advice = read_result(sale.parent / "sale.capplan" / "recommendation.json", Recommendation)
+    finest = f"<{format_share(advice.resolution)}"
+    unclear = [o for o in advice.options if o.overload_probability <= advice.resolution]
+    assert unclear
+    for option in unclear:
+        row = f"| {option.servers} | \\{format_money(option.cost)} | \\{finest} |"
+        assert row in report(sale, style="md")
+        assert (
+            f"{option.servers} servers: {format_money(option.cost)}, overload {escape(finest)}"
+            in (sale.with_suffix(".html").read_text())
+        )
 
 
 def test_what_does_not_exist_is_named_and_names_cannot_break_the_page(tmp_path, browser):

@@ -10,7 +10,7 @@ from markupsafe import Markup
 from capplan.model.knee import knee
 from capplan.render.chart import time_ticks
 from capplan.render.html.svg import WIDE, Axis, Picture, Size, linear
-from capplan.render.recommendation import fleet
+from capplan.render.recommendation import fleet, shown_risk
 from capplan.results.capacity import Capacity, Trial
 from capplan.results.demand import Demand
 from capplan.results.recommendation import Recommendation
@@ -87,7 +87,7 @@ def cost_and_risk(advice: Recommendation, accepted: float, size: Size = WIDE) ->
     for option, risk in zip(options, risks, strict=True):
         said = (
             f"{fleet(option)} servers: {format_money(option.cost)}, overload "
-            f"{format_share(option.overload_probability)}"
+            f"{shown_risk(option.overload_probability, advice.resolution)}"
         )
         kind = "chosen" if option.chosen else "other"
         picture.dot(option.cost, risk, kind, said, 7 if option.chosen else 4)
