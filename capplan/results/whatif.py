@@ -6,12 +6,14 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.special import ndtr
 
 from capplan.results.basis import Basis
 
 Floats = NDArray[np.float64]
 
-_LEVELS = 256
+_LEVELS = 161
+_FARTHEST_SD = 3.8  # as far as the fleet's own values reach
 _MOST = 400
 
 
@@ -32,17 +34,19 @@ class Correction:
 
 @dataclass(frozen=True)
 class WhatIf:
-    """Equally likely draws of the peak, in parts that other inputs only rescale.
+    """Draws of the peak, in parts that other inputs only rescale.
 
-    ``rates_rps`` has the shape (draws, times, channels): what each channel sends at those times of
-    a draw at which the sum may be highest. ``begun`` (draws, channels) are the visits that the
-    second estimate is compared with, ``multiple`` (draws,) those that it expects; 0 in draws that
-    the first decides, and None without a second one. ``gusts`` (draws,) is what gusts make of the
+    Each stands for ``weights`` (draws,) of all. ``rates_rps`` has the shape (draws, times,
+    channels): what each channel sends at those times of a draw at which the sum may be highest.
+    ``begun`` (draws, channels) are the visits that the second estimate is compared with,
+    ``multiple`` (draws,) those that it expects; 0 in draws that the first decides, and None without
+    a second one. ``gusts`` (draws,) is what gusts make of the
     peak, ``noise`` (draws,) a standard normal for ``correction``, ``per_visit`` (draws,) the
     requests of a visit.
     """
 
     channels: tuple[str, ...]
+    weights: Floats
     rates_rps: Floats
     begun: Floats | None
     multiple: Floats | None
@@ -54,14 +58,19 @@ class WhatIf:
 
 @dataclass(frozen=True)
 class FleetTable:
-    """What fleets of 1, 2, 3 … servers sustain: equally likely values, (counts, values).
+    """What fleets of 1, 2, 3 … servers sustain: quantiles, (counts, levels), at ``probabilities``.
 
-    ``price_usd_per_h`` is that of one server, ``hours`` how long the fleet runs.
+    ``peaks_rps`` are the equally likely peaks with which the plan's fleet is compared, and
+    ``resolution`` the smallest probability that they can tell from none. ``price_usd_per_h`` is
+    that of one server, ``hours`` how long the fleet runs.
     ``measured_per_visit`` are the requests of a visit by which peak and fleet are compared in
     visits/s; None where they are compared in requests/s.
     """
 
     rates_rps: Floats
+    probabilities: Floats
+    peaks_rps: Floats
+    resolution: float
     price_usd_per_h: float
     hours: float
     measured_per_visit: float | None
@@ -71,11 +80,14 @@ def fleet_table(found: Basis, chosen: int) -> FleetTable:
     """Tabulate the fleets around the chosen one, as far as their scaling is known."""
     today = found.plan.servers.today
     most = min(max(4 * chosen, 4 * today, 20), found.most or _MOST, _MOST)
-    u = (np.arange(_LEVELS) + 0.5) / _LEVELS
+    u = ndtr(np.linspace(-_FARTHEST_SD, _FARTHEST_SD, _LEVELS))
     rows = [np.quantile(found.fleet.rates(n), u, method="hazen") for n in range(1, most + 1)]
     return FleetTable(
-        np.array(rows),
-        found.plan.servers.usd_per_h,
-        found.window.hours,
-        found.peaks.per_visit if found.peaks.in_visits else None,
+        rates_rps=np.array(rows),
+        probabilities=u,
+        peaks_rps=found.peaks.values_rps,
+        resolution=found.peaks.resolution,
+        price_usd_per_h=found.plan.servers.usd_per_h,
+        hours=found.window.hours,
+        measured_per_visit=found.peaks.per_visit if found.peaks.in_visits else None,
     )

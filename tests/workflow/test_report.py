@@ -8,9 +8,11 @@ import numpy as np
 import pytest
 
 from capplan.estimate import forecast
+from capplan.estimate.demand import percentiles
 from capplan.plan.load import load_plan
 from capplan.plan.schema import Plan
-from capplan.results.basis import Peaks, basis
+from capplan.recommend.options import Decider
+from capplan.results.basis import basis
 from capplan.results.capacity import Capacity
 from capplan.results.demand import Demand
 from capplan.results.recommendation import Recommendation
@@ -21,7 +23,7 @@ from capplan.workflow import estimate, gate, recommend, report, simulate
 from tests.render.browser import Browser
 
 EXAMPLES = Path(__file__).parents[2] / "examples"
-DRAWS = 20_000
+DRAWS = 40_000  # of which the page has a half
 CERTAIN = """
 sale: {name: "</script><b>Drop</b>", start: 2026-12-05T18:00:00+01:00, duration: 1 h}
 audience: [{channel: "<i>mail", reach: 40k, visits: 1% to 3%, arrive: within 10 min}]
@@ -82,10 +84,6 @@ def wait_for(browser: Browser, slider: str, shown: str) -> None:
     )
 
 
-def peaks_of(plan: Plan, demand: Demand) -> np.ndarray:
-    return np.sort(forecast(plan, demand.seed, DRAWS).peak)
-
-
 def times(interval: Range, factor: float) -> Range:
     return Range(interval.low * factor, interval.high * factor)
 
@@ -106,10 +104,86 @@ def at(plan: Plan, logs: np.ndarray) -> Plan:
     return plan.model_copy(update=changes)
 
 
-def asked(plan: Plan, logs: np.ndarray) -> str:
-    names = [f"channel{i}" for i in range(len(plan.audience))]
-    names += ["usual", "requests"]
-    return "&".join(f"{name}={log:.2f}" for name, log in zip(names, logs, strict=True))
+def asked(plan: Plan, logs: np.ndarray, servers: int) -> str:
+    names = [*(f"channel{i}" for i in range(len(plan.audience))), "usual", "requests"]
+    settings = "&".join(f"{name}={log:.2f}" for name, log in zip(names, logs, strict=True))
+    return f"{settings}&servers={servers}"
+
+
+def decider(plan: Plan, stored: Demand, capacity: Capacity | None, logs: np.ndarray) -> Decider:
+    """What Python itself says with the plan at these settings, by as many draws as was asked for.
+
+    The window, and with it the cost, stays that of the plan as it is.
+    """
+    found = forecast(at(plan, logs), stored.seed, stored.draws)
+    per_visit = found.inputs.first_requests + found.inputs.later_requests
+    u = (np.arange(4000) + 0.5) / 4000
+    demand = stored.model_copy(
+        update={
+            "peak_quantiles_rps": tuple(np.quantile(found.peak, u, method="hazen")),
+            "peak_quantiles_visits_per_s": tuple(
+                np.quantile(found.peak / per_visit, u, method="hazen")
+            ),
+            "requests_per_visit": percentiles(per_visit),
+        }
+    )
+    return Decider(plan, demand, basis(plan, demand, capacity))
+
+
+def compare(browser: Browser, python: Decider, servers: int, rel: float, least: float) -> None:
+    """Hold all that the panel shows against Python's own answer; see the callers for tolerances."""
+    for name, share in (("p5", 0.05), ("p50", 0.5), ("p95", 0.95)):
+        peak = np.quantile(python.demand.peak_quantiles_rps, share, method="hazen")
+        assert out(browser, name) == pytest.approx(peak, rel=rel), name
+    risk = python.basis.overload(servers)
+    assert out(browser, "overload") == pytest.approx(risk, rel=rel, abs=rel * least)
+    needed = browser.run("document.getElementById('out-needed').dataset.value")
+    if needed:  # a whole number, of which the neighbour may be as good
+        assert int(needed) == pytest.approx(python.smallest(), rel=rel, abs=1)
+    else:
+        table = int(browser.run("document.getElementById('s-servers').max"))
+        assert python.smallest() >= table * (1 - rel)
+    assert out(browser, "cost") == pytest.approx(python.basis.cost_usd(servers), rel=rel)
+
+
+def compare_as_planned(browser: Browser, plan: Path, counts: range) -> None:
+    """Every figure within 1 %, and a risk of whatever size within 1 % of itself.
+
+    The page has Python's own quantiles for the plan as it is, so that this is no matter of chance.
+    """
+    read, demand, capacity = results_of(plan)
+    python = Decider(read, demand, basis(read, demand, capacity))
+    risks = {count: python.basis.overload(count) for count in counts}
+    assert max(risks.values()) > 0.5
+    assert min(risks.values()) < 0.002
+    for count in counts:
+        browser.run(f"location.hash = 'servers={count}'")
+        wait_for(browser, "servers", str(count))
+        compare(browser, python, count, 0.01, 0.0)
+
+
+def compare_elsewhere(browser: Browser, plan: Path, settings: int, most: int) -> None:
+    """Every figure within 3 %; of a risk, 3 % of it or of 10 %, whichever is more.
+
+    Python's own draws do not know a smaller risk better: a probability p of n draws has a relative
+    standard deviation of √((1 - p)/(pn)), with 100,000 draws 0.9 % at p = 10 % and 3 % at 1 %.
+    """
+    read, demand, capacity = results_of(plan)
+    rng = np.random.default_rng(5)
+    for _ in range(settings):
+        logs = rng.uniform(-0.5, 0.5, len(read.audience) + 2).round(2)
+        python = decider(read, demand, capacity, logs)
+        servers = int(rng.integers(1, most))
+        browser.run(f"location.hash = '{asked(read, logs, servers)}'")
+        wait_for(browser, "servers", str(servers))
+        compare(browser, python, servers, 0.03, 0.1)
+
+
+def results_of(plan: Path) -> tuple[Plan, Demand, Capacity | None]:
+    folder = plan.with_suffix(".capplan")
+    capacity = folder / "capacity.json"
+    measured = read_result(capacity, Capacity) if capacity.exists() else None
+    return load_plan(plan).plan, read_result(folder / "demand.json", Demand), measured
 
 
 def test_the_page_asks_nobody_for_anything_and_agrees_with_python_at_the_plans_values(
@@ -127,8 +201,7 @@ def test_the_page_asks_nobody_for_anything_and_agrees_with_python_at_the_plans_v
     chosen = next(option for option in advice.options if option.chosen)
     assert out(browser, "needed") == advice.servers
     assert out(browser, "cost") == pytest.approx(chosen.cost, rel=0.01)
-    # of 10,000 draws 1 % are 100, and the place of the last one is unknown by one
-    assert out(browser, "overload") == pytest.approx(chosen.overload_probability, rel=0.02)
+    assert out(browser, "overload") == pytest.approx(chosen.overload_probability, rel=0.01)
     assert browser.run("document.querySelector('h1').textContent").startswith("Start ")
     often = round(1 / chosen.overload_probability)
     assert browser.run("document.querySelector('h1 + p').textContent").startswith(
@@ -138,26 +211,14 @@ def test_the_page_asks_nobody_for_anything_and_agrees_with_python_at_the_plans_v
     assert browser.run(first) == ["servers", "overload risk", "cost"]
 
 
-def test_twenty_other_settings_agree_with_python_within_three_percent(sale, browser):
-    plan = load_plan(sale).plan
-    demand = read_result(sale.parent / "sale.capplan" / "demand.json", Demand)
-    capacity = read_result(sale.parent / "sale.capplan" / "capacity.json", Capacity)
-    fleet = basis(plan, demand, capacity)
+def test_every_count_as_planned_agrees_with_python_within_one_percent(sale, browser):
     browser.open(sale.parent / "sale.html")
-    rng = np.random.default_rng(5)
-    for _ in range(20):
-        logs = rng.uniform(-0.5, 0.5, len(plan.audience) + 2).round(2)
-        servers = int(rng.integers(5, 50))
-        wanted = peaks_of(at(plan, logs), demand)
-        browser.run(f"location.hash = '{asked(plan, logs)}&servers={servers}'")
-        wait_for(browser, "servers", str(servers))
-        for name, share in (("p50", 0.5), ("p95", 0.95)):
-            assert out(browser, name) == pytest.approx(np.quantile(wanted, share), rel=0.03)
-        expected = Peaks(wanted, 0.5 / DRAWS, fleet.peaks.per_visit).exceed(
-            fleet.fleet.rates(servers)
-        )
-        # 3 % of the peak move a probability by at most 3 % / 0.3 of a lognormal's density, 0.04
-        assert out(browser, "overload") == pytest.approx(expected, rel=0.03, abs=0.015)
+    compare_as_planned(browser, sale, range(2, 32, 2))
+
+
+def test_twenty_other_settings_agree_with_python_within_three_percent(sale, browser):
+    browser.open(sale.parent / "sale.html")
+    compare_elsewhere(browser, sale, 20, 20)
 
 
 @pytest.mark.parametrize(
@@ -175,38 +236,52 @@ def test_what_history_says_is_part_of_what_the_page_computes(text, tmp_path, bro
     assert browser.complaints == []
     assert out(browser, "p95") == pytest.approx(demand.peak_rps.p95, rel=0.01)
     logs = np.array([0.4, 0.0, -0.3])
-    wanted = peaks_of(at(load_plan(plan).plan, logs), demand)
+    wanted = forecast(at(load_plan(plan).plan, logs), demand.seed, DRAWS).peak
     browser.run("location.hash = 'channel0=0.4&requests=-0.3'")
     wait_for(browser, "requests", "×0.501")
     for name, share in (("p5", 0.05), ("p50", 0.5), ("p95", 0.95)):
         assert out(browser, name) == pytest.approx(np.quantile(wanted, share), rel=0.03)
 
 
-def test_many_channels_and_a_large_fleet_leave_room_for_the_day_that_goes_wrong(tmp_path, browser):
+@pytest.fixture(scope="module")
+def many(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A plan of twelve channels that differ in size and in when they come."""
+    arrive = [
+        "within 10 min", "like an e-mail", "at the start", "within 1 h", "evenly", "like a push"
+    ]  # fmt: skip
     channels = "\n".join(
-        f"  - {{channel: c{i}, reach: 40k, visits: 1% to 3%, arrive: within 10 min, early: 10%}}"
+        f"  - {{channel: c{i}, reach: {20 + 7 * i}k, visits: 1% to {3 + i % 3}%, "
+        f"arrive: {arrive[i % 6]}, early: {10 * (i % 4 == 0)}%}}"
         for i in range(12)
     )
-    plan = tmp_path / "sale.yaml"
+    plan = tmp_path_factory.mktemp("many") / "sale.yaml"
     plan.write_text(
         CERTAIN.replace(
             'audience: [{channel: "<i>mail", reach: 40k, visits: 1% to 3%, arrive: within 10 min}]',
             f"audience:\n{channels}\n"
             "usual: {orders_per_day: 70, multiple: 3 to 8, within: 1 h, conversion: 2% to 3%}\n"
-            "servers: {capacity: 10 to 14 rps, price: $0.17/h}",
+            "servers: {capacity: 40 to 56 rps, price: $0.17/h}",
         )
     )
-    demand, advice = estimate(plan, draws=DRAWS), recommend(plan)
-    page = tmp_path / "sale.html"
-    page.write_text(report(plan))
+    estimate(plan, draws=DRAWS // 2)
+    recommend(plan)
+    plan.with_suffix(".html").write_text(report(plan))
+    return plan
+
+
+def test_many_channels_and_a_large_fleet_leave_room_for_the_day_that_goes_wrong(many):
     # an act takes 25 kB at most, and what the protections are worth some 150 kB
-    assert page.stat().st_size < 1_550_000
-    browser.open(page)
-    assert out(browser, "p95") == pytest.approx(demand.peak_rps.p95, rel=0.01)
-    assert out(browser, "needed") == pytest.approx(advice.servers, rel=0.01)
-    # of some 1,200 draws a dozen are overloads, and the place of the last one is unknown by a part
-    risk = advice.chosen.overload_probability
-    assert out(browser, "overload") == pytest.approx(risk, rel=0.04)
+    assert many.with_suffix(".html").stat().st_size < 1_550_000
+
+
+def test_twelve_channels_as_planned_agree_with_python_within_one_percent(many, browser):
+    browser.open(many.with_suffix(".html"))
+    compare_as_planned(browser, many, range(5, 200, 15))
+
+
+def test_twelve_channels_at_twenty_other_settings_agree_within_three_percent(many, browser):
+    browser.open(many.with_suffix(".html"))
+    compare_elsewhere(browser, many, 20, 100)
 
 
 def test_a_risk_below_what_the_draws_can_tell_reads_alike_in_every_report(sale):

@@ -71,7 +71,7 @@ def page(found: Contents) -> str:
     template = _ENVIRONMENT.get_template("report.html.j2")
     ranking = simulation and simulation.protection_worth
     ranked = worth.panel(ranking) if ranking else None
-    data = panel_data(found.draws, found.fleets, found.plan, advice)
+    data = panel_data(found.draws, found.fleets, found.plan, demand, advice)
     return template.render(
         policy=_policy(),
         style=Markup(_STYLE),

@@ -1,5 +1,5 @@
 "use strict";
-/* The what-if panel: the same sums as capplan/estimate/whatif.py describes, at other inputs.
+/* The what-if panel: the sums that capplan/estimate/whatif.py describes, at other inputs.
    Settings live in the address (#servers=24&email=1.5), so that a link keeps them. */
 (function () {
   const source = document.getElementById("what-if-data");
@@ -8,13 +8,18 @@
   protections();
   if (!source || !form) return;
   const data = JSON.parse(source.textContent);
-  const rates = unpack(data.rates), gusts = unpack(data.gusts);
+  const rates = unpack(data.rates), gusts = unpack(data.gusts), weights = unpack(data.weights);
+  const noise = data.noise && unpack(data.noise);
   const begun = data.begun && unpack(data.begun), multiple = data.multiple && unpack(data.multiple);
   const fleets = data.fleets && unpack(data.fleets);
   const perVisit = data.perVisit && unpack(data.perVisit);
   const [draws, times, channels] = data.rates.shape;
   const inputs = Array.from(form.querySelectorAll("input[type=range]"));
-  const initial = new Map(inputs.map((input) => [input.name, input.value]));
+  const initial = new Map(inputs.map((input) => [input.name, input.defaultValue]));
+  const planned = settings(initial);
+  const asPlanned = peaks(planned.strength, planned.requests, planned.usual);
+  const exact = exactly(data.peaks, asPlanned);
+  const exactCompared = fleets && exactly(data.comparedPeaks, compared(asPlanned, planned.requests));
 
   function unpack(packed) {
     const bytes = Uint8Array.from(atob(packed.codes), (letter) => letter.charCodeAt(0));
@@ -30,6 +35,30 @@
     const at = Math.min(Math.max(share * sorted.length - 0.5, 0), sorted.length - 1);
     const below = Math.floor(at), above = Math.min(below + 1, sorted.length - 1);
     return sorted[below] + (at - below) * (sorted[above] - sorted[below]);
+  }
+
+  /* Quantiles at (i + 0.5)/count of draws that count by their weights */
+  function quantiles(found, count) {
+    const order = Uint32Array.from(found.keys()).sort((a, b) => found[a] - found[b]);
+    const share = new Float64Array(draws), even = new Float64Array(count);
+    let total = 0;
+    order.forEach((k, i) => { share[i] = total + weights[k] / 2; total += weights[k]; });
+    for (let i = 0, above = 0; i < count; i++) {
+      const wanted = ((i + 0.5) / count) * total;
+      while (above < draws - 1 && share[above] < wanted) above++;
+      const below = Math.max(above - 1, 0), low = found[order[below]], high = found[order[above]];
+      const step = share[above] - share[below] || 1;
+      even[i] = low + (high - low) * Math.min(Math.max((wanted - share[below]) / step, 0), 1);
+    }
+    return even;
+  }
+
+  /* The page has a part of the draws. What its quantiles are off at the plan's own values, rank by
+     rank, they are taken to be off at others as well: at the plan's values all is as in Python. */
+  function exactly(all, found) {
+    const wanted = unpack(all), own = quantiles(found, wanted.length);
+    const factor = wanted.map((value, i) => own[i] > 0 ? value / own[i] : 1);
+    return (other) => quantiles(other, factor.length).map((value, i) => value * factor[i]).sort();
   }
 
   function peaks(strength, requests, usual) {
@@ -60,12 +89,12 @@
 
   function corrected(found) {
     if (!data.history) return found;
-    const sorted = Float64Array.from(found).sort();
-    const spread = Math.log(quantile(sorted, 0.95) / quantile(sorted, 0.05)) / 3.2897072539029444;
-    const median = quantile(sorted, 0.5), { shift, sd } = history(spread);
-    return found.map((peak, k) => sd < spread
-      ? peak * Math.pow(peak / median, sd / spread - 1) * Math.exp(shift)
-      : peak * Math.exp(Math.sqrt(sd * sd - spread * spread) * data.noise[k] + shift));
+    const even = quantiles(found, 1000);
+    const spread = Math.log(quantile(even, 0.95) / quantile(even, 0.05)) / 3.2897072539029444;
+    const median = quantile(even, 0.5), { shift, sd } = history(spread);
+    return found.map((peak, k) => Math.exp(shift) * peak * (sd < spread
+      ? Math.pow(peak / median, sd / spread - 1)
+      : Math.pow(noise[k], Math.sqrt(sd * sd - spread * spread))));
   }
 
   function history(spread) {
@@ -74,28 +103,31 @@
     return { shift, sd: Math.sqrt(((prior * before + squares) / total) * (1 + 1 / total)) };
   }
 
-  /* P(peak > fleet): the mean over equally likely fleets, peaks even between two of their quantiles */
+  /* P(peak > fleet): the mean over the fleets, even between two of their quantiles as the peaks are */
   function overload(sorted, servers) {
-    const [counts, levels] = data.fleets.shape;
+    const [counts, levels] = data.fleets.shape, steps = 8, u = data.levels, last = sorted.length;
     if (servers < 1) return 1;
     const row = (Math.min(servers, counts) - 1) * levels;
     let below = 0, at = 0;
-    for (let i = 0; i < levels; i++) {
-      const fleet = fleets[row + i];
-      while (at < draws && sorted[at] <= fleet) at++;
-      if (at === 0) continue;
-      if (at === draws) { below += 1; continue; }
-      below += (at - 0.5 + (fleet - sorted[at - 1]) / (sorted[at] - sorted[at - 1])) / draws;
+    for (let i = 0; i < (levels - 1) * steps; i++) {
+      const level = Math.floor(i / steps), low = fleets[row + level], high = fleets[row + level + 1];
+      const fleet = low + (high - low) * ((i % steps + 0.5) / steps);
+      while (at < last && sorted[at] <= fleet) at++;
+      let share = at === last ? 1 : 0;
+      if (at > 0 && at < last) {
+        share = (at - 0.5 + (fleet - sorted[at - 1]) / (sorted[at] - sorted[at - 1])) / last;
+      }
+      below += share * (u[level + 1] - u[level]) / steps;
     }
-    return Math.max(1 - below / levels, 0.5 / draws);
+    return Math.max(1 - below / (u[levels - 1] - u[0]), data.resolution);
   }
 
   function afterZone(servers) { return servers - Math.ceil(servers / data.zones); }
 
   function enough(sorted, servers, risk) {
-    return overload(sorted, servers) <= Math.max(risk, 0.5 / draws) &&
+    return overload(sorted, servers) <= Math.max(risk, data.resolution) &&
       (data.zones === 1 ||
-        overload(sorted, afterZone(servers)) <= Math.max(data.zoneRisk, 0.5 / draws));
+        overload(sorted, afterZone(servers)) <= Math.max(data.zoneRisk, data.resolution));
   }
 
   function smallest(sorted, risk) {
@@ -116,8 +148,8 @@
     return value < 1e-4 ? "<0.01%" : Number((value * 100).toPrecision(2)) + "%";
   }
 
-  function settings() {
-    const value = (name) => Number(inputs.find((input) => input.name === name)?.value ?? 0);
+  function settings(from) {
+    const value = (name) => Number(from.get(name) ?? 0);
     return {
       strength: data.channels.map((_, c) => Math.pow(10, value("channel" + c))),
       requests: Math.pow(10, value("requests")), usual: Math.pow(10, value("usual")),
@@ -131,15 +163,16 @@
   }
 
   function show() {
-    const now = settings(), found = peaks(now.strength, now.requests, now.usual);
-    const shown = Float64Array.from(found).sort();
+    const now = settings(new Map(inputs.map((input) => [input.name, input.value])));
+    const found = peaks(now.strength, now.requests, now.usual);
+    const shown = exact(found);
     for (const [name, share] of [["p5", 0.05], ["p50", 0.5], ["p95", 0.95]]) {
       const value = quantile(shown, share);
       say(name, number(value) + " rps", value);
     }
     for (const input of inputs) label(input);
     if (!fleets) return;
-    const sorted = Float64Array.from(compared(found, now.requests)).sort();
+    const sorted = exactCompared(compared(found, now.requests));
     const risk = overload(sorted, now.servers), need = smallest(sorted, now.risk);
     say("overload", percent(risk), risk);
     say("needed", need === null ? "more than " + data.fleets.shape[0] : String(need), need ?? "");

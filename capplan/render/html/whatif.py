@@ -14,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from capplan.plan.schema import Plan
+from capplan.results.demand import Demand
 from capplan.results.recommendation import Recommendation
 from capplan.results.whatif import FleetTable, WhatIf
 
@@ -40,21 +41,34 @@ def packed(values: Floats) -> dict[str, Any]:
 
 
 def panel_data(
-    draws: WhatIf, fleets: FleetTable | None, plan: Plan, advice: Recommendation | None
+    draws: WhatIf,
+    fleets: FleetTable | None,
+    plan: Plan,
+    demand: Demand,
+    advice: Recommendation | None,
 ) -> dict[str, Any]:
-    """Return everything that the script needs, ready for JSON."""
+    """Return everything that the script needs, ready for JSON.
+
+    The quantiles of all draws at the plan's own values are among it: by them the script corrects
+    what the fewer draws that it has are off.
+    """
     correction = draws.correction
     return {
         "channels": list(draws.channels),
+        "weights": packed(draws.weights),
         "rates": packed(draws.rates_rps),
+        "peaks": packed(np.sort(demand.peak_quantiles_rps)),
         "begun": None if draws.begun is None else packed(draws.begun),
         "multiple": None if draws.multiple is None else packed(draws.multiple),
         "gusts": packed(draws.gusts),
-        "noise": [round(float(z), 3) for z in draws.noise] if correction else None,
+        "noise": packed(np.exp(draws.noise)) if correction else None,
         "history": asdict(correction) if correction else None,
         "perVisit": packed(draws.per_visit) if fleets and fleets.measured_per_visit else None,
         "measuredPerVisit": fleets.measured_per_visit if fleets else None,
         "fleets": None if fleets is None else packed(fleets.rates_rps),
+        "levels": None if fleets is None else [float(f"{u:.6g}") for u in fleets.probabilities],
+        "comparedPeaks": None if fleets is None else packed(fleets.peaks_rps),
+        "resolution": None if fleets is None else fleets.resolution,
         "servers": advice.servers if advice else None,
         "zones": plan.servers.zones,
         "hours": fleets.hours if fleets and fleets.price_usd_per_h else None,
