@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from rich.console import Group, RenderableType
 from rich.text import Text
 
-from capplan.render.parts import answer, next_step, notes, span, table, titled
+from capplan.render.parts import answer, bounds, latency, next_step, notes, span, table, titled
 from capplan.render.phases import details, headlines
 from capplan.render.resources import bottleneck, target_side
 from capplan.render.scaling import scaling
@@ -97,11 +97,8 @@ def _in_visits(result: Capacity) -> Text | None:
 
 
 def _amount(known: SustainedRate, unit: str) -> str | None:
-    if known.low is not None and known.high is not None:
-        return f"{span(known.low, known.high)} {unit}"
-    if known.low is not None:
-        return f"at least {format_number(known.low)} {unit}"
-    return None if known.high is None else f"less than {format_number(known.high)} {unit}"
+    amount = bounds(known.low, known.high)
+    return amount and f"{amount} {unit}"
 
 
 def limits(result: Capacity | ScalePoint) -> list[str]:
@@ -148,9 +145,9 @@ def _trials(trials: Sequence[Trial]) -> Group:
                     trial.purpose,
                     format_number(trial.rate_rps),
                     format_number(trial.achieved_rps),
-                    *map(_latency, (trial.latency_s.p50, trial.latency_s.p95, trial.latency_s.p99)),
+                    *map(latency, (trial.latency_s.p50, trial.latency_s.p95, trial.latency_s.p99)),
                     format_share((trial.failures + trial.timeouts) / max(trial.requests, 1)),
-                    _latency(trial.health.lateness_s_p99),
+                    latency(trial.health.lateness_s_p99),
                     *(_used(trial, name) for name in seen),
                     trial.outcome,
                 )
@@ -170,7 +167,3 @@ def _shown(name: str, trials: Sequence[Trial]) -> bool:
 def _used(trial: Trial, name: str) -> str:
     used = getattr(trial.resources, name) if trial.resources else None
     return "-" if used is None else format_share(used)
-
-
-def _latency(seconds: float | None) -> str:
-    return "∞" if seconds is None else format_duration(seconds)

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from rich.console import RenderableType
 
-from capplan.render.parts import answer, notes, table, titled
-from capplan.results.capacity import SustainedRate
+from capplan.render.parts import answer, bounds, notes, table, titled
 from capplan.results.comparison import Compared, Comparison
 from capplan.results.paired import RatioRange
 from capplan.units import format_number, format_share
@@ -56,12 +55,6 @@ def _ratio(ratio: RatioRange) -> str:
 
 
 def _row(name: str, one: Compared) -> tuple[str, str, str]:
-    return name, _rates(one.sustained_rps), f"{one.made_at:%Y-%m-%d %H:%M}, {one.verdict}"
-
-
-def _rates(known: SustainedRate) -> str:
-    if known.low is not None and known.high is not None:
-        return f"{format_number(known.low)} to {format_number(known.high)}"
-    if known.low is not None:
-        return f"at least {format_number(known.low)}"
-    return "-" if known.high is None else f"less than {format_number(known.high)}"
+    known = one.sustained_rps
+    measured = f"{one.made_at:%Y-%m-%d %H:%M}, {one.verdict}"
+    return name, bounds(known.low, known.high) or "-", measured

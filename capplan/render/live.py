@@ -11,6 +11,7 @@ from rich.text import Text
 
 from capplan.loadtest.progress import Progress
 from capplan.loadtest.search import Bounds
+from capplan.render.parts import bounds, latency
 from capplan.results.capacity import Trial
 from capplan.units import format_duration, format_number, format_rate, format_share
 
@@ -22,7 +23,7 @@ def trial_line(number: int, trial: Trial, bounds_rps: Bounds) -> Text:
     failed = (trial.failures + trial.timeouts) / max(trial.requests, 1)
     line = Text(f"{number:2d}. {trial.purpose:<7} {format_rate(trial.rate_rps):>10} ")
     line.append(f"{trial.outcome:<7}", style=_COLOURS[trial.outcome])
-    line.append(f" p95 {_latency(trial.latency_s.p95):>7} failed {format_share(failed):>5}")
+    line.append(f" p95 {latency(trial.latency_s.p95):>7} failed {format_share(failed):>5}")
     if trial.resources and trial.resources.cpu is not None:
         line.append(f" cpu {format_share(trial.resources.cpu):>4}")
     line.append(f"  {_interval(bounds_rps)}", style="dim")
@@ -51,19 +52,12 @@ def known(bounds_rps: Bounds) -> str:
 
 
 def _interval(bounds_rps: Bounds) -> str:
-    low, high = bounds_rps.low, bounds_rps.high
-    if low is not None and high is not None:
-        return f"{format_number(low)} to {format_number(high)} rps"
-    if low is not None:
-        return f"at least {format_rate(low)}"
-    if high is not None:
-        return f"less than {format_rate(high)}"
-    return "nothing known yet"
+    found = bounds(bounds_rps.low, bounds_rps.high)
+    return f"{found} rps" if found else "nothing known yet"
 
 
 def panel(progress: Progress) -> RenderableType:
     """Show the running trial."""
-    latency = progress.latency_s
     failed = progress.failures / max(progress.requests, 1)
     grid = Table(box=None, show_header=False, padding=(0, 2, 0, 0), pad_edge=False)
     grid.add_row(
@@ -73,8 +67,7 @@ def panel(progress: Progress) -> RenderableType:
     grid.add_row(
         "latency",
         "  ".join(
-            f"{name} {_latency(value)}"
-            for name, value in (("p50", latency.p50), ("p95", latency.p95), ("p99", latency.p99))
+            f"{name} {latency(getattr(progress.latency_s, name))}" for name in ("p50", "p95", "p99")
         ),
     )
     grid.add_row(
@@ -90,7 +83,3 @@ def panel(progress: Progress) -> RenderableType:
         style="bold",
     )
     return Group(title, grid)
-
-
-def _latency(seconds: float | None) -> str:
-    return "∞" if seconds is None else format_duration(seconds)

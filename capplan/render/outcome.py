@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from rich.console import Group, RenderableType
+from rich.console import RenderableType
 
 from capplan.render.parts import answer, bullets, next_step, notes, table
 from capplan.results.outcome import Outcome
@@ -18,11 +18,9 @@ def outcome(result: Outcome, plan: str) -> RenderableType:
     return answer(
         f"{format_rate(result.actual_rps)} came, {result.ratio:.2f}x the median forecast: "
         f"{_share(result)} of the forecast lay below it.",
-        Group(
-            table(
-                ("requests/s", "p5", "p50", "p90", "p95", "p99", "came"),
-                [("peak", *forecast, format_number(result.actual_rps))],
-            )
+        table(
+            ("requests/s", "p5", "p50", "p90", "p95", "p99", "came"),
+            [("peak", *forecast, format_number(result.actual_rps))],
         ),
         bullets(
             (

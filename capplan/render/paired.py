@@ -6,8 +6,8 @@ from collections.abc import Sequence
 
 from rich.console import RenderableType
 
-from capplan.render.parts import answer, notes, table, titled
-from capplan.results.capacity import SustainedRate, Trial
+from capplan.render.parts import answer, bounds, notes, table, titled
+from capplan.results.capacity import Trial
 from capplan.results.paired import Paired, RatioRange, Side
 from capplan.units import format_number, format_share
 
@@ -63,12 +63,9 @@ def _ratio(ratio: RatioRange) -> str:
 
 
 def _side(name: str, side: Side) -> Sequence[str]:
-    return (name, _rates(side.sustained_rps), _count(side.trials), side.identity.target)
-
-
-def _rates(known: SustainedRate) -> str:
-    low = "?" if known.low is None else format_number(known.low)
-    return f"{low} to {'?' if known.high is None else format_number(known.high)}"
+    known = side.sustained_rps
+    rates = bounds(known.low, known.high) or "-"
+    return (name, rates, _count(side.trials), side.identity.target)
 
 
 def _count(trials: Sequence[Trial]) -> str:

@@ -17,7 +17,7 @@ from rich.text import Text
 
 from capplan.render.chart import Band, Canvas, framed
 from capplan.results.base import Note
-from capplan.units import format_number
+from capplan.units import format_duration, format_number
 
 _CHART_HEIGHT = 10
 _CHART_WIDTH = 100  # wider does not show more
@@ -86,6 +86,28 @@ def span(low: float, high: float) -> str:
     '2,050 to 9,020'
     """
     return f"{format_number(low)} to {format_number(high)}"
+
+
+def bounds(low: float | None, high: float | None) -> str | None:
+    """Show an interval of which an end may not be known; None where neither is.
+
+    >>> bounds(2050.0, 9020.0), bounds(2050.0, None), bounds(None, 9020.0)
+    ('2,050 to 9,020', 'at least 2,050', 'less than 9,020')
+    """
+    if low is not None and high is not None:
+        return span(low, high)
+    if low is not None:
+        return f"at least {format_number(low)}"
+    return None if high is None else f"less than {format_number(high)}"
+
+
+def latency(seconds: float | None) -> str:
+    """Show a percentile of latency; one among requests without an answer has no bound.
+
+    >>> latency(0.0123), latency(None)
+    ('12.3 ms', '∞')
+    """
+    return "∞" if seconds is None else format_duration(seconds)
 
 
 @dataclass(frozen=True)

@@ -9,7 +9,7 @@ from rich.console import Console, ConsoleOptions, Group, RenderableType, RenderR
 from rich.text import Text
 
 from capplan.render.chart import Band, Canvas, plot, rate_axis
-from capplan.render.parts import bullets, table, titled
+from capplan.render.parts import bullets, latency, table, titled
 from capplan.results.phases import Drift, Opening, OpeningWindow, Overload, Phases, Soak
 from capplan.units import format_duration, format_number, format_rate, format_share
 
@@ -54,8 +54,8 @@ def _opening(opening: Opening) -> str:
     }[opening.outcome]
     text = (
         f"Opening at {format_rate(opening.rate_rps)}, everyone unconnected: {verdict}; "
-        f"p95 {_latency(first.latency_s.p95)} in the first second, "
-        f"{_latency(opening.steady.latency_s.p95)} later on"
+        f"p95 {latency(first.latency_s.p95)} in the first second, "
+        f"{latency(opening.steady.latency_s.p95)} later on"
     )
     failed = sum(window.connects_failed for window in opening.windows)
     tried = sum(window.connects for window in opening.windows)
@@ -142,9 +142,9 @@ def _opening_table(opening: Opening) -> RenderableType:
                 (
                     _span(window),
                     format_number(window.requests),
-                    _latency(window.latency_s.p50),
-                    _latency(window.latency_s.p95),
-                    _latency(window.latency_s.p99),
+                    latency(window.latency_s.p50),
+                    latency(window.latency_s.p95),
+                    latency(window.latency_s.p99),
                     format_share((window.failures + window.timeouts) / max(window.requests, 1)),
                     "-" if window.connect_s_p95 is None else format_duration(window.connect_s_p95),
                     format_number(window.connects_failed),
@@ -217,7 +217,3 @@ class _OverloadChart:
         yield f"{indent}{corner}{axis}"
         label = f"overload for {format_duration(self.overload.duration_s)}"
         yield f"{indent} {' ' * min(begin, max(0, canvas.width - len(label)))}{label}"
-
-
-def _latency(seconds: float | None) -> str:
-    return "∞" if seconds is None else format_duration(seconds)

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from capplan.loadtest.bottleneck import cpu_text
 from capplan.results.capacity import Capacity, ScalePoint
-from capplan.results.resources import Resources, ResourceUse
+from capplan.results.resources import Resources
 from capplan.units import format_number, format_rate, format_share
 
 
@@ -19,24 +20,15 @@ def bottleneck(result: Capacity | ScalePoint) -> str | None:
 
 def target_side(target: Resources) -> str | None:
     """Say what the target used at the sustained rate."""
-    parts = [*_cpu(target), *_used(target, target.at_sustained)]
-    rate_rps = target.cpu_at_sustained.rate_rps if target.cpu_at_sustained else None
+    cpu = target.cpu_at_sustained
+    parts = [*([cpu_text(cpu.mid, target.cores)] if cpu else []), *_used(target)]
+    rate_rps = cpu.rate_rps if cpu else None
     at = f"at {format_rate(rate_rps)}" if rate_rps else "there"
     return f"The target {at}: {', '.join(parts)}." if parts else None
 
 
-def _cpu(target: Resources) -> Iterator[str]:
-    cpu = target.cpu_at_sustained
-    if cpu is None:
-        return
-    text = f"CPU {format_share(cpu.mid)}"
-    if target.cores is not None:
-        cores = format_number(target.cores)
-        text += " of its core" if cores == "1" else f" of its {cores} cores"
-    yield text
-
-
-def _used(target: Resources, use: ResourceUse | None) -> Iterator[str]:
+def _used(target: Resources) -> Iterator[str]:
+    use = target.at_sustained
     if use is None:
         return
     if use.memory_bytes is not None:

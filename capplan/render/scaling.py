@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from rich.console import Group
 
-from capplan.render.parts import bullets, span, table, titled
+from capplan.render.parts import bounds, bullets, table, titled
 from capplan.results.capacity import Capacity, Scaling, ScalingLaw, SustainedRate
 from capplan.results.scaling import FEWEST_POINTS, described
 from capplan.units import format_number, format_share
@@ -20,7 +20,7 @@ def scaling(result: Capacity) -> Group | None:
     rows = [
         (
             str(point.servers),
-            _rates(point.sustained_rps),
+            bounds(point.sustained_rps.low, point.sustained_rps.high) or "-",
             _each(point.sustained_rps, point.servers, one),
             f"{point.made_at:%Y-%m-%d}",
             "" if point.verdict == "measured" else point.verdict.replace("_", " "),
@@ -32,14 +32,6 @@ def scaling(result: Capacity) -> Group | None:
         table(("servers", "sustain", "efficiency", "measured", "<"), rows),
     )
     return Group(measured, bullets(_law(result.scaling)))
-
-
-def _rates(known: SustainedRate) -> str:
-    if known.low is not None and known.high is not None:
-        return span(known.low, known.high)
-    if known.low is not None:
-        return f"at least {format_number(known.low)}"
-    return "-" if known.high is None else f"less than {format_number(known.high)}"
 
 
 def _each(known: SustainedRate, servers: int, one: float | None) -> str:
