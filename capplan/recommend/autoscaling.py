@@ -87,7 +87,7 @@ class Scaler:
     def _as_many(self, rate_rps: float, decider: Decider) -> int:
         """Return the smallest count of a kind that carries a rate, rounding errors apart."""
         return first(
-            lambda servers: _median_rps(decider, servers) >= rate_rps * (1 - _ROUNDING),
+            lambda servers: decider.basis.middle_rps(servers) >= rate_rps * (1 - _ROUNDING),
             decider.most,
         )
 
@@ -132,9 +132,9 @@ class Scaler:
         busy = np.flatnonzero(high_rps > asked)
         if not len(busy):
             return np.array([t_s[0], t_s[0] + 1.0]), np.array([0.0, 0.0])
-        first = max(0, busy[0] - 1)
-        last = min(busy[-1] + 2, np.searchsorted(t_s, t_s[first] + _LONGEST_S) + 1)
-        t_s, high_rps = t_s[first:last], high_rps[first:last]
+        begin = max(0, busy[0] - 1)
+        end = min(busy[-1] + 2, np.searchsorted(t_s, t_s[begin] + _LONGEST_S) + 1)
+        t_s, high_rps = t_s[begin:end], high_rps[begin:end]
         if len(t_s) < 2:  # a profile of one moment
             return np.array([t_s[0], t_s[0] + 1.0]), np.repeat(high_rps, 2)
         return t_s, high_rps
@@ -147,10 +147,10 @@ class Scaler:
         return max(self.own.plan.servers.limit or _ROOM * as_many, as_many)
 
     def _fleet_rps(self, servers: int) -> float:
-        return _median_rps(self.decider, servers)
+        return self.decider.basis.middle_rps(servers)
 
     def _todays_rps(self, servers: int) -> float:
-        return _median_rps(self.own or self.decider, servers)
+        return (self.own or self.decider).basis.middle_rps(servers)
 
     def _lost(self, rule: str, metric: Metric, path: Shortfall, most: int) -> Alone:
         visits = path.lost_requests / self.decider.basis.peaks.per_visit
@@ -165,10 +165,6 @@ class Scaler:
             short_until=None if until_s is None else start + timedelta(seconds=until_s),
             most_servers=most,
         )
-
-
-def _median_rps(decider: Decider, servers: int) -> float:
-    return float(np.median(decider.basis.fleet.rates(servers)))
 
 
 def trigger_reasons(found: Autoscaling, servers: int) -> tuple[str, ...]:

@@ -10,13 +10,14 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from capplan.errors import UsageError
-from capplan.model.fitted import Fitted
 from capplan.plan.schema import Plan
 from capplan.recommend.options import Decider, counts
 from capplan.results.base import Note
-from capplan.results.basis import Basis, relative_speed
+from capplan.results.basis import basis, relative_speed
+from capplan.results.capacity import Capacity
 from capplan.results.demand import Demand
 from capplan.results.recommendation import Option
+from capplan.results.slots import fitted_server, service_time_measured
 from capplan.units import format_money, format_number
 
 PLANNED = "planned"
@@ -46,11 +47,14 @@ class Candidate:
         return self.decider.basis.cost_usd(self.chosen)
 
 
-def candidates(plan: Plan, demand: Demand, found: Basis, queue: Fitted | None) -> list[Candidate]:
+def candidates(plan: Plan, demand: Demand, capacity: Capacity | None) -> list[Candidate]:
     """Return the plan's own kind of server first, then its alternatives.
 
-    ``queue`` is the measured server as a queue.
+    Raises what ``basis`` raises.
     """
+    found, queue = basis(plan, demand, capacity), None
+    if service_time_measured(capacity):
+        queue = fitted_server(plan, found.fleet.server.mid, capacity)
     own = _candidate(Decider(plan, demand, found, queue), guessed=False)
     others = []
     for other in plan.servers.alternatives:

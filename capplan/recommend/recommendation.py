@@ -10,12 +10,10 @@ from capplan.recommend.reasons import reasons
 from capplan.recommend.schedule import cost_usd, schedule
 from capplan.recommend.why import explained
 from capplan.results.base import Note, Provenance
-from capplan.results.basis import basis
 from capplan.results.capacity import Capacity
 from capplan.results.ceilings import ceilings
 from capplan.results.demand import Demand
 from capplan.results.recommendation import Recommendation, Step
-from capplan.results.slots import fitted_server, service_time_measured
 
 
 def recommend(
@@ -30,20 +28,17 @@ def recommend(
 
     The smallest count N with P(peak > fleet of N) within ``policy.overload_risk`` and, with the
     fullest zone lost, within ``policy.zone_loss_risk``; of several kinds of server the cheapest
-    fleet. When quota, budget or a ceiling forbid it,
-    the best reachable count is returned with ``feasible`` false. ``asked`` is a count whose meaning
-    is explained too, of the recommended ``kind`` of server or of another.
+    fleet. When quota, budget or a ceiling forbid it, the best reachable count is returned with
+    ``feasible`` false. ``asked`` is a count whose meaning is explained too, of the recommended
+    ``kind`` of server or of another.
 
     Raises ``UsageError`` for an ``asked`` count below one or a ``kind`` that the plan lacks, and
     what ``basis`` raises: ``NotMet`` when one server misses the SLA at any load, for then no count
     can be recommended.
     """
-    found = basis(plan, demand, capacity)
-    measured = service_time_measured(capacity)
-    queue = fitted_server(plan, found.fleet.server.mid, capacity) if measured else None
-    known = candidates(plan, demand, found, queue)
+    known = candidates(plan, demand, capacity)
     best = cheapest(known)
-    decider = best.decider
+    decider, found = best.decider, known[0].decider.basis
     own = None if best is known[0] else known[0].decider
     checks, ceiling_notes = ceilings(plan, found.peaks)
     wanted = asked_for(known, best, asked, kind)
@@ -56,7 +51,7 @@ def recommend(
     return Recommendation(
         **dict(provenance),
         servers=best.chosen,
-        instance=best.decider.basis.kind,
+        instance=decider.basis.kind,
         planned_instance=found.kind,
         feasible=best.feasible and not any(check.binds for check in checks),
         asked=asked,

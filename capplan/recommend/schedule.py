@@ -158,7 +158,7 @@ def _step(decider: Decider, at: datetime, servers: int, why: str, ready_s: float
         at=at,
         ready_at=at + timedelta(seconds=ready_s),
         servers=servers,
-        fleet_rps=float(np.median(decider.basis.fleet.rates(servers))),
+        fleet_rps=decider.basis.middle_rps(servers),
         why=why,
     )
 

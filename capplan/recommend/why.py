@@ -53,17 +53,12 @@ def _peak(decider: Decider) -> str:
 
 def _carried(decider: Decider, option: Option) -> str:
     each = option.fleet_rps / option.servers
-    kept, per_visit = each / _alone(decider), decider.basis.peaks.per_visit
+    kept, per_visit = each / decider.basis.middle_rps(1), decider.basis.peaks.per_visit
     return (
         f"{format_rate(option.fleet_rps)}, {format_number(option.fleet_rps_p5)} to "
         f"{format_rate(option.fleet_rps_p95)}: {format_rate(each)} each, {format_share(kept)} of "
         f"what one alone sustains; {format_number(option.fleet_rps / per_visit)} visits/s"
     )
-
-
-def _alone(decider: Decider) -> float:
-    rates = decider.basis.fleet.rates(1)
-    return float(rates[len(rates) // 2])
 
 
 def _overload(decider: Decider, option: Option) -> str:

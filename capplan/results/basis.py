@@ -119,9 +119,13 @@ class Basis:
         zones = self.plan.servers.zones
         return None if zones == 1 else self.overload(left_after_zone_loss(servers, zones))
 
+    def middle_rps(self, servers: int) -> float:
+        """Return what a fleet sustains in the middle case."""
+        return float(np.median(self.fleet.rates(servers)))
+
     def efficiency(self, servers: int) -> float:
         """Return what a fleet sustains, as a share of what so many measured servers would alone."""
-        return float(np.median(self.fleet.rates(servers))) / (servers * self.fleet.server.mid)
+        return self.middle_rps(servers) / (servers * self.fleet.server.mid)
 
     def of(self, kind: str | None) -> Basis:
         """Return what a decision for the kind of that name stands on: the plan's, or another."""
