@@ -92,14 +92,7 @@ def cpu_at(trials: Sequence[Trial], rate_rps: float) -> CpuAtRate | None:
     Trials from half the rate to 1.1 of it count, or all where these are fewer than three: far below
     a request may cost more or less, and above the CPU is used up.
     """
-    seen = [
-        t
-        for t in trials
-        if t.outcome != "invalid"
-        and t.resources
-        and t.resources.cpu is not None
-        and t.achieved_rps > 0
-    ]
+    seen = [t for t in _seen(trials) if _cpu(t) is not None]
     rising = [t for t in seen if not t.ended_early and (_cpu(t) or 0.0) < _FULL] or seen
     low, high = _AROUND
     near = [t for t in rising if low * rate_rps <= t.achieved_rps <= high * rate_rps]
