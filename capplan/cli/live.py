@@ -14,12 +14,13 @@ from capplan.loadtest.progress import Progress
 from capplan.render.live import panel, prediction, trial_line
 from capplan.render.phases import findings
 from capplan.results.phases import Phases
+from capplan.workflow.watcher import Watcher
 
 _REFRESH_S = 0.25
 
 
-class Display:
-    """Use it as a context manager, and hand its methods to the load test."""
+class Display(Watcher):
+    """Use it as a context manager, and let it watch the load test."""
 
     def __init__(self) -> None:
         self._console = Console(stderr=True, highlight=False, markup=False, emoji=False)

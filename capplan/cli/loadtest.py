@@ -96,9 +96,9 @@ def loadtest(
     from capplan.loadtest.phases.asked import parse_overload, parse_soak
     from capplan.plan.sla import parse_sla
     from capplan.units import parse_duration
-    from capplan.workflow.preparing import Overrides
+    from capplan.workflow.paired import TIME_BUDGET_S as PAIRED_BUDGET_S
+    from capplan.workflow.preparing import TIME_BUDGET_S, Overrides
 
-    unsaid = "240s" if paired else "120s"
     overrides = Overrides(
         target=target,
         locustfiles=tuple(locustfile or ()),
@@ -108,7 +108,9 @@ def loadtest(
         max_requests=max_requests,
         processes=processes,
         workers=_workers(expect_workers, bind),
-        time_budget_s=read("--time-budget", time_budget or unsaid, parse_duration),
+        time_budget_s=(PAIRED_BUDGET_S if paired else TIME_BUDGET_S)
+        if time_budget is None
+        else read("--time-budget", time_budget, parse_duration),
         servers=servers,
         target_pids=tuple(target_pid or ()),
     )

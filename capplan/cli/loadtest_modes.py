@@ -106,13 +106,10 @@ def measure(asked: Asked, mode: Mode) -> ExitCode:
                 asked.plan,
                 overrides=asked.overrides,
                 seed=asked.seed,
-                show=display.show,
-                trial_done=display.trial_done,
                 asked=mode.phases,
                 reuse=mode.reuse,
-                phase_done=display.phase_done,
                 resume=mode.resume,
-                say=display.say,
+                watcher=display,
             )
     except NotKept as error:
         _deliver(asked, error.result)
@@ -130,8 +127,7 @@ def compare_targets(asked: Asked, base: str, head: str) -> ExitCode:
             head,
             overrides=asked.overrides,
             seed=asked.seed,
-            show=display.show,
-            trial_done=display.side_done,
+            watcher=display,
         )
     shown = terminal.paired(result, named(asked.plan))
     deliver(result, shown, as_json=asked.as_json, output=asked.output)

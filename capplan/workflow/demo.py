@@ -6,13 +6,9 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from importlib import resources
 from pathlib import Path
-from typing import Protocol
 
 from capplan.errors import UsageError
-from capplan.loadtest.measure import Measurement
-from capplan.loadtest.progress import Progress
 from capplan.model.service_time import Exponential
 from capplan.plan.load import load_plan
 from capplan.refserver import RefServer, RefServerConfig, Theory, theory
@@ -20,26 +16,17 @@ from capplan.results.base import Result
 from capplan.results.store import write_text
 from capplan.workflow.demand import estimate
 from capplan.workflow.gate import gate
-from capplan.workflow.init import next_friday_noon
+from capplan.workflow.init import next_friday_noon, starter
 from capplan.workflow.loadtest import loadtest
 from capplan.workflow.preparing import Overrides
 from capplan.workflow.recommend import recommend
 from capplan.workflow.shelf import shown
+from capplan.workflow.watcher import Watcher
 
 _SIGN = "# Written by capplan demo"
 _LEAD = timedelta(days=14)
 _SERVER = RefServerConfig(slots=4, service=Exponential(0.02), lifetime_s=300.0)
 _TIME_BUDGET_S = 60.0
-
-
-class Watcher(Protocol):
-    """Who hears of a load test while it runs."""
-
-    def show(self, progress: Progress) -> None:
-        """Hear of progress, a few times a second."""
-
-    def trial_done(self, measured: Measurement) -> None:
-        """Hear of what is known after each trial."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,8 +70,7 @@ def demo(folder: Path, seed: int = 1) -> Iterator[Demo]:
                         plan,
                         overrides=Overrides(time_budget_s=_TIME_BUDGET_S),
                         seed=seed,
-                        show=watcher.show,
-                        trial_done=watcher.trial_done,
+                        watcher=watcher,
                     ),
                 ),
                 Step(f"capplan recommend {name}", lambda watcher: recommend(plan, seed=seed)),
@@ -107,10 +93,6 @@ def _check_free(folder: Path, plan: Path) -> None:
 
 def _write(folder: Path, plan: Path, url: str) -> None:
     start = next_friday_noon((datetime.now(UTC) + _LEAD).date())
-    text = _starter("demo.yaml").replace("START_OF_THE_SALE", start.isoformat())
+    text = starter("demo.yaml").replace("START_OF_THE_SALE", start.isoformat())
     write_text(plan, text.replace("TARGET", url).replace("PORT", url.rpartition(":")[2]))
-    write_text(folder / "locustfile.py", _starter("locustfile.py"))
-
-
-def _starter(name: str) -> str:
-    return resources.files("capplan.starter").joinpath(name).read_text("utf-8")
+    write_text(folder / "locustfile.py", starter("locustfile.py"))

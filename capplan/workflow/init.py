@@ -26,7 +26,7 @@ def init(folder: Path, today: date | None = None) -> list[Path]:
     The sale of the plan starts on a Friday, at least two weeks after ``today`` (UTC). Raises
     ``UsageError`` when one of the files is already there, and writes none of them then.
     """
-    texts = {folder / target: _starter(source) for source, target in _FILES.items()}
+    texts = {folder / target: starter(source) for source, target in _FILES.items()}
     if taken := [str(path) for path in texts if path.exists() or path.is_symlink()]:
         raise UsageError(
             f"{' and '.join(taken)} already {'exists' if len(taken) == 1 else 'exist'},"
@@ -62,7 +62,8 @@ def next_friday_noon(day: date) -> datetime:
     return datetime(friday.year, friday.month, friday.day, 12, tzinfo=UTC)
 
 
-def _starter(name: str) -> str:
+def starter(name: str) -> str:
+    """Return the text of a file that a project begins with."""
     return resources.files("capplan.starter").joinpath(name).read_text("utf-8")
 
 

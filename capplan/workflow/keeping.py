@@ -11,11 +11,8 @@ from pathlib import Path
 from capplan.errors import SetupError
 from capplan.results.capacity import Capacity
 from capplan.results.scaling import accumulate
-from capplan.results.store import write_result
 from capplan.results.visits import in_visits
 from capplan.workflow.shelf import Shelf
-
-PARTIAL = "capacity.partial.json"
 
 
 class NotKept(SetupError):
@@ -32,10 +29,10 @@ def store(shelf: Shelf, earlier: Capacity | None, result: Capacity) -> Capacity:
     joined = _joined(None if unanswered else earlier, result)
     try:
         if unanswered:
-            _write(shelf, joined)  # an answer is not replaced by none
+            shelf.keep_partial(joined)  # an answer is not replaced by none
         else:
             shelf.keep(joined)
-            _partial(shelf, remove=True)
+            shelf.drop_partial(Capacity)
     except SetupError as error:
         raise NotKept(error, joined) from error
     return joined
@@ -43,21 +40,7 @@ def store(shelf: Shelf, earlier: Capacity | None, result: Capacity) -> Capacity:
 
 def keep_partial(shelf: Shelf, result: Capacity) -> Path | None:
     """Keep what is known before the end; return where."""
-    return _write(shelf, _joined(None, result))
-
-
-def _write(shelf: Shelf, result: Capacity) -> Path | None:
-    path = _partial(shelf)
-    if path is not None:
-        write_result(path, result)
-    return path
-
-
-def _partial(shelf: Shelf, *, remove: bool = False) -> Path | None:
-    path = shelf.folder and shelf.folder / PARTIAL
-    if path and remove:
-        path.unlink(missing_ok=True)
-    return path
+    return shelf.keep_partial(_joined(None, result))
 
 
 def _joined(earlier: Capacity | None, run: Capacity) -> Capacity:

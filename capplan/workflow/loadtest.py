@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from contextlib import suppress
+from dataclasses import dataclass
 from pathlib import Path
 
 from capplan.errors import Interrupted, SetupError, UsageError
@@ -12,7 +13,6 @@ from capplan.loadtest.engine import CheckedVisit, Engine
 from capplan.loadtest.job import Earlier
 from capplan.loadtest.measure import Measurement
 from capplan.loadtest.phases.asked import NO_PHASES, Asked
-from capplan.loadtest.progress import Progress
 from capplan.loadtest.recovery import TargetLost
 from capplan.loadtest.search import CONFIDENCE
 from capplan.model.overload import ServerRate
@@ -30,6 +30,7 @@ from capplan.workflow.preparing import AS_PLANNED, Overrides, Prepared, prepare,
 from capplan.workflow.provenance import provenance
 from capplan.workflow.resume import broken_off, require_time_left
 from capplan.workflow.shelf import Shelf, open_plan, shown
+from capplan.workflow.watcher import NOBODY, Watcher
 
 
 def loadtest(
@@ -37,13 +38,10 @@ def loadtest(
     *,
     overrides: Overrides = AS_PLANNED,
     seed: int = 1,
-    show: Callable[[Progress], None] = lambda progress: None,
-    trial_done: Callable[[Measurement], None] = lambda measured: None,
     asked: Asked = NO_PHASES,
     reuse: bool = False,
-    phase_done: Callable[[Phases], None] = lambda phases: None,
     resume: bool = False,
-    say: Callable[[str], None] = lambda text: None,
+    watcher: Watcher = NOBODY,
 ) -> Capacity:
     """Find the sustained rate of the plan's target and keep it as the plan's capacity.
 
@@ -52,53 +50,71 @@ def loadtest(
 
     ``asked`` are phases to hold after the search; with ``reuse`` they are held at the stored rate,
     without a search. With ``resume`` the search goes on with the trials that the last run left,
-    whose load time counts. ``show`` hears of progress a few times a second, ``trial_done`` of what
-    is known after each trial, ``phase_done`` of what is known after each phase, ``say`` of anything
-    else. Raises ``UsageError`` for a plan or script that cannot be used, or trials of something
-    else; ``SetupError`` when the target does not answer or stops to; ``NotKept`` when the result
-    could not be written; and ``Interrupted`` after a Ctrl-C, when what was measured is kept.
+    whose load time counts. Raises ``UsageError`` for a plan or script that cannot be used, or
+    trials of something else; ``SetupError`` when the target does not answer or stops to;
+    ``NotKept`` when the result could not be written; and ``Interrupted`` after a Ctrl-C, when what
+    was measured is kept.
     """
     plan_file, shelf = open_plan(plan)
     run = prepare(plan_file, shelf, overrides, seed)
     require_tasks(asked, run.job.unit)
-    origin = _origin(plan_file, run, seed)
-
-    earlier = _earlier(shelf)
-    phases = Holding(asked, run.job, plan_file.plan.saleday, show, phase_done, say)
+    origin, earlier = _origin(plan_file, run, seed), _earlier(shelf)
+    phases = Holding(asked, run.job, plan_file.plan.saleday, watcher)
     if reuse:
         return _held_again(shelf, phases, stored_for(earlier, run.identity, origin))
-    left = _left(shelf, run, origin, say) if resume else None
-
-    def keep(measured: Measurement) -> None:
-        with suppress(SetupError):  # a full disk is said at the end: the load is not repeated
-            keep_partial(shelf, _result(run, measured, origin, overrides))
-        trial_done(measured)
-
-    def answered(engine: Engine, answer: Measurement) -> None:
-        def keep_with(found: Phases) -> None:
-            with suppress(SetupError):
-                store(shelf, earlier, _result(run, answer, origin, overrides, found))
-
-        if asked:  # a phase that goes wrong must not cost the answer
-            with phases.remembering():
-                keep_with(Phases())
-                phases.hold(engine, Known.of(answer), keep_with)
-
+    left = _left(shelf, run, origin, watcher.say) if resume else None
+    search = _Search(shelf, run, origin, earlier, phases, watcher)
     try:
-        measured = measure.measure(run.job, show, keep, answered, left, say)
+        measured = measure.measure(
+            run.job, watcher.show, search.keep, search.hold_phases, left, watcher.say
+        )
     except TargetLost as lost:
         hint = f"start it again, then: capplan loadtest {shown(plan_file.path)} --resume"
         raise SetupError(lost.message, hint if shelf.folder else lost.hint) from lost
-    result = _result(run, measured, origin, overrides, phases.found)
-    if measured.interrupted:
-        kept = keep_partial(shelf, result)
-        raise Interrupted(
-            f"interrupted after {len(measured.trials)} trials",
-            f"what was measured is in {shown(kept)}" if kept else "",
-        )
-    result = store(shelf, earlier, result)
-    phases.raise_if_interrupted(shelf.path(Capacity))
-    return result
+    return search.finish(measured)
+
+
+@dataclass(frozen=True)
+class _Search:
+    """A search whose every step is kept at once, beside the ``earlier`` capacity of the plan."""
+
+    shelf: Shelf
+    run: Prepared
+    origin: Provenance
+    earlier: Capacity | None
+    phases: Holding
+    watcher: Watcher
+
+    def keep(self, measured: Measurement) -> None:
+        """Keep what is known after a trial, and tell of it."""
+        with suppress(SetupError):  # a full disk is said at the end: the load is not repeated
+            keep_partial(self.shelf, _result(self.run, measured, self.origin))
+        self.watcher.trial_done(measured)
+
+    def hold_phases(self, engine: Engine, answer: Measurement) -> None:
+        """Keep the answer, then hold the phases: one that goes wrong must not cost it."""
+
+        def keep_with(found: Phases) -> None:
+            with suppress(SetupError):
+                store(self.shelf, self.earlier, _result(self.run, answer, self.origin, found))
+
+        if self.phases.asked:
+            with self.phases.remembering():
+                keep_with(Phases())
+                self.phases.hold(engine, Known.of(answer), keep_with)
+
+    def finish(self, measured: Measurement) -> Capacity:
+        """Store the answer; raise ``Interrupted`` where it, or a phase, was broken off."""
+        result = _result(self.run, measured, self.origin, self.phases.found)
+        if measured.interrupted:
+            kept = keep_partial(self.shelf, result)
+            raise Interrupted(
+                f"interrupted after {len(measured.trials)} trials",
+                f"what was measured is in {shown(kept)}" if kept else "",
+            )
+        result = store(self.shelf, self.earlier, result)
+        self.phases.raise_if_interrupted(self.shelf.path(Capacity))
+        return result
 
 
 def _left(
@@ -156,11 +172,7 @@ def _origin(plan_file: PlanFile, run: Prepared, seed: int) -> Provenance:
 
 
 def _result(
-    run: Prepared,
-    measured: Measurement,
-    origin: Provenance,
-    overrides: Overrides,
-    phases: Phases | None = None,
+    run: Prepared, measured: Measurement, origin: Provenance, phases: Phases | None = None
 ) -> Capacity:
     bounds = measured.bounds_rps
     each = visit_mix(run.job.unit, measured.requests_per_arrival, measured.mix, run.visit)
@@ -174,7 +186,7 @@ def _result(
             low=bounds.low, mid=bounds.mid, high=bounds.high, confidence=CONFIDENCE
         ),
         visit_mix=each,
-        max_rate_rps=overrides.max_rate_rps,
+        max_rate_rps=run.job.max_rate_rps,
         trials=measured.trials,
         load_time_s=measured.load_time_s,
         predicted_s=measured.predicted_s,

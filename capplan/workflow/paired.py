@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
@@ -12,19 +11,17 @@ from capplan.loadtest.job import Watching
 from capplan.loadtest.measure import Measurement
 from capplan.loadtest.paired import Name, PairedMeasurement, measure_paired
 from capplan.loadtest.pairing import CONFIDENCE, FEWEST_PAIRS
-from capplan.loadtest.progress import Progress
 from capplan.model.ratio import Ratio
 from capplan.results.base import Note, Provenance
 from capplan.results.capacity import SustainedRate
 from capplan.results.paired import Pair, Paired, PairedVerdict, RatioRange, Side
-from capplan.results.store import write_result
 from capplan.workflow import sections
 from capplan.workflow.preparing import Overrides, Prepared, prepare, with_service
 from capplan.workflow.provenance import provenance
-from capplan.workflow.shelf import Shelf, open_plan, shown
+from capplan.workflow.shelf import open_plan, shown
+from capplan.workflow.watcher import NOBODY, Watcher
 
 TIME_BUDGET_S = 240.0
-PARTIAL = "paired.partial.json"
 _OVERRIDES = Overrides(time_budget_s=TIME_BUDGET_S)
 _UNKNOWN = Ratio(None, None, None)
 
@@ -36,13 +33,11 @@ def paired(
     *,
     overrides: Overrides = _OVERRIDES,
     seed: int = 1,
-    show: Callable[[Progress], None] = lambda progress: None,
-    trial_done: Callable[[str, Measurement], None] = lambda name, measured: None,
+    watcher: Watcher = NOBODY,
 ) -> Paired:
     """Find how much more or less ``head`` sustains than ``base``, and keep it beside the plan.
 
-    Both URLs are loaded with the plan's script, in turns. ``trial_done`` hears whose trial ended
-    and what is known of that side. Raises what ``loadtest`` raises.
+    Both URLs are loaded with the plan's script, in turns. Raises what ``loadtest`` raises.
     """
     if overrides.target is not None:
         raise UsageError("--paired names both targets itself", "leave --target out")
@@ -52,38 +47,42 @@ def paired(
             "leave it out: what listens at each target's port is watched",
         )
     plan_file, shelf = open_plan(plan)
-    sides: dict[Name, Prepared] = {}
-    for name, url in (("base", base), ("head", head)):
-        run = prepare(plan_file, shelf, replace(overrides, target=url), seed)
-        if run.job.unit == "visit":
-            raise UsageError(
-                "--paired needs service.unit: task",
-                "visits go on between two trials, so one target would not rest while the other "
-                "is loaded",
-            )
-        log = run.job.log.with_name(f"loadtest-{name}.log")
-        job = replace(run.job, log=log, watching=Watching())
-        sides["base" if name == "base" else "head"] = replace(run, job=job)
+
+    def side(name: Name, url: str) -> Prepared:
+        return _alone(prepare(plan_file, shelf, replace(overrides, target=url), seed), name)
+
+    sides: dict[Name, Prepared] = {"base": side("base", base), "head": side("head", head)}
     service = sides["base"].service.model_copy(update={"target": plan_file.plan.service.target})
     origin = provenance(with_service(plan_file, service), sections.CAPACITY, seed)
 
     def keep(name: Name, found: PairedMeasurement) -> None:
         with suppress(SetupError):  # a full disk is said at the end: the load is not repeated
-            _keep_partial(shelf, _result(sides, found, origin))
-        trial_done(name, found.base if name == "base" else found.head)
+            shelf.keep_partial(_result(sides, found, origin))
+        watcher.side_done(name, found.base if name == "base" else found.head)
 
-    found = measure_paired(sides["base"].job, sides["head"].job, show, keep)
+    found = measure_paired(sides["base"].job, sides["head"].job, watcher.show, keep)
     result = _result(sides, found, origin)
     if found.interrupted:
-        kept = _keep_partial(shelf, result)
+        kept = shelf.keep_partial(result)
         raise Interrupted(
             f"interrupted after {len(found.pairs)} pairs",
             f"what was measured is in {shown(kept)}" if kept else "",
         )
     shelf.keep(result)
-    if path := _partial(shelf):
-        path.unlink(missing_ok=True)
+    shelf.drop_partial(Paired)
     return result
+
+
+def _alone(run: Prepared, name: Name) -> Prepared:
+    """Return what is asked of one side: by its own log, and without limits on its resources."""
+    if run.job.unit == "visit":
+        raise UsageError(
+            "--paired needs service.unit: task",
+            "visits go on between two trials, so one target would not rest while the other is "
+            "loaded",
+        )
+    log = run.job.log.with_name(f"loadtest-{name}.log")
+    return replace(run, job=replace(run.job, log=log, watching=Watching()))
 
 
 def _result(sides: dict[Name, Prepared], found: PairedMeasurement, origin: Provenance) -> Paired:
@@ -123,9 +122,8 @@ def _unused(sides: dict[Name, Prepared]) -> tuple[Note, ...]:
 
 def _judged(found: PairedMeasurement) -> tuple[PairedVerdict, str, Ratio]:
     """Say whether the ratio is an answer, and which bound is known when it is not."""
+    base, head = found.base.bounds_rps, found.head.bounds_rps
     for name, stop in found.stopped.items():
-        bounds = {"base": found.base.bounds_rps, "head": found.head.bounds_rps}
-        base, head = bounds["base"], bounds["head"]
         if stop.verdict == "below_sla" and name == "head" and base.low:
             high = head.high / base.low if head.high else None
             return "below_sla", stop.reason, Ratio(None, None, high)
@@ -158,14 +156,3 @@ def _side(run: Prepared, measured: Measurement) -> Side:
 
 def _range(ratio: Ratio) -> RatioRange:
     return RatioRange(low=ratio.low, mid=ratio.mid, high=ratio.high, confidence=CONFIDENCE)
-
-
-def _keep_partial(shelf: Shelf, result: Paired) -> Path | None:
-    path = _partial(shelf)
-    if path is not None:
-        write_result(path, result)
-    return path
-
-
-def _partial(shelf: Shelf) -> Path | None:
-    return shelf.folder and shelf.folder / PARTIAL

@@ -15,7 +15,6 @@ from capplan.loadtest.measure import Job, Measurement
 from capplan.loadtest.phases.asked import Asked
 from capplan.loadtest.phases.run import PhaseRun, Setting
 from capplan.loadtest.probes.probe import Probe
-from capplan.loadtest.progress import Progress
 from capplan.loadtest.protocol import Retry, Unit
 from capplan.loadtest.search import Bounds
 from capplan.plan.schema import Saleday
@@ -25,6 +24,7 @@ from capplan.results.phases import Phases
 from capplan.units import format_rate
 from capplan.workflow.changes import changed, listed
 from capplan.workflow.shelf import shown
+from capplan.workflow.watcher import Watcher
 
 _ANSWERED = ("measured", "not_reached")
 
@@ -73,9 +73,7 @@ class Holding:
     asked: Asked
     job: Job
     saleday: Saleday
-    show: Callable[[Progress], None]
-    done: Callable[[Phases], None]
-    tell: Callable[[str], None] = lambda text: None
+    watcher: Watcher
     found: Phases = field(default_factory=Phases)
     interrupted: bool = False
     running: str = "start"
@@ -104,7 +102,7 @@ class Holding:
         with (
             suppress(KeyboardInterrupt),
             self.remembering(),
-            engine_for(self.job, self.tell, processes) as engine,
+            engine_for(self.job, self.watcher.say, processes) as engine,
         ):
             self.hold(engine, Known.stored(stored), keep)
 
@@ -123,11 +121,12 @@ class Holding:
                 f"the phases ran at {format_rate(rate_rps)}, the highest rate that is known to "
                 f"hold: the sustained rate may be higher",
             )
-        run = PhaseRun(engine, self._setting(known, rate_rps), known.trials, self.show, self.found)
+        setting = self._setting(known, rate_rps)
+        run = PhaseRun(engine, setting, known.trials, self.watcher.show, self.found)
 
         def ended(found: Phases) -> None:
             keep(found)
-            self.done(found)
+            self.watcher.phase_done(found)
 
         try:
             run.run(self.asked, ended)

@@ -9,7 +9,6 @@ from capplan.results.capacity import Capacity, Identity, ScalePoint
 from capplan.results.store import read_result
 from capplan.units import format_duration
 from capplan.workflow.changes import changed
-from capplan.workflow.keeping import PARTIAL
 from capplan.workflow.shelf import Shelf, shown
 
 _LEAST_S = 2.0  # less load time is not worth another start
@@ -22,14 +21,13 @@ def broken_off(shelf: Shelf, identity: Identity, origin: Provenance) -> Earlier 
     an answer or with too wide a one, is in the answers themselves. Raises ``UsageError`` that names
     what differs when they were measured for something else.
     """
-    if shelf.folder is None:
+    partial, kept = shelf.partial(Capacity), shelf.path(Capacity)
+    if partial is None or kept is None:
         raise UsageError(
             "a plan from standard input keeps no trials that could be resumed",
             "write the plan to a file",
         )
-    path = shelf.folder / PARTIAL
-    if not path.exists():
-        path = shelf.folder / "capacity.json"
+    path = partial if partial.exists() else kept
     if not path.exists():
         return None
     stored = read_result(path, Capacity)

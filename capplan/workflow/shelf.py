@@ -61,6 +61,23 @@ class Shelf:
         """Return where a result of this kind belongs."""
         return self.folder and self.folder / _FILES[kind]
 
+    def keep_partial(self, result: Result) -> Path | None:
+        """Store what is known before there is an answer beside where that belongs; return where."""
+        path = self.partial(type(result))
+        if path:
+            write_result(path, result)
+        return path
+
+    def partial(self, kind: type[Result]) -> Path | None:
+        """Return where lies what is known before there is an answer of this kind."""
+        path = self.path(kind)
+        return path and path.with_suffix(".partial.json")
+
+    def drop_partial(self, kind: type[Result]) -> None:
+        """Take away what an answer of this kind has made superfluous."""
+        if path := self.partial(kind):
+            path.unlink(missing_ok=True)
+
 
 def open_plan(plan: Path | str) -> tuple[PlanFile, Shelf]:
     """Load a plan, ``-`` from standard input, and find the place of its results.

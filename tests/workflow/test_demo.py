@@ -13,16 +13,12 @@ from capplan.errors import UsageError
 from capplan.plan.load import load_plan
 from capplan.results.demand import Demand
 from capplan.workflow import Overrides, demo, estimate
+from capplan.workflow.watcher import NOBODY
 
 pytestmark = pytest.mark.load
 
 MODULE = importlib.import_module("capplan.workflow.demo")
 COMMANDS: dict[str, Any] = typer.main.get_command(app).commands  # type: ignore[attr-defined]
-
-
-class Nobody:
-    def show(self, progress: object) -> None: ...
-    def trial_done(self, measured: object) -> None: ...
 
 
 def test_the_server_of_the_demo_lives_as_long_as_the_demo(tmp_path: Path) -> None:
@@ -61,7 +57,7 @@ def test_a_step_does_what_its_command_would_do(
 
     monkeypatch.setattr(MODULE, "loadtest", measured)
     with demo(tmp_path / "d", seed=3) as prepared:
-        estimated, loaded = (step.run(Nobody()) for step in prepared.steps[:2])
+        estimated, loaded = (step.run(NOBODY) for step in prepared.steps[:2])
     assert isinstance(estimated, Demand)
     again = estimate(prepared.plan, seed=3)
     assert again.model_copy(update={"made_at": estimated.made_at}) == estimated

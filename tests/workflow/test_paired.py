@@ -20,8 +20,9 @@ from capplan.render import terminal
 from capplan.results.capacity import CapacityVerdict, Generator
 from capplan.results.paired import Paired
 from capplan.results.store import read_result
-from capplan.workflow.paired import PARTIAL, paired
+from capplan.workflow.paired import paired
 from capplan.workflow.preparing import Overrides
+from capplan.workflow.watcher import Watcher
 
 pytestmark = pytest.mark.load
 
@@ -43,6 +44,16 @@ service: {locustfile: users.py, timeout: 2 s, sla: {latency_p95: 60 ms, failures
 SLA = parse_sla("p95<60ms, failures<1%")
 
 
+class Turns(Watcher):
+    """Writes down whose trials are over."""
+
+    def __init__(self) -> None:
+        self.done: list[str] = []
+
+    def side_done(self, name: str, measured: Measurement) -> None:
+        self.done.append(name)
+
+
 @pytest.fixture
 def plan(tmp_path: Path) -> Path:
     (tmp_path / "sale.yaml").write_text(PLAN)
@@ -54,14 +65,14 @@ def test_two_real_servers_are_compared_in_turns(plan):
     base = RefServerConfig(slots=1, service=Exponential(0.005), lifetime_s=90)
     head = RefServerConfig(slots=1, service=Exponential(0.005 / 0.7), seed=1, lifetime_s=90)
     truth = theory(head, SLA).rate_rps / theory(base, SLA).rate_rps
-    done: list[str] = []
+    turns = Turns()
     with RefServer(base) as one, RefServer(head) as other:
         result = paired(
             plan,
             one.url,
             other.url,
             overrides=Overrides(time_budget_s=40.0),
-            trial_done=lambda name, measured: done.append(name),
+            watcher=turns,
         )
     assert result.verdict in ("measured", "inconclusive")
     assert result.ratio.mid is not None
@@ -69,8 +80,8 @@ def test_two_real_servers_are_compared_in_turns(plan):
     assert truth / 2 < result.ratio.mid < 1.0
     assert len(result.pairs) >= 4
     assert {pair.first for pair in result.pairs} == {"base", "head"}
-    assert done.count("base") == len(result.base.trials)
-    assert done.count("head") == len(result.head.trials)
+    assert turns.done.count("base") == len(result.base.trials)
+    assert turns.done.count("head") == len(result.head.trials)
     for pair in result.pairs:
         ours, theirs = result.base.trials[pair.base], result.head.trials[pair.head]
         assert (ours.outcome != "invalid", theirs.outcome != "invalid") == (True, True)
@@ -80,7 +91,7 @@ def test_two_real_servers_are_compared_in_turns(plan):
         assert theirs.health.tickets_due == pytest.approx(scaled, rel=0.4, abs=10)
     stored = read_result(plan.parent / "sale.capplan" / "paired.json", Paired)
     assert stored == result
-    assert not (plan.parent / "sale.capplan" / PARTIAL).exists()
+    assert not (plan.parent / "sale.capplan" / "paired.partial.json").exists()
     assert not (plan.parent / "sale.capplan" / "capacity.json").exists()
 
 
@@ -178,7 +189,7 @@ def test_a_base_that_never_holds_the_sla_leaves_nothing_to_compare_with(plan, mo
 def test_an_interrupted_comparison_keeps_what_was_measured(plan, monkeypatch):
     with pytest.raises(Interrupted, match="after 2 pairs"):
         run(plan, monkeypatch, found(Ratio(0.7, 0.8, 0.9), pairs=2, interrupted=True))
-    assert read_result(plan.parent / "sale.capplan" / PARTIAL, Paired).interrupted
+    assert read_result(plan.parent / "sale.capplan" / "paired.partial.json", Paired).interrupted
     assert not (plan.parent / "sale.capplan" / "paired.json").exists()
 
 

@@ -1,6 +1,5 @@
 """At which rate phases are held, and what is kept when one of them is interrupted."""
 
-from collections.abc import Callable
 from pathlib import Path
 from typing import cast
 
@@ -17,11 +16,22 @@ from capplan.plan.sla import parse_sla
 from capplan.results.base import Note
 from capplan.results.phases import Phases
 from capplan.workflow.phases import Holding, Known
+from capplan.workflow.watcher import Watcher
 
 ENGINE: Engine = cast(Engine, None)  # the phases that would use it are replaced
 
 
-def holding(asked: Asked, done: Callable[[Phases], None] = lambda phases: None) -> Holding:
+class Noted(Watcher):
+    """Writes down which phases are over."""
+
+    def __init__(self, over: list[Phases]) -> None:
+        self.over = over
+
+    def phase_done(self, phases: Phases) -> None:
+        self.over.append(phases)
+
+
+def holding(asked: Asked, over: list[Phases] | None = None) -> Holding:
     job = Job(
         target="http://127.0.0.1:9",
         locustfiles=(),
@@ -34,7 +44,7 @@ def holding(asked: Asked, done: Callable[[Phases], None] = lambda phases: None) 
         seed=1,
         log=Path("unused.log"),
     )
-    return Holding(asked, job, Saleday(attempts=3), lambda progress: None, done)
+    return Holding(asked, job, Saleday(attempts=3), Noted([] if over is None else over))
 
 
 def hold(asked: Asked, bounds: Bounds) -> tuple[Holding, list[Phases]]:
@@ -79,7 +89,7 @@ def test_an_interrupt_keeps_the_phases_that_had_ended(monkeypatch):
     monkeypatch.setattr(PhaseRun, "soak", lambda self, duration_s: None)
     monkeypatch.setattr(PhaseRun, "overload", interrupted)
     kept: list[Phases] = []
-    phases = holding(Asked(overload=Load(2.0, 5.0), soak_s=20.0), kept.append)
+    phases = holding(Asked(overload=Load(2.0, 5.0), soak_s=20.0), kept)
     phases.found = soaked
     with pytest.raises(KeyboardInterrupt), phases.remembering():
         phases.hold(ENGINE, Known(Bounds(1.0, 2.0, 3.0), 1.0), kept.append)

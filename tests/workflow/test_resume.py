@@ -10,10 +10,11 @@ from capplan.plan.load import load_plan
 from capplan.results.base import Provenance
 from capplan.results.capacity import Capacity
 from capplan.results.store import write_result
-from capplan.workflow.keeping import PARTIAL
 from capplan.workflow.resume import broken_off, require_time_left
 from capplan.workflow.shelf import Shelf
 from tests.workflow.test_capacity import measure, written_plan
+
+PARTIAL = "capacity.partial.json"
 
 
 def left(tmp_path: Path, name: str = PARTIAL, **changes: Any) -> tuple[Shelf, Capacity]:

@@ -17,7 +17,6 @@ from capplan.results.capacity import Capacity, CapacityVerdict, Generator
 from capplan.results.store import read_result
 from capplan.workflow import Overrides, loadtest
 from capplan.workflow.capacity import current_capacity
-from capplan.workflow.keeping import PARTIAL
 from capplan.workflow.shelf import open_plan
 
 # the function of the same name hides the module
@@ -98,7 +97,7 @@ def test_an_inconclusive_run_takes_nothing_away_from_what_is_known(plan, monkeyp
     result = run(plan, monkeypatch, 2, found(150.0, "inconclusive"))
     assert stored(plan) == known
     assert terminal.run_of(result, 2).verdict == "inconclusive"
-    partial = read_result(plan.parent / "sale.capplan" / PARTIAL, Capacity)
+    partial = read_result(plan.parent / "sale.capplan" / "capacity.partial.json", Capacity)
     assert partial == result
 
 
