@@ -43,42 +43,53 @@ def install(
 
     ``wire`` sends a request again where a trial wants that.
     """
-    requests_session: Any = HttpSession
-    fast_session: Any = FastHttpSession
-    fast_agent: Any = LocustUserAgent
-    safe_send, fast = requests_session._send_request_safe_mode, fast_session.request
-    fast_send = fast_session._send_request_safe_mode
-    no_response: Any = ErrorResponse
-    send, urlopen = requests_session.send, fast_agent._urlopen
+    bound = _Bound(timeout_s, allowed, refuse)
+    _bound_requests(bound, wire)
+    _bound_fast(bound, wire)
 
-    queues = {timeout_s: Deadlines(timeout_s)}
-    known: set[str] = set()  # hosts with their ports, as they stand in URLs
 
-    def check(url: str, netloc: str) -> None:
+class _Bound:
+    """What holds for the requests of both clients: how long they may take, and where they may go.
+
+    ``known`` are hosts with their ports, as they stand in URLs, that were found to be allowed.
+    """
+
+    def __init__(
+        self, timeout_s: float, allowed: frozenset[str], refuse: Callable[[str], None]
+    ) -> None:
+        self.timeout_s = timeout_s
+        self.known: set[str] = set()
+        self._allowed, self._refuse = allowed, refuse
+        self._queues = {timeout_s: Deadlines(timeout_s)}
+
+    def require_allowed(self, url: str, netloc: str) -> None:
+        """Learn to know the host of a URL, or refuse it."""
         host = urlsplit(url).hostname or ""
-        if host not in allowed and not _is_loopback(host):
-            refuse(host)
+        if host not in self._allowed and not _is_loopback(host):
+            self._refuse(host)
             raise HostRefused(host)
-        known.add(netloc)
+        self.known.add(netloc)
+
+    def start(self, limit_s: float) -> Deadline:
+        """Note that the running greenlet sends a request, which has to end within ``limit_s``."""
+        note_asked()
+        queue = self._queues.get(limit_s)
+        if queue is None:  # the attempts of some trial have a limit of their own
+            queue = self._queues[limit_s] = Deadlines(limit_s)
+        return queue.start()
+
+
+def _bound_requests(bound: _Bound, wire: Wire) -> None:
+    """Bound the client of ``HttpUser``: each hop by its host, each attempt by its time."""
+    session_class: Any = HttpSession
+    send, safe_send = session_class.send, session_class._send_request_safe_mode
+    known, start, timeout_s = bound.known, bound.start, bound.timeout_s
 
     def checked_send(session: Any, request: Any, **kwargs: Any) -> Any:
         netloc = urlsplit(request.url).netloc
         if netloc not in known:
-            check(request.url, netloc)
+            bound.require_allowed(request.url, netloc)
         return send(session, request, **kwargs)
-
-    def checked_urlopen(agent: Any, request: Any) -> Any:
-        netloc = request.url_split.netloc
-        if netloc not in known:
-            check(str(request.url_split), netloc)
-        return urlopen(agent, request)
-
-    def start(limit_s: float) -> Deadline:
-        note_asked()
-        queue = queues.get(limit_s)
-        if queue is None:  # the attempts of some trial have a limit of their own
-            queue = queues[limit_s] = Deadlines(limit_s)
-        return queue.start()
 
     def send_within(limit_s: float, session: Any, method: Any, url: Any, kwargs: Any) -> Any:
         deadline = start(limit_s)
@@ -99,21 +110,27 @@ def install(
             return send_within(timeout_s, session, method, url, kwargs)
         return wire.send(lambda limit_s: send_within(limit_s, session, method, url, kwargs))
 
-    def fast_within(limit_s: float, session: Any, method: str, url: str, kwargs: Any) -> Any:
-        with gevent.Timeout(limit_s):
-            # this client turns what ends a request into a response by itself ...
-            response = fast_send(session, method, url, **kwargs)
-            try:
-                if response.status_code and not session.__dict__.get("_capplan_stream"):
-                    _ = response.content  # ... but reads the body later, and keeps it
-            except FAILURE_EXCEPTIONS as error:
-                return no_response(response.request, error)
-        return response
+    session_class.send = checked_send
+    session_class._send_request_safe_mode = bounded_send
 
-    def retried_send(session: Any, method: str, url: str, **kwargs: Any) -> Any:
-        if wire.retry is None:
-            return fast_send(session, method, url, **kwargs)
-        return wire.send(lambda limit_s: fast_within(limit_s, session, method, url, kwargs))
+
+def _bound_fast(bound: _Bound, wire: Wire) -> None:
+    """Bound the client of ``FastHttpUser``: each hop by its host, each request by its time.
+
+    This client turns what ends a request into a response by itself, but reads the body later.
+    """
+    session_class: Any = FastHttpSession
+    agent_class: Any = LocustUserAgent
+    no_response: Any = ErrorResponse
+    request, send = session_class.request, session_class._send_request_safe_mode
+    urlopen = agent_class._urlopen
+    known, start, timeout_s = bound.known, bound.start, bound.timeout_s
+
+    def checked_urlopen(agent: Any, asked: Any) -> Any:
+        netloc = asked.url_split.netloc
+        if netloc not in known:
+            bound.require_allowed(str(asked.url_split), netloc)
+        return urlopen(agent, asked)
 
     def bounded_request(session: Any, method: str, url: str, *args: Any, **kwargs: Any) -> Any:
         bound_s = timeout_s
@@ -123,15 +140,28 @@ def install(
             session._capplan_stream = kwargs.get("stream", False)
         deadline = start(bound_s)
         try:
-            return fast(session, method, url, *args, **kwargs)
+            return request(session, method, url, *args, **kwargs)
         finally:
             deadline.end()
 
-    requests_session.send = checked_send
-    requests_session._send_request_safe_mode = bounded_send
-    fast_agent._urlopen = checked_urlopen
-    fast_session.request = bounded_request
-    fast_session._send_request_safe_mode = retried_send
+    def send_within(limit_s: float, session: Any, method: str, url: str, kwargs: Any) -> Any:
+        with gevent.Timeout(limit_s):
+            response = send(session, method, url, **kwargs)
+            try:
+                if response.status_code and not session.__dict__.get("_capplan_stream"):
+                    _ = response.content  # it keeps what it has read
+            except FAILURE_EXCEPTIONS as error:
+                return no_response(response.request, error)
+        return response
+
+    def retried_send(session: Any, method: str, url: str, **kwargs: Any) -> Any:
+        if wire.retry is None:
+            return send(session, method, url, **kwargs)
+        return wire.send(lambda limit_s: send_within(limit_s, session, method, url, kwargs))
+
+    agent_class._urlopen = checked_urlopen
+    session_class.request = bounded_request
+    session_class._send_request_safe_mode = retried_send
 
 
 def _is_loopback(host: str) -> bool:
