@@ -66,17 +66,34 @@ def enough(allowed: float) -> int:
 
 
 def unjudged(
-    trials: Sequence[Trial], endpoints: Mapping[str, Sla], answer_rps: float | None
+    trials: Sequence[Trial], sla: Sla, endpoints: Mapping[str, Sla], answer_rps: float | None
 ) -> tuple[Note, ...]:
-    """Note the endpoints whose SLA cannot be judged: never requested, or too rarely.
+    """Note what cannot be judged: a high percentile of few requests, an endpoint that is too rare.
 
     What counts are the requests in valid trials near the answer, or in all where there is none.
     """
+    if not trials:
+        return ()
     near = around(trials, answer_rps)
-    return tuple(
-        note
-        for name, sla in endpoints.items()
-        if trials and (note := _unjudged(name, sla, trials, near)) is not None
+    found = [
+        _too_few(sla, near),
+        *(_unjudged(n, own, trials, near) for n, own in endpoints.items()),
+    ]
+    return tuple(note for note in found if note is not None)
+
+
+def _too_few(sla: Sla, near: Sequence[Trial]) -> Note | None:
+    if not sla.latency:
+        return None
+    limit, count = sla.latency[-1], sum(trial.requests for trial in near)
+    needed = enough(1 - limit.quantile)
+    if count >= needed:
+        return None
+    return Note(
+        code="few_requests",
+        message=f"{count:,} requests were made near the answer, and their {limit.name} takes "
+        f"{needed:,} to judge: the answer rests on other loads",
+        advice="raise --time-budget, or judge a lower percentile",
     )
 
 

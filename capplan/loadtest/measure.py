@@ -353,7 +353,7 @@ class Run:
             mix=mix(self._whole()),
             notes=self.notes
             + trial_notes(self.trials)
-            + unjudged(self.trials, self.job.endpoints, answer)
+            + unjudged(self.trials, self.job.sla, self.job.endpoints, answer)
             + tuple(lacking),
             binding=binding,
             resources=resources,

@@ -51,27 +51,29 @@ def loadtest(
     ``asked`` are phases to hold after the search; with ``reuse`` they are held at the stored rate,
     without a search. With ``resume`` the search goes on with the trials that the last run left,
     whose load time counts. Raises ``UsageError`` for a plan or script that cannot be used, or
-    trials of something else; ``SetupError`` when the target does not answer or stops to;
-    ``NotKept`` when the result could not be written; and ``Interrupted`` after a Ctrl-C, when what
-    was measured is kept.
+    trials of something else; ``SetupError`` when the target does not answer or stops to, or when
+    another load test of the plan runs; ``NotKept`` when the result could not be written; and
+    ``Interrupted`` after a Ctrl-C, when what was measured is kept.
     """
     plan_file, shelf = open_plan(plan)
     run = prepare(plan_file, shelf, overrides, seed)
     require_tasks(asked, run.job.unit)
-    origin, earlier = _origin(plan_file, run, seed), _earlier(shelf)
-    phases = Holding(asked, run.job, plan_file.plan.saleday, watcher)
-    if reuse:
-        return _held_again(shelf, phases, stored_for(earlier, run.identity, origin))
-    left = _left(shelf, run, origin, watcher.say) if resume else None
-    search = _Search(shelf, run, origin, earlier, phases, watcher)
-    try:
-        measured = measure.measure(
-            run.job, watcher.show, search.keep, search.hold_phases, left, watcher.say
-        )
-    except TargetLost as lost:
-        hint = f"start it again, then: capplan loadtest {shown(plan_file.path)} --resume"
-        raise SetupError(lost.message, hint if shelf.folder else lost.hint) from lost
-    return search.finish(measured)
+    origin = _origin(plan_file, run, seed)
+    with shelf.locked():
+        earlier = _earlier(shelf)
+        phases = Holding(asked, run.job, plan_file.plan.saleday, watcher)
+        if reuse:
+            return _held_again(shelf, phases, stored_for(earlier, run.identity, origin))
+        left = _left(shelf, run, origin, watcher.say) if resume else None
+        search = _Search(shelf, run, origin, earlier, phases, watcher)
+        try:
+            measured = measure.measure(
+                run.job, watcher.show, search.keep, search.hold_phases, left, watcher.say
+            )
+        except TargetLost as lost:
+            hint = f"start it again, then: capplan loadtest {shown(plan_file.path)} --resume"
+            raise SetupError(lost.message, hint if shelf.folder else lost.hint) from lost
+        return search.finish(measured)
 
 
 @dataclass(frozen=True)
@@ -160,7 +162,9 @@ def check(
 ) -> tuple[CheckedVisit, ...]:
     """Run one visit of each user class without load and return what was called."""
     plan_file, shelf = open_plan(plan)
-    return measure.check(prepare(plan_file, shelf, overrides, seed=1).job)
+    job = prepare(plan_file, shelf, overrides, seed=1).job
+    with shelf.locked():
+        return measure.check(job)
 
 
 def _origin(plan_file: PlanFile, run: Prepared, seed: int) -> Provenance:

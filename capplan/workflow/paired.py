@@ -60,17 +60,18 @@ def paired(
             shelf.keep_partial(_result(sides, found, origin))
         watcher.side_done(name, found.base if name == "base" else found.head)
 
-    found = measure_paired(sides["base"].job, sides["head"].job, watcher.show, keep)
-    result = _result(sides, found, origin)
-    if found.interrupted:
-        kept = shelf.keep_partial(result)
-        raise Interrupted(
-            f"interrupted after {len(found.pairs)} pairs",
-            f"what was measured is in {shown(kept)}" if kept else "",
-        )
-    shelf.keep(result)
-    shelf.drop_partial(Paired)
-    return result
+    with shelf.locked():
+        found = measure_paired(sides["base"].job, sides["head"].job, watcher.show, keep)
+        result = _result(sides, found, origin)
+        if found.interrupted:
+            kept = shelf.keep_partial(result)
+            raise Interrupted(
+                f"interrupted after {len(found.pairs)} pairs",
+                f"what was measured is in {shown(kept)}" if kept else "",
+            )
+        shelf.keep(result)
+        shelf.drop_partial(Paired)
+        return result
 
 
 def _alone(run: Prepared, name: Name) -> Prepared:

@@ -16,6 +16,7 @@ from capplan.plan.load import PlanFile
 from capplan.plan.schema import SeenPeak, Service, Visit
 from capplan.plan.sla import Sla
 from capplan.results.capacity import Identity
+from capplan.units import format_duration
 from capplan.workflow.changes import file_hash
 from capplan.workflow.shelf import Shelf, shown
 
@@ -76,6 +77,7 @@ def prepare(plan_file: PlanFile, shelf: Shelf, overrides: Overrides, seed: int) 
             "arguments": overrides.arguments or service.arguments,
         }
     )
+    _require_patience(service)
     usual = plan_file.plan.usual
     return Prepared(
         job=_job(target, service, plan_file.plan.visit, scripts, overrides, seed, _log(shelf)),
@@ -115,6 +117,18 @@ def _job(
         order_endpoint=visit.order_endpoint,
         watching=Watching(overrides.target_pids, service.metrics, service.max.given),
     )
+
+
+def _require_patience(service: Service) -> None:
+    """Refuse limits that no answer could reach: it is given up before, and counts as a miss."""
+    for where, sla in {"the SLA": service.sla, **service.endpoints}.items():
+        for limit in sla.latency:
+            if limit.limit_s > service.timeout:
+                raise UsageError(
+                    f"{limit} of {where} is longer than service.timeout, after which nobody waits: "
+                    f"{format_duration(service.timeout)}",
+                    "raise service.timeout, or lower the limit",
+                )
 
 
 def _identity(target: str, service: Service, scripts: tuple[Path, ...], servers: int) -> Identity:

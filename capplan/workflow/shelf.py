@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 import os
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeVar
 
+from capplan.errors import SetupError
 from capplan.plan.load import PlanFile, load_plan
 from capplan.results.base import Result
 from capplan.results.breaking import BreakingPoints
@@ -77,6 +81,36 @@ class Shelf:
         """Take away what an answer of this kind has made superfluous."""
         if path := self.partial(kind):
             path.unlink(missing_ok=True)
+
+    @contextmanager
+    def locked(self) -> Iterator[None]:
+        """Keep other load tests of the plan away meanwhile, also those of other processes.
+
+        They would load the same target, and write over each other's trials. Raises ``SetupError``
+        when one is running. The lock ends with the process, however that does; where the system
+        has none, nobody is kept away.
+        """
+        if self.folder is None or sys.platform == "win32":
+            yield
+            return
+        import fcntl
+
+        self.folder.mkdir(parents=True, exist_ok=True)
+        descriptor = os.open(self.folder, os.O_RDONLY)
+        try:
+            try:
+                fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                raise SetupError(
+                    "another load test of this plan is running, with its trials in "
+                    f"{shown(self.folder)}",
+                    "wait for its end, or end it",
+                ) from None
+            except OSError:  # folders have no lock on the file system of another machine
+                pass
+            yield
+        finally:
+            os.close(descriptor)
 
 
 def open_plan(plan: Path | str) -> tuple[PlanFile, Shelf]:

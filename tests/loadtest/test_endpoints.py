@@ -101,22 +101,36 @@ def test_a_slow_answer_of_a_rare_endpoint_does_not_fail_a_trial_by_itself(slow, 
 
 def test_an_endpoint_that_is_too_rare_to_judge_is_noted():
     trials = [trial(0, 60, rps=100), trial(1, 70, rps=110), trial(0, 900, rps=20)]
-    (note,) = unjudged(trials, ORDERS, 100.0)
+    (note,) = unjudged(trials, SLA, ORDERS, 100.0)
     assert note.code == "endpoint_rare"
     assert note.message == (
         "POST /order was requested 130 times near the answer, and its p99 takes 299 to judge"
     )
-    assert unjudged([trial(0, 299)], ORDERS, 100.0) == ()
+    assert unjudged([trial(0, 299)], SLA, ORDERS, 100.0) == ()
 
 
 def test_an_endpoint_that_was_never_requested_is_noted():
-    (note,) = unjudged([trial(0, 0), trial(0, 0)], ORDERS, 100.0)
+    (note,) = unjudged([trial(0, 0), trial(0, 0)], SLA, ORDERS, 100.0)
     assert note.code == "endpoint_not_seen"
     assert note.message == "none of 800 requests was POST /order: its SLA was not judged"
 
 
 def test_before_any_trial_there_is_nothing_to_note():
-    assert unjudged([], ORDERS, None) == ()
+    assert unjudged([], SLA, ORDERS, None) == ()
+
+
+def test_a_percentile_of_the_mix_that_takes_more_requests_than_were_made_is_noted():
+    """0.999^2994 > 5 % > 0.999^2995. Trials at other loads do not count."""
+    trials = [trial(0, 0, 2000, rps=100), trial(0, 0, 994, rps=110), trial(0, 0, 9000, rps=20)]
+    sla = parse_sla("p50<100ms, p99.9<2s")
+    (note,) = unjudged(trials, sla, {}, 100.0)
+    assert note.code == "few_requests"
+    assert note.message == (
+        "2,994 requests were made near the answer, and their p99.9 takes 2,995 to judge: the "
+        "answer rests on other loads"
+    )
+    assert unjudged([*trials, trial(0, 0, 1, rps=100)], sla, {}, 100.0) == ()
+    assert unjudged(trials, parse_sla("failures<1%"), {}, 100.0) == ()
 
 
 # what binds

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from rich.console import Console
 
-from capplan.errors import Interrupted
+from capplan.errors import Interrupted, SetupError, UsageError
 from capplan.loadtest import measure
 from capplan.loadtest.measure import Measurement
 from capplan.loadtest.search import Bounds
@@ -17,6 +17,7 @@ from capplan.results.capacity import Capacity, CapacityVerdict, Generator
 from capplan.results.store import read_result
 from capplan.workflow import Overrides, loadtest
 from capplan.workflow.capacity import current_capacity
+from capplan.workflow.loadtest import check
 from capplan.workflow.shelf import open_plan
 
 # the function of the same name hides the module
@@ -99,6 +100,33 @@ def test_an_inconclusive_run_takes_nothing_away_from_what_is_known(plan, monkeyp
     assert terminal.run_of(result, 2).verdict == "inconclusive"
     partial = read_result(plan.parent / "sale.capplan" / "capacity.partial.json", Capacity)
     assert partial == result
+
+
+def test_a_second_load_test_of_the_plan_is_refused_while_one_runs(plan, monkeypatch):
+    _, shelf = open_plan(plan)
+    known = run(plan, monkeypatch, 1, found(100.0))
+    with shelf.locked():
+        for second in (lambda: run(plan, monkeypatch, 1, found(200.0)), lambda: check(plan)):
+            with pytest.raises(SetupError, match="another load test of this plan is running"):
+                second()
+    assert stored(plan) == known
+    assert run(plan, monkeypatch, 1, found(200.0)).sustained_rps.mid == 200.0
+
+
+@pytest.mark.parametrize(
+    ("service", "words"),
+    [
+        ("timeout: 200 ms", r"p95<300ms of the SLA is longer than service\.timeout.* 200 ms"),
+        (
+            "endpoints: {POST /order: {latency_p99: 30 s}}",
+            r"p99<30s of POST /order is longer than service\.timeout.* 10 s",
+        ),
+    ],
+)
+def test_a_limit_that_no_answer_may_reach_is_refused(plan, service, words):
+    plan.write_text(PLAN.replace("service: {", f"service: {{{service}, "))
+    with pytest.raises(UsageError, match=words):
+        loadtest(plan)
 
 
 def test_an_interrupted_run_is_kept_beside_what_is_known(plan, monkeypatch):
