@@ -20,6 +20,11 @@ def check(output: Path | None, plan: Path) -> None:
     """Make sure, before the work starts, that a file can be written and is not the plan itself."""
     if output is None:
         return
+    if str(output) == "-":
+        raise UsageError(
+            "- is no file to write to",
+            "name a file; the answer stands on stdout, as it is or --json",
+        )
     if output.exists() and plan.exists() and output.samefile(plan):
         raise UsageError(f"{output} is the plan: it would be overwritten", "name another file")
     check_writable(output)

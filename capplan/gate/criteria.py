@@ -35,6 +35,12 @@ class Criteria:
     capacity_drop: float | None
     off: tuple[str, ...]
 
+    @property
+    def fleet(self) -> bool:
+        """Whether anything is judged that depends on the planned fleet and its servers."""
+        limits = (self.overload_risk, self.zone_loss_risk, self.budget_usd)
+        return self.sla or any(limit is not None for limit in limits)
+
 
 def criteria(plan: Plan) -> Criteria:
     """Read the criteria of a plan.

@@ -39,19 +39,13 @@ def judge(
     A risk above the accepted one fails only when the capacity is known as an interval, or assumed.
     Where the load test knows just a lower bound, or nothing is known at all, it is inconclusive.
     A criterion that is off is told, and says nothing about the verdict. Raises ``UsageError`` when
-    the plan names no ``servers.planned``, or when nothing is left to judge.
+    the plan names no ``servers.planned`` to be judged, or when nothing is left to judge.
     """
-    planned = plan.servers.planned
-    if planned is None:
-        raise UsageError(
-            "the plan does not say how many servers are planned",
-            "add servers.planned, which the gate judges",
-        )
     asked = criteria(plan)
     now = plan
     for change in changes:
         now = as_changed(now, change) if change.measured == "paired" else now
-    fleet, fleet_notes = _fleet(now, demand, capacity, planned, asked, changes)
+    fleet, fleet_notes = _fleet(now, demand, capacity, asked, changes)
     ceiling, ceiling_notes = _ceilings(plan, peaks(demand, capacity), asked)
     checks = [*fleet, *_drops(plan, asked, changes), *ceiling, *not_judged(asked)]
     return Verdict(
@@ -66,11 +60,18 @@ def _fleet(
     plan: Plan,
     demand: Demand,
     capacity: Capacity | None,
-    planned: int,
     asked: Criteria,
     changes: Sequence[Change],
 ) -> tuple[list[Check], tuple[Note, ...]]:
     """Judge all that depends on what one server sustains."""
+    if not asked.fleet:
+        return [], ()
+    planned = plan.servers.planned
+    if planned is None:
+        raise UsageError(
+            "the plan does not say how many servers are planned",
+            "add servers.planned, which the gate judges",
+        )
     if capacity is None and plan.servers.capacity is None:
         text = "it is neither measured nor assumed what one server sustains"
         return _nothing_sustained(plan, asked, "inconclusive", text), ()

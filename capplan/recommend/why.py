@@ -77,7 +77,7 @@ def _zone_loss(decider: Decider, option: Option) -> dict[str, str]:
     accepted = decider.plan.policy.zone_loss_risk
     left = left_after_zone_loss(option.servers, zones)
     shown = decider.basis.peaks.show(risk, accepted)
-    return {f"one of {zones} zones lost": f"{left} are left: {shown}, accepted is "
+    return {f"one of {zones} zones lost": f"{left:,} are left: {shown}, accepted is "
             f"{format_share(accepted)}"}  # fmt: skip
 
 

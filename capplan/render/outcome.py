@@ -14,7 +14,7 @@ def outcome(result: Outcome, plan: str) -> RenderableType:
     p = result.forecast_rps
     sides = "within" if result.within_90 else "outside"
     forecast = [format_number(value) for value in (p.p5, p.p50, p.p90, p.p95, p.p99)]
-    many = f"{result.sales} sales" if result.sales > 1 else "this sale"
+    many, mean = (f"{result.sales} sales", " on average") if result.sales > 1 else ("this sale", "")
     return answer(
         f"{format_rate(result.actual_rps)} came, {result.ratio:.2f}x the median forecast: "
         f"{_share(result)} of the forecast lay below it.",
@@ -26,7 +26,7 @@ def outcome(result: Outcome, plan: str) -> RenderableType:
             (
                 f"it fell {sides} the range that should hold nine sales in ten, as forecast on "
                 f"{result.forecast_made_at:%Y-%m-%d}",
-                f"{many} came at {result.typical_ratio:.2f}x the forecast on average; the next "
+                f"{many} came at {result.typical_ratio:.2f}x the forecast{mean}; the next "
                 "estimate takes this into account",
                 f"written into line {result.line} of the plan: {result.written}",
             )

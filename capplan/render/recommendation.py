@@ -54,7 +54,7 @@ def fleet(option: Option) -> str:
 
 
 def _servers(option: Option) -> str:
-    return f"{fleet(option)} servers"
+    return f"{fleet(option)} {'server' if option.servers == 1 else 'servers'}"
 
 
 def _stakes(option: Option, floor: float) -> str:
@@ -126,7 +126,7 @@ def _why(result: Recommendation) -> Group | None:
         return None
     kind = f" {result.asked_instance}" if result.asked_instance else ""
     return titled(
-        f"{result.asked:,}{kind} servers in full",
+        f"{result.asked:,}{kind} {'server' if result.asked == 1 else 'servers'} in full",
         facts((fact.name, fact.text) for fact in result.why),
     )
 

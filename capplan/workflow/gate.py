@@ -46,7 +46,7 @@ def gate(
     if junit:
         check_writable(junit)
     plan_file, shelf = open_plan(plan)
-    measured = current_capacity(plan_file, shelf)
+    measured = _measured(plan_file, shelf, baseline)
     traffic, notes = current_demand(plan_file, shelf, seed)
     changes = [*_paired(plan_file, shelf, measured), *_since(baseline, measured)]
     origin = provenance(plan_file, sections.VERDICT, seed)
@@ -58,6 +58,16 @@ def gate(
     if job_summary := os.environ.get("GITHUB_STEP_SUMMARY"):
         _append(Path(job_summary), summary(verdict))
     return verdict
+
+
+def _measured(plan_file: PlanFile, shelf: Shelf, baseline: Path | None) -> Capacity | None:
+    """Return the capacity, which has to fit the plan where anything is judged by it."""
+    from capplan.gate import criteria
+
+    asked, stored = criteria(plan_file.plan), shelf.find(Capacity)
+    if asked.fleet or baseline or (asked.ceiling_risk is not None and stored):
+        return current_capacity(plan_file, shelf)
+    return stored  # only tells whether a paired measurement is newer
 
 
 def _paired(plan_file: PlanFile, shelf: Shelf, measured: Capacity | None) -> Iterator[Change]:

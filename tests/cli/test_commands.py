@@ -145,6 +145,14 @@ def test_the_plan_is_not_overwritten_by_a_result(line: str, capplan: Capplan) ->
     assert Path("sale.yaml").read_text() == PLAN
 
 
+@pytest.mark.parametrize("option", ["estimate sale.yaml --csv", "gate sale.yaml --junit"])
+def test_a_dash_is_no_file_to_write_to(option: str, capplan: Capplan) -> None:
+    ran = capplan(f"{option} -")
+    assert (ran.code, ran.out) == (2, "")
+    assert "hint: name a file" in ran.err
+    assert not Path("-").exists()
+
+
 @pytest.mark.parametrize("command", ["estimate", "recommend", "gate"])
 def test_a_plan_with_a_mistake_is_an_error_without_a_traceback(
     command: str, capplan: Capplan

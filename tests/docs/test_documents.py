@@ -46,7 +46,7 @@ def code_lines() -> list[str]:
 def calls(line: str) -> list[list[str]]:
     """The calls of capplan in a line of a shell script."""
     words = [word for word in shlex.split(line, comments=True) if word != "2>/dev/null"]
-    parts = itertools.groupby(words, lambda word: word in ("|", "&&", ";", ">"))
+    parts = itertools.groupby(words, lambda word: word in ("|", "||", "&&", ";", ">"))
     commands = [list(part) for is_operator, part in parts if not is_operator]
     return [command[1:] for command in commands if command[0].rpartition("/")[2] == "capplan"]
 

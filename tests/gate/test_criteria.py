@@ -125,6 +125,17 @@ def test_only_what_a_commit_lost_may_be_judged() -> None:
     assert "capacity drop, paired" not in outcomes(off)
 
 
+def test_only_the_fleet_needs_a_planned_count() -> None:
+    gate = dict.fromkeys(CHECK, "off")
+    bare = {"planned": None}
+    alone = judge(plan(bare, gate=gate), DEMAND, None, provenance(), [SAME])
+    assert alone.verdict == "pass"
+    for key in ("overload_risk", "zone_loss_risk", "sla", "budget"):
+        asked = gate | {key: {"sla": "on", "budget": "$9"}.get(key, "1%")}
+        with pytest.raises(UsageError, match="how many servers are planned"):
+            judge(plan(bare, gate=asked), DEMAND, None, provenance(), [SAME])
+
+
 def test_a_loss_that_is_asked_for_and_cannot_be_judged_is_told() -> None:
     result = verdict({"capacity_drop": "5%"})
     assert result.not_judged == ("capacity drop",)

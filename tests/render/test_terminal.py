@@ -453,6 +453,12 @@ def test_a_count_that_was_asked_for_is_answered_first() -> None:
     )
 
 
+def test_one_server_is_not_called_servers() -> None:
+    alone = recommendation(options=(option(1), *OPTIONS), asked=1)
+    shown = text(terminal.recommendation(alone, "p"))
+    assert shown.startswith("1 server: overload risk")
+
+
 def test_the_loss_of_a_zone_is_shown_only_where_there_are_zones() -> None:
     assert "zone lost" in text(terminal.recommendation(recommendation(), "p"))
     options = [o.model_copy(update={"zone_loss_probability": None}) for o in OPTIONS]

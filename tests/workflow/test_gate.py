@@ -5,7 +5,7 @@ from xml.etree import ElementTree
 
 import pytest
 
-from capplan.errors import SetupError
+from capplan.errors import SetupError, UsageError
 from capplan.plan.load import load_plan
 from capplan.plan.sla import parse_sla
 from capplan.results.base import PlanRef, Result
@@ -175,6 +175,26 @@ def test_a_paired_measurement_of_an_earlier_commit_is_not_counted_twice(tmp_path
     )
     (folder / "paired.json").write_text(to_json(paired_result(plan, 0.8)))
     assert "capacity drop, paired" not in outcomes(gate(plan))
+
+
+def test_a_commit_alone_is_judged_without_a_capacity_and_beside_a_stale_one(
+    tmp_path: Path,
+) -> None:
+    off = "gate: {overload_risk: off, zone_loss_risk: off, budget: off, sla: off, ceilings: off}\n"
+    bare = PLAN.replace("planned: 200, capacity: 350 to 420 rps, ", "")
+    plan = written_plan(tmp_path, bare + off)
+    folder = tmp_path / "sale.capplan"
+    (folder / "paired.json").write_text(to_json(paired_result(plan, 0.8)))
+    assert outcomes(gate(plan))["capacity drop, paired"] == "fail"
+    stale = PlanRef(name="sale", sections={"service.sla": "another"})
+    (folder / "capacity.json").write_text(to_json(capacity(plan=stale)))
+    verdict = gate(plan)
+    assert outcomes(verdict)["capacity drop, paired"] == verdict.verdict == "fail"
+    # what a fleet sustains, or an earlier load test against this one, needs a capacity that fits
+    for asked, baseline in ((bare, None), (bare + off, folder / "capacity.json")):
+        plan.write_text(asked)
+        with pytest.raises(UsageError, match="no longer belongs to the plan"):
+            gate(plan, baseline=baseline)
 
 
 def test_a_baseline_from_another_machine_is_not_compared(tmp_path: Path) -> None:
