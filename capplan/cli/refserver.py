@@ -17,43 +17,48 @@ EPILOG = examples(
 )
 
 
+PortOption = Annotated[int, typer.Option(min=0, max=65535, metavar="N", help="0 is any free one.")]
+SlotsOption = Annotated[int, typer.Option(min=1, metavar="N", help="Requests served at once.")]
+ServiceOption = Annotated[
+    str,
+    typer.Option(metavar="NAME", help="exponential, lognormal, deterministic or hyperexponential."),
+]
+MeanOption = Annotated[str, typer.Option(metavar="TIME", help="Mean service time.")]
+CvOption = Annotated[
+    float | None,
+    typer.Option(
+        min=0, metavar="X", help="Standard deviation over mean, where the shape leaves a choice."
+    ),
+]
+ServiceSeedOption = Annotated[int, typer.Option(min=0, metavar="N", help="Of the service times.")]
+FailAboveOption = Annotated[
+    str | None, typer.Option(metavar="RATE", help="Refuse half of the requests above this rate.")
+]
+QueueOption = Annotated[
+    int | None,
+    typer.Option(
+        min=0, metavar="N", help="Refuse when so many requests wait; without, none is refused."
+    ),
+]
+LifetimeOption = Annotated[
+    str, typer.Option("--for", metavar="TIME", help="It ends by itself after this time.")
+]
+SlaOption = Annotated[
+    str, typer.Option(metavar="SLA", help="What the theoretical rate has to keep.")
+]
+
+
 def refserver(
-    port: Annotated[
-        int, typer.Option(min=0, max=65535, metavar="N", help="0 is any free one.")
-    ] = 0,
-    slots: Annotated[int, typer.Option(min=1, metavar="N", help="Requests served at once.")] = 4,
-    service: Annotated[
-        str,
-        typer.Option(
-            metavar="NAME", help="exponential, lognormal, deterministic or hyperexponential."
-        ),
-    ] = "exponential",
-    mean: Annotated[str, typer.Option(metavar="TIME", help="Mean service time.")] = "20ms",
-    cv: Annotated[
-        float | None,
-        typer.Option(
-            min=0,
-            metavar="X",
-            help="Standard deviation over mean, where the shape leaves a choice.",
-        ),
-    ] = None,
-    seed: Annotated[int, typer.Option(min=0, metavar="N", help="Of the service times.")] = 1,
-    fail_above: Annotated[
-        str | None,
-        typer.Option(metavar="RATE", help="Refuse half of the requests above this rate."),
-    ] = None,
-    queue: Annotated[
-        int | None,
-        typer.Option(
-            min=0, metavar="N", help="Refuse when so many requests wait; without, none is refused."
-        ),
-    ] = None,
-    lifetime: Annotated[
-        str, typer.Option("--for", metavar="TIME", help="It ends by itself after this time.")
-    ] = "10min",
-    sla: Annotated[
-        str, typer.Option(metavar="SLA", help="What the theoretical rate has to keep.")
-    ] = "p95<150ms, failures<1%",
+    port: PortOption = 0,
+    slots: SlotsOption = 4,
+    service: ServiceOption = "exponential",
+    mean: MeanOption = "20ms",
+    cv: CvOption = None,
+    seed: ServiceSeedOption = 1,
+    fail_above: FailAboveOption = None,
+    queue: QueueOption = None,
+    lifetime: LifetimeOption = "10min",
+    sla: SlaOption = "p95<150ms, failures<1%",
 ) -> None:
     """Run a small server whose sustained rate is known from theory.
 

@@ -73,7 +73,6 @@ def simulate(
     from capplan.render import terminal
     from capplan.results.store import write_text
     from capplan.results.sweep import Sweep
-    from capplan.units import parse_count
 
     check(output, plan)
     check(csv, plan)
@@ -83,16 +82,7 @@ def simulate(
         )
     if find and (sweep or csv):
         raise UsageError("--find stands alone", "leave --sweep and --csv out")
-    if visitors is not None and percentile != "p50":
-        raise UsageError("--visitors and --percentile exclude each other", "leave one of them out")
-    options: Options = {
-        "with_": _names(with_),
-        "without": _names(without),
-        "only": None if only is None else _names(only),
-        "visitors": None if visitors is None else read("--visitors", visitors, parse_count),
-        "percentile": read("--percentile", percentile, _percentile),
-        "scale": None if scale is None else read("--scale", scale, _scale),
-    }
+    options = _options(with_, without, only, visitors, percentile, scale)
     with sigterm_as_interrupt(), ActsDisplay() as display:
         answer: Simulation | BreakingPoints | Sweep
         if find:
@@ -109,7 +99,30 @@ def simulate(
     deliver(answer, terminal.show(answer, named(plan)), as_json=as_json, output=output)
     if csv and isinstance(answer, Sweep):
         write_text(csv, terminal.sweep_csv(answer))
-    return ExitCode.INTERRUPTED if getattr(answer, "interrupted", False) else ExitCode.OK
+    return ExitCode.INTERRUPTED if answer.interrupted else ExitCode.OK
+
+
+def _options(
+    with_: str,
+    without: str,
+    only: str | None,
+    visitors: str | None,
+    percentile: str,
+    scale: str | None,
+) -> Options:
+    """Read which protections, which demand and which part of it; each simulation takes these."""
+    from capplan.units import parse_count
+
+    if visitors is not None and percentile != "p50":
+        raise UsageError("--visitors and --percentile exclude each other", "leave one of them out")
+    return {
+        "with_": _names(with_),
+        "without": _names(without),
+        "only": None if only is None else _names(only),
+        "visitors": None if visitors is None else read("--visitors", visitors, parse_count),
+        "percentile": read("--percentile", percentile, _percentile),
+        "scale": None if scale is None else read("--scale", scale, _scale),
+    }
 
 
 def _names(text: str) -> tuple[str, ...]:

@@ -2,7 +2,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from capplan.cli.recommend import ExportFormat
+from capplan.cli.recommend_options import ExportFormat
 from capplan.errors import ExitCode, UsageError
 from capplan.recommend import recommend
 from capplan.render.exports import FORMATS
