@@ -17,6 +17,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from capplan.errors import SetupError, UsageError
+from capplan.loadtest.target import is_loopback
 from capplan.results.base import Note
 from capplan.units import format_duration
 
@@ -155,9 +156,9 @@ class Prometheus:
 
 def _opener(url: str) -> urllib.request.OpenerDirector:
     host = urllib.parse.urlsplit(url).hostname or ""
-    here = host == "localhost" or host.startswith("127.") or host == "::1"
     # a proxy that the environment names cannot reach this machine
-    return urllib.request.build_opener(*([urllib.request.ProxyHandler({})] if here else []))
+    direct = [urllib.request.ProxyHandler({})] if is_loopback(host) else []
+    return urllib.request.build_opener(*direct)
 
 
 def _error(url: str, error: urllib.error.HTTPError) -> SetupError | Refused:
