@@ -92,8 +92,7 @@ def loadtest(
     cannot be trusted.
     """
     from capplan.cli.loadtest_modes import Mode, run
-    from capplan.loadtest.phases.asked import Asked as Phases
-    from capplan.loadtest.phases.asked import parse_overload, parse_soak
+    from capplan.loadtest.phases.asked import AskedPhases, parse_overload, parse_soak
     from capplan.plan.sla import parse_sla
     from capplan.units import parse_duration
     from capplan.workflow.paired import TIME_BUDGET_S as PAIRED_BUDGET_S
@@ -114,7 +113,7 @@ def loadtest(
         servers=servers,
         target_pids=tuple(target_pid or ()),
     )
-    phases = Phases(
+    phases = AskedPhases(
         opening=opening,
         overload=None if overload is None else read("--overload", overload, parse_overload),
         soak_s=None if soak is None else read("--soak", soak, parse_soak),

@@ -10,7 +10,7 @@ from capplan.cli.live import Display
 from capplan.cli.output import check as check_output
 from capplan.cli.output import deliver, named, say, write
 from capplan.errors import ExitCode, UsageError
-from capplan.loadtest.phases.asked import Asked as Phases
+from capplan.loadtest.phases.asked import AskedPhases
 from capplan.render import terminal
 from capplan.render.checked import checked
 from capplan.results.capacity import Capacity
@@ -39,7 +39,7 @@ class Asked:
 class Mode:
     """What is asked of the load test besides a search, or in place of it."""
 
-    phases: Phases
+    phases: AskedPhases
     reuse: bool
     check: bool
     paired: tuple[str, str] | None

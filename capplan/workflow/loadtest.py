@@ -12,7 +12,7 @@ from capplan.loadtest import measure
 from capplan.loadtest.engine import CheckedVisit, Engine
 from capplan.loadtest.job import Earlier
 from capplan.loadtest.measure import Measurement
-from capplan.loadtest.phases.asked import NO_PHASES, Asked
+from capplan.loadtest.phases.asked import NO_PHASES, AskedPhases
 from capplan.loadtest.recovery import TargetLost
 from capplan.loadtest.search import CONFIDENCE
 from capplan.model.overload import ServerRate
@@ -38,7 +38,7 @@ def loadtest(
     *,
     overrides: Overrides = AS_PLANNED,
     seed: int = 1,
-    asked: Asked = NO_PHASES,
+    asked: AskedPhases = NO_PHASES,
     reuse: bool = False,
     resume: bool = False,
     watcher: Watcher = NOBODY,

@@ -12,7 +12,7 @@ from capplan.errors import Interrupted, UsageError
 from capplan.loadtest.engine import Engine
 from capplan.loadtest.job import Watching, engine_for
 from capplan.loadtest.measure import Job, Measurement
-from capplan.loadtest.phases.asked import Asked
+from capplan.loadtest.phases.asked import AskedPhases
 from capplan.loadtest.phases.run import PhaseRun, Setting
 from capplan.loadtest.probes.probe import Probe
 from capplan.loadtest.protocol import Retry, Unit
@@ -57,7 +57,7 @@ class Known:
         return self.bounds_rps.mid or self.bounds_rps.low
 
 
-def require_tasks(asked: Asked, unit: Unit) -> None:
+def require_tasks(asked: AskedPhases, unit: Unit) -> None:
     """Raise for phases in unit ``visit``: a surge of visits is one of requests much later."""
     if asked and unit == "visit":
         raise UsageError(
@@ -70,7 +70,7 @@ def require_tasks(asked: Asked, unit: Unit) -> None:
 class Holding:
     """Phases that are asked for, and what they found so far."""
 
-    asked: Asked
+    asked: AskedPhases
     job: Job
     saleday: Saleday
     watcher: Watcher

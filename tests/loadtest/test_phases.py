@@ -9,7 +9,7 @@ import pytest
 
 from capplan.loadtest import schedule
 from capplan.loadtest.phases import opening, overload
-from capplan.loadtest.phases.asked import Load, parse_overload, parse_soak
+from capplan.loadtest.phases.asked import Surge, parse_overload, parse_soak
 from capplan.loadtest.phases.drift import drift
 from capplan.loadtest.phases.overload import Definitions
 from capplan.loadtest.phases.watch import SurgeWatch, moment
@@ -63,10 +63,10 @@ def series(good: Sequence[float], overload_s: int = 2, offered: int = 100) -> Ov
 @pytest.mark.parametrize(
     ("text", "load"),
     [
-        ("1.5x for 20s", Load(1.5, 20.0, 0.8)),
-        ("  2x  for 1 min ", Load(2.0, 60.0, 0.8)),
-        ("3x for 500 s then 0.5x", Load(3.0, 500.0, 0.5)),
-        ("3x for 90s, then 0.5x", Load(3.0, 90.0, 0.5)),
+        ("1.5x for 20s", Surge(1.5, 20.0, 0.8)),
+        ("  2x  for 1 min ", Surge(2.0, 60.0, 0.8)),
+        ("3x for 500 s then 0.5x", Surge(3.0, 500.0, 0.5)),
+        ("3x for 90s, then 0.5x", Surge(3.0, 90.0, 0.5)),
     ],
 )
 def test_an_overload_is_read_with_its_units(text, load):
@@ -182,7 +182,7 @@ def test_a_load_that_was_too_much_before_the_overload_is_noted():
 
 
 def test_an_overload_ends_early_once_the_target_is_back_and_nothing_is_outstanding():
-    watch = SurgeWatch(spec(), Load(2.0, 2.0), SHORT, before_s=2.0, good_s=0.3)
+    watch = SurgeWatch(spec(), Surge(2.0, 2.0), SHORT, before_s=2.0, good_s=0.3)
     made = recording([0.1] * 1000, duration_s=10.0)
     made.progress({"elapsed_s": 6.0, "overdue": 0})
     assert not watch.enough(made)  # good for less than three seconds yet
@@ -194,7 +194,7 @@ def test_an_overload_ends_early_once_the_target_is_back_and_nothing_is_outstandi
 
 
 def test_an_overload_ends_early_with_a_note_when_all_users_of_the_generator_wait():
-    watch = SurgeWatch(spec(max_users=50), Load(2.0, 2.0), SHORT, before_s=2.0, good_s=0.3)
+    watch = SurgeWatch(spec(max_users=50), Surge(2.0, 2.0), SHORT, before_s=2.0, good_s=0.3)
     made = recording([0.1] * 10)
     made.progress({"elapsed_s": 3.0, "users": 50, "queued": 5})
     assert not watch.enough(made)  # for a moment is no limit

@@ -13,7 +13,7 @@ import pytest
 from capplan.errors import SetupError
 from capplan.loadtest.engine import Engine
 from capplan.loadtest.job import Watching
-from capplan.loadtest.phases.asked import Asked, Load
+from capplan.loadtest.phases.asked import AskedPhases, Surge
 from capplan.loadtest.phases.overload import Definitions
 from capplan.loadtest.phases.run import PhaseRun, Setting
 from capplan.loadtest.probes.probe import Probe
@@ -35,7 +35,7 @@ class Buyer(FastHttpUser):
 NOW = datetime(2026, 11, 24, tzinfo=UTC)
 
 
-def hold(folder, url, asked: Asked, rate_rps: float = 45.0) -> Phases:
+def hold(folder, url, asked: AskedPhases, rate_rps: float = 45.0) -> Phases:
     work = job(script(folder, PAGE), url, timeout_s=0.5)
     setting = Setting(
         job=work,
@@ -59,7 +59,7 @@ def hold(folder, url, asked: Asked, rate_rps: float = 45.0) -> Phases:
 
 def overloaded(folder, queue: int | None) -> Overload:
     with RefServer(RefServerConfig(2, Exponential(0.04), queue=queue, lifetime_s=60)) as server:
-        found = hold(folder, server.url, Asked(overload=Load(3.0, 2.0))).overload
+        found = hold(folder, server.url, AskedPhases(overload=Surge(3.0, 2.0))).overload
     assert found is not None
     return found
 
@@ -88,7 +88,7 @@ def test_retries_keep_an_endless_queue_overloaded_and_a_bounded_one_comes_back(t
 
 def test_an_opening_and_a_soak_state_what_they_saw(tmp_path):
     with RefServer(RefServerConfig(4, Exponential(0.01), lifetime_s=90)) as server:
-        found = hold(tmp_path, server.url, Asked(opening=True, soak_s=6.0), 40.0)
+        found = hold(tmp_path, server.url, AskedPhases(opening=True, soak_s=6.0), 40.0)
         served = server.stats()
     opening, soak = found.opening, found.soak
     assert opening is not None
@@ -119,7 +119,7 @@ def test_a_generator_that_dies_ends_the_phases_with_a_note(tmp_path):
         work, Bounds(), 1.0, 1.0, 1.0, Retry(1, 1.0, 0.0, 0.0), lambda: NOW, lambda: None
     )
     run = PhaseRun(Dead(work.worker, work.log), setting, 0, lambda progress: None)
-    run.run(Asked(opening=True, soak_s=20.0), lambda phases: None)
+    run.run(AskedPhases(opening=True, soak_s=20.0), lambda phases: None)
     assert run.found.opening is None
     (note,) = run.found.notes
     assert note.code == "phase_failed"

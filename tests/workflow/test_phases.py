@@ -8,7 +8,7 @@ import pytest
 from capplan.errors import Interrupted
 from capplan.loadtest.engine import Engine
 from capplan.loadtest.measure import Job
-from capplan.loadtest.phases.asked import Asked, Load
+from capplan.loadtest.phases.asked import AskedPhases, Surge
 from capplan.loadtest.phases.run import PhaseRun
 from capplan.loadtest.search import Bounds
 from capplan.plan.schema import Saleday
@@ -31,7 +31,7 @@ class Noted(Watcher):
         self.over.append(phases)
 
 
-def holding(asked: Asked, over: list[Phases] | None = None) -> Holding:
+def holding(asked: AskedPhases, over: list[Phases] | None = None) -> Holding:
     job = Job(
         target="http://127.0.0.1:9",
         locustfiles=(),
@@ -47,7 +47,7 @@ def holding(asked: Asked, over: list[Phases] | None = None) -> Holding:
     return Holding(asked, job, Saleday(attempts=3), Noted([] if over is None else over))
 
 
-def hold(asked: Asked, bounds: Bounds) -> tuple[Holding, list[Phases]]:
+def hold(asked: AskedPhases, bounds: Bounds) -> tuple[Holding, list[Phases]]:
     kept: list[Phases] = []
     phases = holding(asked)
     phases.hold(ENGINE, Known(bounds, 2.0), kept.append)
@@ -66,7 +66,7 @@ def test_phases_run_at_the_sustained_rate_or_at_the_highest_that_held(
 ):
     seen = []
     monkeypatch.setattr(PhaseRun, "run", lambda self, asked, done: seen.append(self.setting))
-    phases, _ = hold(Asked(opening=True), bounds)
+    phases, _ = hold(AskedPhases(opening=True), bounds)
     (setting,) = seen
     assert (setting.rate_rps, setting.low_rps, setting.per_arrival) == (rate_rps, low_rps, 2.0)
     assert [note.code for note in phases.found.notes] == codes
@@ -76,20 +76,20 @@ def test_phases_run_at_the_sustained_rate_or_at_the_highest_that_held(
 
 def test_without_a_rate_that_holds_no_phase_runs(monkeypatch):
     monkeypatch.setattr(PhaseRun, "run", lambda *_: pytest.fail("there is nothing to run at"))
-    phases, kept = hold(Asked(opening=True), Bounds(None, None, 5.0))
+    phases, kept = hold(AskedPhases(opening=True), Bounds(None, None, 5.0))
     assert [note.code for note in phases.found.notes] == ["no_rate"]
     assert kept == []
 
 
 def test_an_interrupt_keeps_the_phases_that_had_ended(monkeypatch):
-    def interrupted(self: PhaseRun, load: Load) -> None:
+    def interrupted(self: PhaseRun, load: Surge) -> None:
         raise KeyboardInterrupt
 
     soaked = Phases(notes=(Note(code="soaked", message="stands for a soak"),))
     monkeypatch.setattr(PhaseRun, "soak", lambda self, duration_s: None)
     monkeypatch.setattr(PhaseRun, "overload", interrupted)
     kept: list[Phases] = []
-    phases = holding(Asked(overload=Load(2.0, 5.0), soak_s=20.0), kept)
+    phases = holding(AskedPhases(overload=Surge(2.0, 5.0), soak_s=20.0), kept)
     phases.found = soaked
     with pytest.raises(KeyboardInterrupt), phases.remembering():
         phases.hold(ENGINE, Known(Bounds(1.0, 2.0, 3.0), 1.0), kept.append)
@@ -100,7 +100,7 @@ def test_an_interrupt_keeps_the_phases_that_had_ended(monkeypatch):
 
 
 def test_an_interrupt_before_the_first_phase_is_not_taken_for_an_end():
-    phases = holding(Asked(opening=True))
+    phases = holding(AskedPhases(opening=True))
     phases.raise_if_interrupted(None)  # nothing has happened yet
     with pytest.raises(KeyboardInterrupt), phases.remembering():
         raise KeyboardInterrupt

@@ -9,7 +9,7 @@ import pytest
 
 from capplan.errors import UsageError
 from capplan.loadtest.engine import CheckedVisit
-from capplan.loadtest.phases.asked import Asked
+from capplan.loadtest.phases.asked import AskedPhases
 from capplan.model.service_time import Deterministic
 from capplan.refserver import RefServer, RefServerConfig
 from capplan.results.capacity import Capacity
@@ -95,7 +95,7 @@ def test_what_cannot_be_is_refused_before_the_load(tmp_path):
     with RefServer(RefServerConfig(64, Deterministic(0.001), lifetime_s=60.0)) as server:
         plan = written(tmp_path, server.url)
         with pytest.raises(UsageError, match=r"phases .* in service\.unit: task only"):
-            loadtest(plan, asked=Asked(opening=True))
+            loadtest(plan, asked=AskedPhases(opening=True))
         with pytest.raises(UsageError, match=r"--paired needs service\.unit: task"):
             paired(plan, server.url, server.url)
         plan.write_text(plan.read_text().replace("POST /pay", "POST /pays"))

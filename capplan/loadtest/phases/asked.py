@@ -11,7 +11,7 @@ BACK = 0.8
 
 
 @dataclass(frozen=True, slots=True)
-class Load:
+class Surge:
     """An overload: ``factor`` times the sustained rate for ``duration_s``, then ``back_factor``."""
 
     factor: float
@@ -20,11 +20,11 @@ class Load:
 
 
 @dataclass(frozen=True, slots=True)
-class Asked:
+class AskedPhases:
     """The phases to run; ``soak_s`` is how long."""
 
     opening: bool = False
-    overload: Load | None = None
+    overload: Surge | None = None
     soak_s: float | None = None
 
     def __bool__(self) -> bool:
@@ -32,14 +32,14 @@ class Asked:
         return self.opening or self.overload is not None or self.soak_s is not None
 
 
-NO_PHASES = Asked()
+NO_PHASES = AskedPhases()
 
 
-def parse_overload(text: str) -> Load:
+def parse_overload(text: str) -> Surge:
     """Read an overload; raises ``ValueError`` that says what is wrong.
 
     >>> parse_overload("1.5x for 20s")
-    Load(factor=1.5, duration_s=20.0, back_factor=0.8)
+    Surge(factor=1.5, duration_s=20.0, back_factor=0.8)
     >>> parse_overload("3x for 1 min then 0.5x").back_factor
     0.5
     """
@@ -55,7 +55,7 @@ def parse_overload(text: str) -> Load:
         raise ValueError(f"{match[2]!r} must be from 1 s to 1 h")
     if not 0.05 <= back < 1:
         raise ValueError(f"{match[3]!r} must be from 0.05x to less than 1x, or nothing recovers")
-    return Load(factor, duration_s, back)
+    return Surge(factor, duration_s, back)
 
 
 def parse_soak(text: str) -> float:

@@ -17,7 +17,7 @@ from capplan.loadtest.evaluate import evaluate
 from capplan.loadtest.measure import Job
 from capplan.loadtest.phases import opening as first_seconds
 from capplan.loadtest.phases import overload as surge
-from capplan.loadtest.phases.asked import Asked, Load
+from capplan.loadtest.phases.asked import AskedPhases, Surge
 from capplan.loadtest.phases.drift import drift
 from capplan.loadtest.phases.overload import Definitions
 from capplan.loadtest.phases.watch import SurgeWatch, moment
@@ -79,7 +79,7 @@ class PhaseRun:
     found: Phases = field(default_factory=Phases)
     running: str = ""
 
-    def run(self, asked: Asked, done: Callable[[Phases], None]) -> None:
+    def run(self, asked: AskedPhases, done: Callable[[Phases], None]) -> None:
         """Run what is asked for; ``done`` hears of each phase that has ended.
 
         A generator that dies ends the phases with a note; a KeyboardInterrupt goes through.
@@ -138,7 +138,7 @@ class PhaseRun:
             notes=notes,
         )
 
-    def overload(self, load: Load) -> Overload:
+    def overload(self, load: Surge) -> Overload:
         """Ask for more than the target sustains, then for less, with clients that retry."""
         setting, retry = self.setting, self.setting.retry
         self._require_allowed(setting.rate_rps * load.factor)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from itertools import accumulate
 
-from capplan.loadtest.phases.asked import Load
+from capplan.loadtest.phases.asked import Surge
 from capplan.loadtest.phases.overload import Definitions, judge, per_second
 from capplan.loadtest.progress import Progress, snapshot
 from capplan.loadtest.protocol import TrialSpec
@@ -33,7 +33,7 @@ class SurgeWatch:
     """Ends an overload when the target is back for good, or when the pool of users is the limit."""
 
     spec: TrialSpec
-    load: Load
+    load: Surge
     definitions: Definitions
     before_s: float
     good_s: float
