@@ -9,6 +9,7 @@ from capplan.results.breaking import BreakingPoints
 from capplan.results.capacity import Capacity
 from capplan.results.demand import Demand
 from capplan.results.recommendation import Recommendation
+from capplan.results.seconds import ActSeconds
 from capplan.results.simulation import Simulation
 from capplan.results.sweep import Sweep
 from capplan.results.verdict import Verdict
@@ -24,6 +25,7 @@ class Contents:
     capacity: Capacity | None
     advice: Recommendation | None
     simulation: Simulation | None
+    seconds: tuple[ActSeconds, ...]
     breaking: BreakingPoints | None
     sweep: Sweep | None
     verdict: Verdict | None

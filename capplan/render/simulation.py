@@ -52,6 +52,23 @@ def act_line(act: Act) -> str:
     return f"{act.name}, {behind}: {paid}, {_outcome(act)}{_sold(act)}"
 
 
+def caption(act: Act) -> str:
+    """Say below a picture what became of an act."""
+    paid, could = format_count(act.paid), format_count(round(act.could_pay))
+    told = f"{paid} of the {could} visits that could pay did ({format_share(act.paid_ratio)})"
+    if act.outcome == "held" or act.lost_at_s is None:
+        return f"{told}. It holds{_sold(act)}."
+    back = (
+        "and never recovers" if act.recovered_at_s is None else f"back {_after(act.recovered_at_s)}"
+    )
+    return f"{told}. It breaks {_after(act.lost_at_s)}, {back}{_stuck(act)}{_sold(act)}."
+
+
+def _after(at_s: float) -> str:
+    when = "before" if at_s < 0 else "after"
+    return f"{format_duration(abs(at_s))} {when} the start"
+
+
 def clock(at_s: float) -> str:
     """Show a time from the start of the sale.
 
@@ -88,10 +105,10 @@ def _told(act: Act, surprise: float) -> str:
 def _outcome(act: Act) -> str:
     if act.outcome == "held" or act.lost_at_s is None:
         return "it holds"
-    lost = f"lost at {clock(act.lost_at_s)}"
+    broken = f"breaks at {clock(act.lost_at_s)}"
     if act.recovered_at_s is None:
-        return f"{lost} and never recovers{_stuck(act)}"
-    return f"{lost}, recovered at {clock(act.recovered_at_s)}{_stuck(act)}"
+        return f"{broken} and never recovers{_stuck(act)}"
+    return f"{broken}, back at {clock(act.recovered_at_s)}{_stuck(act)}"
 
 
 def _stuck(act: Act) -> str:
@@ -100,9 +117,9 @@ def _stuck(act: Act) -> str:
 
 def _acts(result: Simulation) -> RenderableType:
     return titled(
-        "The acts: visits, those that paid, of those that could; times from the start",
+        "The acts: visits that paid, of those that could; when it breaks, after the start",
         table(
-            ("", "servers", "visits", "paid", "could", "share", "<"),
+            ("", "servers", "visits", "paid", "could", "share", "breaks", "back", "<"),
             [
                 (
                     "… protected" if act.name in _STAGED and act.protections else act.name,
@@ -111,7 +128,7 @@ def _acts(result: Simulation) -> RenderableType:
                     format_count(act.paid),
                     format_count(round(act.could_pay)),
                     format_share(act.paid_ratio),
-                    _briefly(act),
+                    *_briefly(act),
                 )
                 for act in result.acts
             ],
@@ -119,11 +136,13 @@ def _acts(result: Simulation) -> RenderableType:
     )
 
 
-def _briefly(act: Act) -> str:
+def _briefly(act: Act) -> tuple[str, str, str]:
+    """Say when it breaks, when it is back, and what else there is to say."""
+    also = f"{_stuck(act)}{_sold(act)}".lstrip("; ")
     if act.outcome == "held" or act.lost_at_s is None:
-        return f"holds{_sold(act)}"
+        return "holds", "-", also
     back = "never" if act.recovered_at_s is None else clock(act.recovered_at_s)
-    return f"lost {clock(act.lost_at_s)}, back {back}{_stuck(act)}{_sold(act)}"
+    return clock(act.lost_at_s), back, also
 
 
 def _sold(act: Act) -> str:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal, TypeVar
 
-from capplan.errors import CapplanError
+from capplan.errors import CapplanError, UsageError
 from capplan.plan.load import PlanFile
 from capplan.results.base import Result
 from capplan.results.breaking import BreakingPoints
@@ -23,6 +23,7 @@ from capplan.workflow.shelf import Shelf, open_plan
 
 if TYPE_CHECKING:
     from capplan.render.contents import Contents
+    from capplan.results.seconds import ActSeconds
 
 Format = Literal["html", "md"]
 S = TypeVar("S", Simulation, BreakingPoints, Sweep, Verdict)
@@ -76,6 +77,7 @@ def gather(plan_file: PlanFile, shelf: Shelf, seed: int) -> Contents:
     if capacity is None and advice is not None:
         missing.append("a measurement of one server: capplan loadtest")
     simulation = _stored(plan_file, shelf, Simulation, sections.SIMULATION, "simulate", missing)
+    seconds = _seconds(shelf, simulation, missing)
     breaking = _stored(
         plan_file, shelf, BreakingPoints, sections.SIMULATION, "simulate --find breaking-point",
         missing, expected=False,
@@ -85,9 +87,24 @@ def gather(plan_file: PlanFile, shelf: Shelf, seed: int) -> Contents:
     )
     verdict = _stored(plan_file, shelf, Verdict, sections.VERDICT, "gate", missing)
     return Contents(
-        plan, demand, capacity, advice, simulation, breaking, sweep, verdict, draws, fleets,
-        tuple(missing),
+        plan, demand, capacity, advice, simulation, seconds, breaking, sweep, verdict, draws,
+        fleets, tuple(missing),
     )  # fmt: skip
+
+
+def _seconds(
+    shelf: Shelf, simulation: Simulation | None, missing: list[str]
+) -> tuple[ActSeconds, ...]:
+    """Return the acts second by second from the file that the simulation names."""
+    if simulation is None or simulation.seconds is None or shelf.folder is None:
+        return ()
+    from capplan.results.seconds import NAME, unpack
+
+    try:
+        return unpack(shelf.folder / NAME, simulation.seconds)
+    except UsageError as error:
+        missing.append(f"the acts class by class: {error.message}; {error.hint}")
+        return ()
 
 
 def _stored(

@@ -334,6 +334,35 @@ def test_the_acts_stand_side_by_side_and_can_be_hidden(drop, browser):
     assert browser.run(shown) == before - 1
 
 
+def test_each_class_is_shown_from_the_file_beside_the_simulation(drop, browser):
+    browser.open(drop)
+    assert browser.complaints == []
+    result = read_result(drop.parent / "drop.capplan" / "simulation.json", Simulation)
+    attacked = [act for act in result.acts if act.name == "surprise + bots"]
+    names = browser.run("[...document.querySelectorAll('#inside h3')].map(h => h.textContent)")
+    assert names == list(attacked[0].classes)
+    lines = browser.run(
+        "[...document.querySelectorAll('#inside figcaption')].map(f => f.textContent)"
+    )
+    said = [
+        f"{format_count(outcome.offered)} requests"
+        for name in names
+        for outcome in (act.classes[name] for act in attacked)
+    ]
+    assert [line.split(": ")[1].split(",")[0] for line in lines] == said
+
+
+def test_a_report_says_what_is_missing_without_that_file(drop, tmp_path):
+    shutil.copytree(drop.parent, tmp_path / "copy")
+    plan = tmp_path / "copy" / "drop.yaml"
+    (tmp_path / "copy" / "drop.capplan" / "seconds.npz").unlink()
+    page = report(plan)
+    assert "the acts class by class: " in page
+    assert "seconds.npz does not exist" in page
+    assert 'id="inside"' not in page
+    assert 'id="acts"' in page
+
+
 def test_the_protections_that_stand_in_front_can_be_switched(drop, browser):
     browser.open(drop)
     ranking = read_result(

@@ -33,7 +33,7 @@ def traffic(demand: Demand, advice: Recommendation | None, size: Size = WIDE) ->
         first = min(first, (steps[0].ready_at - start).total_seconds() - _BEFORE * (last - first))
     picture = Picture(
         "Requests per second over time, with the range, and what the fleet carries",
-        _clock(start, first, last, size.letters),
+        clock_axis(start, first, last, size.letters),
         linear(0.0, top * 1.08, "requests/s"),
         size.height,
         size.width,
@@ -171,7 +171,7 @@ def act(shown: Act, start: datetime, top: float, first: float, last: float) -> M
     series = shown.series
     picture = Picture(
         f"{shown.name}: requests offered and answered in time",
-        _clock(start, first, last, 36),
+        clock_axis(start, first, last, 36),
         linear(0.0, top * 1.05 or 1.0, "shoppers' requests/s"),
         height=230.0,
         width=480.0,
@@ -182,7 +182,8 @@ def act(shown: Act, start: datetime, top: float, first: float, last: float) -> M
     return picture.svg()
 
 
-def _clock(start: datetime, first_s: float, last_s: float, letters: int) -> Axis:
+def clock_axis(start: datetime, first_s: float, last_s: float, letters: int) -> Axis:
+    """Return the axis of a day from ``first_s`` to ``last_s`` after its start, by the clock."""
     ticks = time_ticks(start, first_s, last_s, letters)
     day = (start + timedelta(seconds=first_s)).strftime("%Y-%m-%d, UTC%z")
     return Axis(first_s, last_s, tuple(ticks), day)

@@ -26,6 +26,7 @@ from capplan.render import schedule as schedule_text
 from capplan.render import simulation as simulation_text
 from capplan.render.contents import Contents
 from capplan.render.html import figures, worth
+from capplan.render.html.inside import inside
 from capplan.render.html.svg import PHONE, WIDE, Size
 from capplan.render.html.whatif import panel_data
 from capplan.results.base import Note, Result
@@ -107,6 +108,7 @@ def page(found: Contents) -> str:
             for s in sorted(demand.sensitivity, key=lambda s: -s.share)[:_MOST_BARS]
         ],
         acts=_acts(simulation) if simulation else [],
+        inside=inside(found.seconds, demand.sale_start),
         worth=ranked,
         worth_data=ranked and _json(ranked.data),
         breaking=found.breaking and _breaking(found.breaking),
@@ -331,7 +333,7 @@ def _acts(simulation: Simulation) -> list[dict[str, Any]]:
         {
             "name": f"{act.name}, {'protected' if act.protections else 'unprotected'}",
             "picture": figures.act(act, simulation.sale_start, top, first, last),
-            "line": simulation_text.act_line(act),
+            "line": simulation_text.caption(act),
             "protections": ", ".join(act.protections),
             "shown": _told(act),
         }
