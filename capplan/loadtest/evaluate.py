@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from scipy.special import bdtrc
 
 from capplan.loadtest.endpoints import enough
-from capplan.loadtest.protocol import FAILURE, NOT_STARTED, SUCCESS, TASK_FAILED, TIMEOUT
+from capplan.loadtest.protocol import FAILURE, NOT_ASKED, NOT_STARTED, SUCCESS, TASK_FAILED, TIMEOUT
 from capplan.loadtest.recording import Recording, Rows
 from capplan.loadtest.validity import Held, Usage, judge
 from capplan.loadtest.visiting import visit_stats
@@ -52,13 +52,13 @@ def evaluate(
     rows = everything.where((everything.intended_s >= warmup_s) & (everything.intended_s < held_s))
     measured_s = max(held_s - warmup_s, 1e-9)
     criteria = _criteria(rows, recording.endpoints, sla, endpoints, rows.sojourn_s)
-    health = _health(recording, usage)
+    health = _health(recording, rows, usage)
 
     def holds(some: Rows, sojourn_s: NDArray[np.float64]) -> bool:
         judged = _criteria(some, recording.endpoints, sla, endpoints, sojourn_s)
         return all(criterion.held for criterion in judged)
 
-    served = rows.where(rows.endpoint != _not_started(recording))
+    served = rows.where(~_named(NOT_STARTED, rows, recording) & ~_named(NOT_ASKED, rows, recording))
     held = Held(
         all(criterion.held for criterion in criteria),
         holds(rows, rows.latency_s),
@@ -69,7 +69,7 @@ def evaluate(
     outcome, notes = judge(held, health, recording.lost, recording.ended_early)
     arrivals = int(recording.state.get("issued", 0))
     visits = visit_stats(recording.visits(), max(recording.each("held_s")), planned_warmup_s)
-    started = int(np.count_nonzero(everything.endpoint != _not_started(recording)))
+    started = int(np.count_nonzero(~_named(NOT_STARTED, everything, recording)))
     squares = float(recording.state.get("requests_squared", 0.0)) / max(arrivals, 1)
     per_arrival = visits.requests_mean if visits else started / max(arrivals, 1)
     return Trial(
@@ -231,7 +231,7 @@ def _batch_variance(missed: NDArray[np.bool_], intended_s: NDArray[np.float64]) 
     return max(binomial, batched)
 
 
-def _health(recording: Recording, usage: Usage) -> Health:
+def _health(recording: Recording, rows: Rows, usage: Usage) -> Health:
     state = recording.state
     return Health(
         tickets_due=recording.tickets_due,
@@ -249,6 +249,7 @@ def _health(recording: Recording, usage: Usage) -> Health:
         most_users=recording.spec.most_users,
         failed_starts=int(state.get("failed_starts", 0)),
         start_error=state.get("start_error"),
+        unasked=int(np.count_nonzero(_named(NOT_ASKED, rows, recording))),
     )
 
 
@@ -269,8 +270,9 @@ def _by_endpoint(rows: Rows, names: list[str]) -> tuple[EndpointStats, ...]:
     return tuple(stats)
 
 
-def _not_started(recording: Recording) -> int:
-    return recording.endpoints.index(NOT_STARTED) if NOT_STARTED in recording.endpoints else -1
+def _named(name: str, rows: Rows, recording: Recording) -> NDArray[np.bool_]:
+    index = recording.endpoints.index(name) if name in recording.endpoints else -1
+    return np.asarray(rows.endpoint == index)
 
 
 def hopeless_share(allowed: float, purpose: Purpose) -> float:

@@ -30,6 +30,9 @@ NOT_STARTED = "(not started)"
 TASK_FAILED = "(task failed)"
 """The endpoint of an arrival whose task raised before any of its requests was reported."""
 
+NOT_ASKED = "(raised before a request)"
+"""Endpoint of arrivals whose task raised, when it is known that it had sent nothing."""
+
 
 @dataclass(frozen=True, slots=True)
 class WorkerConfig:

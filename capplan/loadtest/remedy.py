@@ -75,7 +75,7 @@ class Standing:
 
 def _choose(trial: Trial, proven: float, *, repeated: bool) -> Remedy:
     codes = {note.code for note in trial.notes}
-    if codes & {"worker_died", "target_restarted", "target_stood_still"}:
+    if codes & {"worker_died", "target_restarted", "target_stood_still", "script_raised"}:
         return "repeat"
     if codes & _WEAK and can_grow(trial.health):
         return "add_process"

@@ -47,7 +47,7 @@ class Held:
 
     ``actual``: from the actual start. ``without_lateness``: the same, and every latency shorter by
     the generator's own lateness (p99), which may have delayed the answer as well. ``served``: from
-    the actual start, of those alone that a user served.
+    the actual start, of those alone for which the script sent something.
     ``nothing``: there was no request of which it could be said.
     """
 
@@ -74,10 +74,11 @@ def judge(
                 advice="let trials last longer, with a higher --time-budget",
             )
         )
-    if not held.intended and held.served and health.starved and health.failed_starts:
-        faults.append(_without_users(health))
-    elif not held.intended and held.actual and not ended_early:
-        faults.append(_waited(health))
+    if not held.intended:
+        own = _script_faults(health) if held.served else []
+        faults += own
+        if not own and held.actual and not ended_early:
+            faults.append(_waited(health))
     if {fault.code for fault in faults} == {"late_arrivals"} and not held.without_lateness:
         # what is over the limit by more than the lateness was not made so by the lateness
         return "fail", tuple(faults)
@@ -205,16 +206,33 @@ def _waited(health: Health) -> Note:
     )
 
 
-def _without_users(health: Health) -> Note:
-    """Say that arrivals found no user because users cannot start: accounts that ran out."""
-    return Note(
-        code="users_missing",
-        message=f"{health.starved} arrivals found no free user although the target answered in "
-        f"time: {health.users} users were there, and more ended in on_start "
-        f"({health.start_error})",
-        advice="let the script have as many users as it takes: with an account for each, or one "
-        "that they share",
-    )
+def _script_faults(health: Health) -> list[Note]:
+    """Say why the script sent less than it should, where the target held the SLA for the rest.
+
+    Its accounts ran out, so that users cannot start; or its data did, so that tasks raise.
+    """
+    notes = []
+    if health.starved and health.failed_starts:
+        notes.append(
+            Note(
+                code="users_missing",
+                message=f"{health.starved} arrivals found no free user although the target "
+                f"answered in time: {health.users} users were there, and more ended in on_start "
+                f"({health.start_error})",
+                advice="let the script have as many users as it takes: with an account for each, "
+                "or one that they share",
+            )
+        )
+    if health.unasked:
+        notes.append(
+            Note(
+                code="script_raised",
+                message=f"for {health.unasked} arrivals the script raised before it sent anything, "
+                "and the target held the SLA for all others",
+                advice="repair the script: data that runs out, a name that is not always set",
+            )
+        )
+    return notes
 
 
 def _stolen(health: Health) -> list[Note]:

@@ -63,7 +63,7 @@ class Health(Frozen):
     ``idle_cores`` is how many of the machine's cores had nothing to do on average (null: not
     known), ``cores`` how many the generator may use. ``most_users`` is the largest pool there could
     be. ``failed_starts`` counts users that ended in ``on_start``, the last of them for
-    ``start_error``.
+    ``start_error``. ``unasked`` arrivals failed because the script raised before it sent anything.
     """
 
     tickets_due: int
@@ -81,6 +81,7 @@ class Health(Frozen):
     most_users: int = 5000
     failed_starts: int = 0
     start_error: str | None = None
+    unasked: int = 0
 
 
 class VisitStats(Frozen):

@@ -57,16 +57,20 @@ def test_a_failure_counts_when_it_does_not_depend_on_when_arrivals_left(held, en
         # overload: those that a user served were slow as well
         (False, False, {}, "fail"),
         (False, True, {"failed_starts": 0}, "fail"),
+        (False, True, {"failed_starts": 0, "unasked": 7}, "invalid"),
+        (False, False, {"unasked": 7}, "fail"),
+        (True, True, {"unasked": 1}, None),
         # nobody waited for those that are missing
         (False, True, {"starved": 0}, "fail"),
     ],
 )
-def test_arrivals_that_wait_for_users_who_cannot_start_are_no_fault_of_the_target(
+def test_what_the_script_did_not_send_is_no_fault_of_the_target(
     intended, served, facts, outcome, ended_early
 ):
     found = health(**{"failed_starts": 9, "starved": 50} | facts)
     held = Held(intended, False, False, served=served)
-    assert judge(held, found, (), ended_early)[0] == outcome
+    passed = "fail" if ended_early else "pass"
+    assert judge(held, found, (), ended_early)[0] == (outcome or passed)
 
 
 def test_a_process_that_died_is_the_only_reason_that_is_given_for_lost_arrivals():
@@ -150,6 +154,7 @@ def test_a_process_is_added_where_a_core_is_free_for_it(processes, idle_cores, g
         (("pool_limit",), FREE, 0.0, 0, "lower"),
         (("users_missing",), FREE, 0.0, 0, "lower"),
         (("users_missing",), FREE, 100.0, 0, "repeat"),
+        (("script_raised",), BUSY, 0.0, 3, "repeat"),
     ],
 )
 def test_every_fault_has_its_remedy(codes, usage, proven, before, remedy):

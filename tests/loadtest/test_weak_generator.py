@@ -222,6 +222,28 @@ def test_accounts_that_run_out_are_no_limit_of_the_target(tmp_path):
     assert "no more than 5 users" in remedy.missing(trial).message
 
 
+@pytest.mark.parametrize("client", ["HttpUser", "FastHttpUser"])
+@pytest.mark.parametrize("unit", ["task", "visit"])
+def test_data_that_runs_out_is_no_failure_of_the_target(tmp_path, unit, client):
+    body = f"""
+    rows = iter(range(20))
+
+    class Buyer({client}):
+        @task
+        def t(self):
+            self.client.get(f"/{{next(rows)}}", name="/page")
+            raise StopUser
+    """
+    with RefServer(RefServerConfig(64, Deterministic(0.001), lifetime_s=60.0)) as target:
+        made = run(script(tmp_path, body), target.url, spec(200.0, 0.5), unit=unit, visit_tasks=1)
+    trial = evaluate(made, "probe", 0.0, parse_sla("p95<2s"), {}, Usage())
+    assert trial.outcome == "invalid"
+    assert trial.health.unasked == trial.failures == trial.requests - 20 > 40
+    found = {note.code: note.message for note in trial.notes}
+    assert f"for {trial.health.unasked} arrivals the script raised" in found["script_raised"]
+    assert "StopIteration" in found["tasks_raised"]
+
+
 # worthless for ever
 
 

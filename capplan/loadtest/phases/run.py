@@ -39,6 +39,7 @@ _BLIND = {
     "arrivals_lost",
     "generator_busy",
     "script_holds_up",
+    "script_raised",
     "users_missing",
     "worker_died",
 }

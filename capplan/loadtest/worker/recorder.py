@@ -18,6 +18,7 @@ from requests.exceptions import Timeout as RequestTimeout
 from capplan.loadtest.protocol import (
     COLUMNS,
     FAILURE,
+    NOT_ASKED,
     NOT_STARTED,
     SUCCESS,
     TASK_FAILED,
@@ -99,7 +100,8 @@ class Recorder:
         """Record that a task raised.
 
         Locust reports no request whose ``with`` block raises, as a script does that meets an error
-        page where it looks for JSON: such an arrival has failed, and must not be missing.
+        page where it looks for JSON: such an arrival has failed, and must not be missing. One that
+        is known to have sent nothing has another name: that is no fault of the target.
         """
         if ticket.trial != self._trial:
             return
@@ -108,7 +110,9 @@ class Recorder:
             ticket.fresh = False
             intended_s, late_s = ticket.intended - self._start, ticket.started - ticket.intended
             latency_s = perf_counter() - ticket.started
-            self._add(intended_s, latency_s, late_s, TASK_FAILED, FAILURE)
+            own_fault = Ticket.heard and not ticket.asked
+            name = NOT_ASKED if own_fault else TASK_FAILED
+            self._add(intended_s, latency_s, late_s, name, FAILURE)
 
     def on_dropped(self, ticket: Ticket) -> None:
         """Record an arrival that no user could serve in time, or that never ended."""
