@@ -175,15 +175,18 @@ def test_a_task_that_swallows_every_exception_cannot_hold_up_the_next_trial(tmp_
         assert set(made.rows().ending) == {SUCCESS}
 
 
-def test_a_user_that_cannot_be_made_during_a_trial_is_the_scripts_error(tmp_path):
-    body = """
+@pytest.mark.parametrize(
+    ("during", "unit"), [("trial", "task"), ("check", "task"), ("check", "visit")]
+)
+def test_a_user_that_cannot_be_made_is_the_scripts_error(tmp_path, during, unit):
+    body = f"""
     class Buyer(FastHttpUser):
         made = 0
 
         def __init__(self, environment):
             super().__init__(environment)
             Buyer.made += 1
-            if Buyer.made > 3:
+            if Buyer.made > {3 if during == "trial" else 0}:
                 raise RuntimeError("no more accounts")
 
         @task
@@ -191,9 +194,9 @@ def test_a_user_that_cannot_be_made_during_a_trial_is_the_scripts_error(tmp_path
             self.client.get("/a")
     """
     locustfile = script(tmp_path, body)
-    child = engine(locustfile, NOBODY)
+    child = engine(locustfile, NOBODY, unit=unit)
     with pytest.raises(UsageError, match="RuntimeError: no more accounts") as broken, child:
-        child.trial(spec(), to_the_end)
+        child.trial(spec(), to_the_end) if during == "trial" else child.check()
     line = 1 + locustfile.read_text().partition("raise RuntimeError")[0].count("\n")
     assert f'File "{locustfile}", line {line}, in __init__' in broken.value.message
     assert "capplan/" not in broken.value.message.partition("Traceback")[2]

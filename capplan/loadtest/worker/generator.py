@@ -104,11 +104,16 @@ class Generator:
             self._link.send({"is": "checking"})
 
         script, gate, pool, expect = self._script, self._gate, self._pool, command["expect"]
-        if self._visits:
-            found = check_visits(script, self._visits, pool, alive, expect, command["limit_s"])
+        try:
+            if self._visits:
+                found = check_visits(script, self._visits, pool, alive, expect, command["limit_s"])
+            else:
+                found = check(script, gate, pool, self._config.timeout_s, alive, expect)
+        except Exception as error:  # a user class of the script may raise anything
+            if not self._refuse_its(error):
+                raise
         else:
-            found = check(script, gate, pool, self._config.timeout_s, alive, expect)
-        self._link.send({"is": "checked", "visits": found})
+            self._link.send({"is": "checked", "visits": found})
 
     def _begin(self, command: _Command) -> None:
         """Prepare a trial; it waits for ``go``."""
@@ -141,10 +146,15 @@ class Generator:
         self._pool.stop()
 
     def _trial_broke(self, run: Any) -> None:
-        broke = run.exception
-        if self._script.has_part_in(broke):
-            _refuse(self._link, self._script.describe(broke), self._script.trace(broke))
+        self._refuse_its(run.exception)
         os._exit(1)  # its traceback is in the log by then, and the parent shows the end of it
+
+    def _refuse_its(self, error: BaseException) -> bool:
+        """Refuse the script for an error in which it has a part; return whether it has."""
+        own = self._script.has_part_in(error)
+        if own:
+            _refuse(self._link, self._script.describe(error), self._script.trace(error))
+        return own
 
     def _script_ended(self) -> None:
         why = "it stops the test by itself, but how long a load lasts is not its choice"
