@@ -108,18 +108,22 @@ def _nothing_sustained(plan: Plan, asked: Criteria, outcome: Judgement, why: str
 def _risks(found: Basis, planned: int, asked: Criteria) -> list[Check]:
     zones, checks = found.plan.servers.zones, []
     if asked.overload_risk is not None:
-        risk, what = found.overload(planned), f"the peak exceeds what {planned} servers sustain"
+        risk, what = found.overload(planned), f"the peak exceeds {_sustained(planned)}"
         checks.append(
             _risk("overload", risk, asked.overload_risk, what, found.peaks, firm=found.firm)
         )
     lost = found.zone_loss(planned)
     if asked.zone_loss_risk is not None and lost is not None:
         left = left_after_zone_loss(planned, zones)
-        what = f"the peak exceeds what {left} servers sustain, with one of {zones} zones lost,"
+        what = f"the peak exceeds {_sustained(left)}, with one of {zones} zones lost,"
         checks.append(
             _risk("zone loss", lost, asked.zone_loss_risk, what, found.peaks, firm=found.firm)
         )
     return checks
+
+
+def _sustained(servers: int) -> str:
+    return f"what {servers:,} servers sustain" if servers != 1 else "what 1 server sustains"
 
 
 def _scaling(found: Basis, planned: int, asked: Criteria) -> list[Check]:

@@ -167,8 +167,8 @@ class Scaler:
         )
 
 
-def trigger_reasons(found: Autoscaling, servers: int) -> tuple[str, ...]:
-    """Say in words when to scale, and why that alone would not do."""
+def trigger_reasons(found: Autoscaling, servers: int, *, scheduled: bool) -> tuple[str, ...]:
+    """Say in words when to scale, beside the schedule if there is one, and what that alone does."""
     kept = format_share(1 - found.headroom)
     if found.metric == "cpu":
         rule = f"{format_share(found.value)} CPU"
@@ -176,8 +176,10 @@ def trigger_reasons(found: Autoscaling, servers: int) -> tuple[str, ...]:
         why = f"what {kept} of the sustained rate uses, at which it is {full}"
     else:
         rule = f"{format_number(found.value)} requests/s per server"
-        why = f"{kept} of what each of {servers:,} sustains"
-    trigger = f"beside the schedule, let an autoscaler keep {rule}: {why}"
+        why = f"{kept} of what " + (
+            f"each of {servers:,} sustains" if servers > 1 else "one sustains"
+        )
+    trigger = f"{'beside the schedule, ' if scheduled else ''}let an autoscaler keep {rule}: {why}"
     best = min((one for one in found.alone if one.rule != SCHEDULE), key=lambda a: a.lost_visits)
     lost = f"{format_count(round(best.lost_visits))} visits"
     if best.lost_value is not None:

@@ -158,6 +158,9 @@ def _dominates(other: Option, option: Option) -> bool:
 
 def _excuse(candidate: Candidate, option: Option, best: Candidate, better: Option | None) -> str:
     complaint = candidate.decider.complaint(option.servers)
+    if best.decider.complaint(best.chosen):
+        # no count keeps the policy: what keeps a larger one from being the best is out of reach
+        complaint = candidate.decider.beyond_reach(option.servers) or complaint
     if complaint or (candidate is best and option.servers <= best.chosen):
         return complaint
     dearer = option.cost - best.cost_usd

@@ -61,9 +61,10 @@ def _answer(best: Candidate, *, own: bool) -> str:
             f"{_risks(decider, chosen)}"
         )
     if chosen <= decider.plan.servers.today:
+        today = decider.plan.servers.today
         return (
-            f"today's {_servers(decider.plan.servers.today)} are enough; the smallest count that "
-            f"meets the policy is {chosen}: {_risks(decider, chosen)}"
+            f"today's {_servers(today)} {'is' if today == 1 else 'are'} enough; the smallest count "
+            f"that meets the policy is {chosen}: {_risks(decider, chosen)}"
         )
     return f"{chosen} is the smallest count that meets the policy: {_risks(decider, chosen)}"
 

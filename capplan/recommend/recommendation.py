@@ -72,7 +72,7 @@ def recommend(
         why=explained(shown, wanted),
         reasons=(
             *reasons(known, best, shown, checks, bought),
-            *trigger_reasons(scaling, best.chosen),
+            *trigger_reasons(scaling, best.chosen, scheduled=bool(steps)),
         ),
         notes=(*found.notes, *guesses(known), *ceiling_notes, *_on_time(plan, provenance, steps)),
     )

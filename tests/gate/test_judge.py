@@ -106,6 +106,11 @@ def test_the_measured_risk_is_exact(planned: int) -> None:
     assert f"{planned} servers" in check.message
 
 
+def test_one_server_is_spoken_of_as_one() -> None:
+    check = checks(verdict({"planned": "1"}))["overload"]
+    assert "exceeds what 1 server sustains with probability" in check.message
+
+
 def test_the_risk_with_a_zone_lost_is_that_of_the_servers_left() -> None:
     lost = checks(verdict({"planned": "30", "zones": "3"}))["zone loss"]
     left = checks(verdict({"planned": "20"}))["overload"]

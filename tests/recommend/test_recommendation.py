@@ -233,6 +233,10 @@ def test_when_quota_or_budget_forbid_it_the_best_within_reach_is_shown(
     assert f"{free.servers} servers" in result.reasons[0]
     assert options(result)[20].excuse.startswith("overload")
     assert free.servers in options(result)
+    # a larger count would be safer: what speaks against it is that it cannot be had
+    larger = [option for option in result.options if option.servers > 20]
+    assert larger
+    assert all(option.excuse.startswith(reason) for option in larger)
 
 
 def test_a_budget_too_small_for_one_server_is_not_met() -> None:

@@ -190,6 +190,18 @@ def test_where_today_is_enough_nothing_is_scheduled() -> None:
     assert result.schedule_cost is None
     assert result.servers < 100
     assert result.reasons[0].startswith("today's 100 servers are enough")
+    # and no schedule is spoken of
+    assert any(reason.startswith("let an autoscaler keep") for reason in result.reasons)
+    beside = [reason for reason in scheduled(*FALLING).reasons if "let an autoscaler" in reason]
+    assert [reason.partition(",")[0] for reason in beside] == ["beside the schedule"]
+
+
+def test_one_server_is_spoken_of_as_one() -> None:
+    small = demand(peak_rps=40.0)
+    result = recommend(plan({"today": "1"}), small, certain(SERVER_RPS), provenance())
+    said = " ".join(result.reasons)
+    assert "today's 1 server is enough" in said
+    assert "of what one sustains" in said
 
 
 def test_a_longer_sale_costs_more() -> None:
