@@ -6,6 +6,7 @@ Read from the source with ast, so an import inside a function counts as well.
 import ast
 import json
 import os
+import shutil
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -167,10 +168,11 @@ def f(rng: np.random.Generator, at: datetime, seed: int):
     assert impurities(source) == []
 
 
-def test_help_loads_nothing_heavy():
-    program = """
+def loaded(*arguments: str) -> tuple[subprocess.CompletedProcess[str], set[str]]:
+    """Run a command line; return how it ended and which modules it had loaded by then."""
+    program = f"""
 import json, sys
-sys.argv = ["capplan", "--help"]
+sys.argv = ["capplan", *{list(arguments)}]
 from capplan.cli.main import run
 try:
     run()
@@ -186,7 +188,38 @@ finally:
         env=os.environ | {"TERM": "dumb", "NO_COLOR": "1"},
         check=False,
     )
+    modules = json.loads(done.stderr.splitlines()[-1])
+    return done, {name.partition(".")[0] for name in modules}
+
+
+def test_help_loads_nothing_heavy():
+    done, modules = loaded("--help")
     assert done.returncode == 0, done.stderr
     assert "estimate" in done.stdout
-    loaded = {name.partition(".")[0] for name in json.loads(done.stderr.splitlines()[-1])}
-    assert loaded & HEAVY == set()
+    assert modules & HEAVY == set()
+
+
+@pytest.mark.parametrize("command", ["estimate", "recommend", "simulate", "gate", "report"])
+def test_a_plan_that_cannot_be_read_is_refused_before_any_maths_is_loaded(command):
+    done, modules = loaded(command, "missing.yaml")
+    assert done.returncode == 2, done.stderr
+    assert "missing.yaml" in done.stderr
+    assert modules & (HEAVY - {"yaml", "pydantic"}) == set()
+
+
+def test_a_recommendation_needs_no_optimiser(tmp_path):
+    # scipy.optimize and scipy.stats take longer to load than all that is computed
+    for name in ("sale.yaml", "sale.capplan"):
+        source = PACKAGE.parent / "examples" / name
+        (shutil.copytree if source.is_dir() else shutil.copy)(source, tmp_path / name)
+    program = f"""
+import sys
+from capplan.workflow import recommend
+recommend({str(tmp_path / "sale.yaml")!r})
+print(*(name for name in ("scipy.special", "scipy.optimize", "scipy.stats") if name in sys.modules))
+"""
+    done = subprocess.run(
+        [sys.executable, "-c", program],
+        cwd=PACKAGE.parent, capture_output=True, text=True, timeout=120, check=True,
+    )  # fmt: skip
+    assert done.stdout == "scipy.special\n"

@@ -58,7 +58,6 @@ def estimate(
     """
     from capplan import workflow
     from capplan.cli.output import check, deliver, named
-    from capplan.render import terminal
 
     check(output, plan)
     check(csv, plan)
@@ -66,9 +65,15 @@ def estimate(
         if csv is not None:
             raise UsageError("--after makes no estimate, so --csv has nothing to write")
         came = workflow.record_outcome(plan, read_rate("--after", after), name=name)
+
+        from capplan.render import terminal
+
         deliver(came, terminal.outcome(came, named(plan)), as_json=as_json, output=output)
         return
     if name is not None:
         raise UsageError("--name belongs to --after", "name the sale of a plan under sale.name")
     demand = workflow.estimate(plan, draws=draws, seed=seed, csv=csv)
+
+    from capplan.render import terminal  # takes longer to load than a mistake to be found
+
     deliver(demand, terminal.demand(demand, named(plan)), as_json=as_json, output=output)

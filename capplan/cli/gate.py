@@ -48,12 +48,14 @@ def gate(
     """
     from capplan import workflow
     from capplan.cli.output import check, deliver, named
-    from capplan.render import terminal
-    from capplan.render.annotations import workflow_commands
 
     check(output, plan)
     check(junit, plan)
     verdict = workflow.gate(plan, junit=junit, baseline=baseline, seed=seed)
+
+    from capplan.render import terminal  # takes longer to load than a mistake to be found
+    from capplan.render.annotations import workflow_commands
+
     if os.environ.get("GITHUB_ACTIONS") == "true":
         sys.stderr.write(workflow_commands(verdict))
     deliver(verdict, terminal.verdict(verdict, named(plan)), as_json=as_json, output=output)

@@ -17,7 +17,7 @@ from capplan.results.capacity import Capacity
 from capplan.workflow.checked import all_well, checked_json
 from capplan.workflow.compare import compare
 from capplan.workflow.keeping import NotKept
-from capplan.workflow.loadtest import check, loadtest
+from capplan.workflow.measuring import check, loadtest
 from capplan.workflow.paired import paired
 from capplan.workflow.preparing import Overrides
 

@@ -41,7 +41,6 @@ def recommend(
     """
     from capplan import workflow
     from capplan.cli.output import check, deliver, keep, named, write
-    from capplan.render import terminal
 
     check(output, plan)
     if as_json and str(export_to) == "-":
@@ -57,6 +56,8 @@ def recommend(
         write("".join(file.text for file in files))
         keep(answer, output)
     else:
+        from capplan.render import terminal  # takes longer to load than a mistake to be found
+
         shown = terminal.recommendation(answer, named(plan))
         deliver(answer, shown, as_json=as_json, output=output)
         wrote = "".join(f"Wrote {file.path} for review; then: {file.apply}\n" for file in files)

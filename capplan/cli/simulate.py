@@ -70,7 +70,6 @@ def simulate(
     from capplan.cli.acts import ActsDisplay
     from capplan.cli.interrupt import sigterm_as_interrupt
     from capplan.cli.output import check, deliver, named
-    from capplan.render import terminal
     from capplan.results.store import write_text
     from capplan.results.sweep import Sweep
 
@@ -96,6 +95,9 @@ def simulate(
                 plan, ranking=ranking, combinations=combinations, csv=csv, seed=seed,
                 show=display.show, act_done=display.act_done, **options,
             )  # fmt: skip
+
+    from capplan.render import terminal  # takes longer to load than a mistake to be found
+
     deliver(answer, terminal.show(answer, named(plan)), as_json=as_json, output=output)
     if csv and isinstance(answer, Sweep):
         write_text(csv, terminal.sweep_csv(answer))

@@ -11,11 +11,11 @@ from collections.abc import Iterator
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.optimize import brentq
 from scipy.special import logit, ndtri
 
 from capplan.estimate.follow import begun_within
 from capplan.estimate.inputs import Inputs
+from capplan.model.roots import root
 from capplan.model.uncertainty import Kind, quantile
 from capplan.plan.schema import Plan
 from capplan.results.demand import Agreement
@@ -107,7 +107,7 @@ def _factor(rest: Floats, own: Floats, wanted: float) -> float | None:
 
     if excess(-_WIDEST) >= 0 or excess(_WIDEST) <= 0:
         return None
-    return float(np.exp(brentq(excess, -_WIDEST, _WIDEST)))
+    return float(np.exp(root(excess, -_WIDEST, _WIDEST)))
 
 
 def _middle(interval: Range, kind: Kind) -> float:

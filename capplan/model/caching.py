@@ -12,7 +12,8 @@ import math
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.optimize import brentq
+
+from capplan.model.roots import root
 
 Floats = NDArray[np.float64]
 
@@ -45,7 +46,7 @@ def lru_hit_ratio(popularity: Floats, places: int) -> float:
         return float(-np.expm1(-popularity * math.exp(log_t)).sum()) - places
 
     high = math.log(places / popularity.min()) + 5.0
-    t = math.exp(float(brentq(excess, math.log(places) - 1.0, high)))
+    t = math.exp(root(excess, math.log(places) - 1.0, high))
     return float(-(popularity * np.expm1(-popularity * t)).sum())
 
 

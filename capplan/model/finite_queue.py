@@ -11,8 +11,9 @@ import math
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.optimize import brentq
 from scipy.special import gammainc, gammaincc, gammaln
+
+from capplan.model.roots import root
 
 Floats = NDArray[np.float64]
 
@@ -87,5 +88,5 @@ def sustained_rps(
         high_rps *= 2
         if high_rps > 1e9 / service_s:  # a share of failures of 100 % is never missed
             return math.inf, len(latency)
-    rate_rps = float(brentq(worst, 0.0, high_rps, xtol=1e-9 * high_rps))
+    rate_rps = root(worst, 0.0, high_rps, xtol=1e-9 * high_rps)
     return rate_rps, int(np.argmax(excess(rate_rps)))

@@ -10,9 +10,8 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from scipy.optimize import brentq
-
 from capplan.model.queueing import mmc_sojourn_quantile_s, mmc_sustained_rps
+from capplan.model.roots import root
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,5 +62,5 @@ def fit(sustained_rps: float, idle_s: float, limits: Sequence[tuple[float, float
 
     low = math.log(idle_s) - 5
     high = math.log(slots / sustained_rps)  # there the server would be always busy
-    service_s = math.exp(float(brentq(excess, low, high, xtol=1e-10)))
+    service_s = math.exp(root(excess, low, high, xtol=1e-10))
     return Fitted(slots, service_s)

@@ -15,6 +15,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from capplan.model.queueing import mmc_sustained_rps
+from capplan.model.roots import root
 from capplan.model.service_time import Exponential, FloatArray, ServiceTime
 
 
@@ -107,8 +108,6 @@ def simulated_sustained_rate(
     over its slope. The rate is 0 when an idle server misses the limit, and never above
     ``slots / mean``.
     """
-    from scipy.optimize import brentq
-
     _check_slots(slots)
     if not 0 < quantile < 1:
         raise ValueError(f"quantile={quantile} must lie between 0 and 1")
@@ -129,7 +128,7 @@ def simulated_sustained_rate(
     capacity_rps = slots / service.mean_s
     if excess(capacity_rps) <= 0:
         return SustainedRate(capacity_rps, 0.0)
-    root_rps = float(brentq(excess, 0.0, capacity_rps, rtol=1e-4))
+    root_rps = root(excess, 0.0, capacity_rps, rtol=1e-4)
     spread = float(np.std([run.missed(root_rps) for run in runs], ddof=1)) / allowed
     slope = (excess(1.005 * root_rps) - excess(0.995 * root_rps)) / (0.01 * root_rps)
     return SustainedRate(root_rps, spread / math.sqrt(replications) / slope)

@@ -11,6 +11,8 @@ from __future__ import annotations
 
 import math
 
+from capplan.model.roots import root
+
 _NEGLIGIBLE = 1e-17  # of a sum in double precision
 
 
@@ -120,8 +122,6 @@ def mmc_sojourn_quantile_s(
     >>> round(mmc_sojourn_quantile_s(1, 0.9, 1.0, 0.99), 4)
     46.0517
     """
-    from scipy.optimize import brentq
-
     _check_quantile("quantile", quantile)
     load = _load(rate_rps, service_s)
     _check_whole("servers", servers, 1)
@@ -135,7 +135,7 @@ def mmc_sojourn_quantile_s(
     high_s = service_s
     while excess(high_s) > 0:
         high_s *= 2
-    return float(brentq(excess, 0.0, high_s, xtol=1e-12 * service_s, rtol=1e-12))
+    return root(excess, 0.0, high_s, xtol=1e-12 * service_s, rtol=1e-12)
 
 
 def mmc_sustained_rps(servers: int, service_s: float, quantile: float, limit_s: float) -> float:
@@ -147,8 +147,6 @@ def mmc_sustained_rps(servers: int, service_s: float, quantile: float, limit_s: 
     >>> round(mmc_sustained_rps(1, 1.0, 0.99, 46.0517), 6), mmc_sustained_rps(4, 0.02, 0.95, 0.05)
     (0.9, 0.0)
     """
-    from scipy.optimize import brentq
-
     _check_whole("servers", servers, 1)
     _check_positive("service_s", service_s)
     _check_positive("limit_s", limit_s)
@@ -161,7 +159,7 @@ def mmc_sustained_rps(servers: int, service_s: float, quantile: float, limit_s: 
 
     if excess(0.0) >= 0:
         return 0.0
-    return capacity_rps * float(brentq(excess, 0.0, 1.0, xtol=1e-12))
+    return capacity_rps * root(excess, 0.0, 1.0, xtol=1e-12)
 
 
 def _wait_probability(servers: int, load_erlangs: float, blocked: float) -> float:

@@ -17,7 +17,6 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.optimize import least_squares
 
 Floats = NDArray[np.float64]
 
@@ -119,6 +118,8 @@ def resample(servers: Sequence[float], throughputs: Floats) -> tuple[Fit, ...]:
 
 
 def _best(n: Floats, x: Floats, starts: Sequence[Sequence[float]], tolerance: float) -> Fit:
+    from scipy.optimize import least_squares  # takes its time to load
+
     # in units of the data the three parameters are of the same size, which the solver needs
     scale, span = float((x / n).max()), float(n.max())
 

@@ -16,18 +16,23 @@ the plan, writes its own result beside the plan, and returns it. What a user can
 a ``capplan.errors.CapplanError``.
 """
 
+from importlib import import_module
+from typing import TYPE_CHECKING
+
 from capplan.workflow.breaking import find_breaking_point, sweep
 from capplan.workflow.demand import estimate
-from capplan.workflow.demo import demo
 from capplan.workflow.export import export
 from capplan.workflow.gate import gate
 from capplan.workflow.init import init
-from capplan.workflow.loadtest import loadtest
 from capplan.workflow.outcome import record_outcome
-from capplan.workflow.preparing import Overrides
 from capplan.workflow.recommend import recommend
 from capplan.workflow.report import report
 from capplan.workflow.simulate import simulate
+
+if TYPE_CHECKING:
+    from capplan.workflow.measuring import loadtest
+    from capplan.workflow.preparing import Overrides
+    from capplan.workflow.staging import demo
 
 __all__ = [
     "Overrides",
@@ -44,3 +49,12 @@ __all__ = [
     "simulate",
     "sweep",
 ]
+
+_LATE = {"demo": "staging", "loadtest": "measuring", "Overrides": "preparing"}
+
+
+def __getattr__(name: str) -> object:
+    """Load what puts a server under load only when it is asked for: it takes its time."""
+    if name not in _LATE:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return getattr(import_module(f"{__name__}.{_LATE[name]}"), name)

@@ -9,8 +9,6 @@ from typing import TYPE_CHECKING
 
 from capplan.errors import SetupError, UsageError
 from capplan.plan.load import PlanFile
-from capplan.render.junit import junit as as_junit
-from capplan.render.markdown import summary
 from capplan.results.capacity import Capacity
 from capplan.results.paired import Paired
 from capplan.results.store import check_writable, read_result, write_text
@@ -41,11 +39,12 @@ def gate(
     compare with. Writes a JUnit file when asked, and appends a summary to the file that
     ``GITHUB_STEP_SUMMARY`` names. Raises ``UsageError`` as ``recommend`` does.
     """
-    from capplan.gate import judge  # loads scipy, which takes its time
-
     if junit:
         check_writable(junit)
     plan_file, shelf = open_plan(plan)
+
+    from capplan.gate import judge  # loads scipy, which takes its time
+
     measured = _measured(plan_file, shelf, baseline)
     traffic, notes = current_demand(plan_file, shelf, seed)
     changes = [*_paired(plan_file, shelf, measured), *_since(baseline, measured)]
@@ -54,8 +53,12 @@ def gate(
     verdict = verdict.model_copy(update={"notes": (*notes, *verdict.notes)})
     shelf.keep(verdict)
     if junit:
+        from capplan.render.junit import junit as as_junit
+
         write_text(junit, as_junit(verdict))
     if job_summary := os.environ.get("GITHUB_STEP_SUMMARY"):
+        from capplan.render.markdown import summary
+
         _append(Path(job_summary), summary(verdict))
     return verdict
 

@@ -3,7 +3,7 @@
 import pytest
 
 from capplan.errors import CapplanError, ExitCode
-from capplan.workflow.loadtest import loadtest
+from capplan.workflow.measuring import loadtest
 from capplan.workflow.paired import paired
 from capplan.workflow.preparing import Overrides
 from tests.cli.test_loadtest import PLAN, SCRIPT

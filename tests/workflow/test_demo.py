@@ -17,7 +17,7 @@ from capplan.workflow.watcher import NOBODY
 
 pytestmark = pytest.mark.load
 
-MODULE = importlib.import_module("capplan.workflow.demo")
+MODULE = importlib.import_module("capplan.workflow.staging")
 COMMANDS: dict[str, Any] = typer.main.get_command(app).commands  # type: ignore[attr-defined]
 
 

@@ -17,11 +17,11 @@ from capplan.results.capacity import Capacity, CapacityVerdict, Generator
 from capplan.results.store import read_result
 from capplan.workflow import Overrides, loadtest
 from capplan.workflow.capacity import current_capacity
-from capplan.workflow.loadtest import check
+from capplan.workflow.measuring import check
 from capplan.workflow.shelf import open_plan
 
-# the function of the same name hides the module
-room: Any = sys.modules["capplan.workflow.loadtest"]
+# what is made up takes the place of the functions that the module calls
+room: Any = sys.modules["capplan.workflow.measuring"]
 preparing: Any = sys.modules["capplan.workflow.preparing"]
 PLAN = """
 sale: {start: 2026-11-27T12:00:00+01:00, duration: 2 h}

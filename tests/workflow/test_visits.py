@@ -16,7 +16,7 @@ from capplan.results.capacity import Capacity
 from capplan.results.store import read_result
 from capplan.workflow.capacity import current_capacity
 from capplan.workflow.checked import checked_json
-from capplan.workflow.loadtest import loadtest
+from capplan.workflow.measuring import loadtest
 from capplan.workflow.paired import paired
 from capplan.workflow.preparing import Overrides
 from capplan.workflow.shelf import open_plan

@@ -17,7 +17,7 @@ from capplan.results.store import write_text
 from capplan.workflow.demand import estimate
 from capplan.workflow.gate import gate
 from capplan.workflow.init import next_friday_noon, starter
-from capplan.workflow.loadtest import loadtest
+from capplan.workflow.measuring import loadtest
 from capplan.workflow.preparing import Overrides
 from capplan.workflow.recommend import recommend
 from capplan.workflow.shelf import shown
