@@ -91,8 +91,8 @@ def _too_few(sla: Sla, near: Sequence[Trial]) -> Note | None:
         return None
     return Note(
         code="few_requests",
-        message=f"{count:,} requests were made near the answer, and their {limit.name} takes "
-        f"{needed:,} to judge: the answer rests on other loads",
+        message=f"{limit.name} takes {needed:,} requests to judge, and there were {count:,} near "
+        "the answer",
         advice="raise --time-budget, or judge a lower percentile",
     )
 

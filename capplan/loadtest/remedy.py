@@ -30,6 +30,11 @@ _WEAK = frozenset(
     {"generator_busy", "late_arrivals", "arrivals_lost", "lateness_decides", "script_holds_up"}
 )
 
+_AT_ANY_LOAD = frozenset(
+    {"worker_died", "target_restarted", "target_stood_still", "script_raised", "no_requests"}
+)
+"""What a lower load would not cure."""
+
 
 @dataclass(frozen=True, slots=True)
 class Standing:
@@ -75,7 +80,7 @@ class Standing:
 
 def _choose(trial: Trial, proven: float, *, repeated: bool) -> Remedy:
     codes = {note.code for note in trial.notes}
-    if codes & {"worker_died", "target_restarted", "target_stood_still", "script_raised"}:
+    if codes & _AT_ANY_LOAD:
         return "repeat"
     if codes & _WEAK and can_grow(trial.health):
         return "add_process"

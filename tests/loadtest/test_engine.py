@@ -9,11 +9,13 @@ import pytest
 
 from capplan.errors import SetupError
 from capplan.loadtest.engine import Engine
+from capplan.loadtest.evaluate import evaluate
 from capplan.loadtest.protocol import SUCCESS
 from capplan.loadtest.recording import Recording
+from capplan.loadtest.validity import Usage
 from capplan.model.service_time import Deterministic
 from capplan.refserver import RefServer, RefServerConfig
-from tests.loadtest.harness import engine, received, run, script, spec, to_the_end, worker
+from tests.loadtest.harness import SLA, engine, received, run, script, spec, to_the_end, worker
 
 pytestmark = pytest.mark.load
 
@@ -114,6 +116,17 @@ def test_arrivals_are_poisson(tmp_path):
     assert gaps.mean() * 400.0 == pytest.approx(1.0, abs=4 / len(gaps) ** 0.5)
     e = np.exp(-1)
     assert (gaps > 1 / 400.0).mean() == pytest.approx(e, abs=4 * (e * (1 - e) / len(gaps)) ** 0.5)
+
+
+def test_a_load_without_arrivals_is_held_to_its_end(tmp_path):
+    """Else its rates, and the share of a core that it took, would be of an instant."""
+    with ref_server(64, 0.001) as target:
+        made = run(script(tmp_path, ONE_PAGE), target.url, spec(0.001, 0.3))
+    assert (made.count, made.tickets_due) == (0, 0)
+    assert made.state["held_s"] >= 0.3
+    judged = evaluate(made, "probe", 0.0, SLA, {}, Usage())
+    assert "no_requests" in {note.code for note in judged.notes}
+    assert judged.health.generator_cpu < 1.0
 
 
 def test_the_schedule_follows_from_the_seed(tmp_path):

@@ -155,6 +155,7 @@ def test_a_process_is_added_where_a_core_is_free_for_it(processes, idle_cores, g
         (("users_missing",), FREE, 0.0, 0, "lower"),
         (("users_missing",), FREE, 100.0, 0, "repeat"),
         (("script_raised",), BUSY, 0.0, 3, "repeat"),
+        (("no_requests",), BUSY, 0.0, 3, "repeat"),
     ],
 )
 def test_every_fault_has_its_remedy(codes, usage, proven, before, remedy):

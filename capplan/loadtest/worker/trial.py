@@ -72,6 +72,7 @@ class TrialRun:
         cpu, wall = time.process_time(), perf_counter()
         watchers = [gevent.spawn(self._report), gevent.spawn(self._keep_pool)]
         self._issue_tickets()
+        self._wait_for_the_end()
         self._issuing = False
         held_s = perf_counter() - self._start
         busy = (time.process_time() - cpu) / (perf_counter() - wall)
@@ -110,6 +111,12 @@ class TrialRun:
             gate.issue(self._ticket(due), gate.choose(mix))
             if self._due % 50 == 0:
                 gevent.sleep(0)  # far behind the schedule users must still get their turn
+
+    def _wait_for_the_end(self) -> None:
+        """Hold on after the last arrival: at a low rate there may be none, or none for long."""
+        end = self._start + self.spec.duration_s
+        while not self.end and (left_s := end - perf_counter()) > 0:
+            gevent.sleep(min(left_s, 0.1))
 
     def _at_cap(self) -> bool:
         most, gate = self.spec.most_requests, self._gate

@@ -40,13 +40,6 @@ class VisitRun(TrialRun):
     def _ticket(self, due: float) -> Ticket:
         return Visit(self.spec.index, due)
 
-    def _issue_tickets(self) -> None:
-        """Issue visits, and go on to the end of the trial after the last of them."""
-        super()._issue_tickets()
-        end = self._start + self.spec.duration_s
-        while not self.end and (left_s := end - perf_counter()) > 0:
-            gevent.sleep(min(left_s, 0.1))
-
     def _make_room(self) -> None:
         """Leave queued visits to those whose end makes room."""
 
