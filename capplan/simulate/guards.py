@@ -24,9 +24,15 @@ Values = Mapping[tuple[str, str], float]
 
 
 def possible(scene: Scene) -> tuple[str, ...]:
-    """Return the protections that can change something: where nothing answers in order, not all."""
-    in_order = scene.plan.saleday.connections is not None
-    return tuple(name for name in PROTECTIONS if in_order or name != "multiplex")
+    """Return the protections that can change something in this plan, which saves their runs."""
+    saleday, steps = scene.plan.saleday, scene.steps
+    idle = {
+        "multiplex": saleday.connections is None,
+        "cache": all(step.cacheable <= 0 for step in steps),
+        "priorities": len({step.priority for step in steps}) == 1,
+        "retry-budget": saleday.attempts == 1,
+    }
+    return tuple(name for name in PROTECTIONS if not idle.get(name, False))
 
 
 def guard_settings(scene: Scene, servers: int, queue: float) -> tuple[Setting, ...]:
