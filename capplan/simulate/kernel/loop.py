@@ -23,7 +23,7 @@ from capplan.simulate.kernel.clients import (
 from capplan.simulate.kernel.downstream import give_up_waiting, goes_on, keep_levels, wanted_behind
 from capplan.simulate.kernel.edge import passes
 from capplan.simulate.kernel.gateway import admits, asks_limiter, is_back, leaks, leaves
-from capplan.simulate.kernel.jit import at, entry, jitted
+from capplan.simulate.kernel.jit import at, jitted
 from capplan.simulate.kernel.room import lets_in, next_in, tires
 from capplan.simulate.kernel.stations import choose, due, ends, fill, next_end_s, offer, turn_away
 from capplan.simulate.kernel.timers import due_by, remove_timer
@@ -47,7 +47,7 @@ FIELDS = [
 ]
 
 
-@entry
+@jitted
 def run(w: Any, until_s: float) -> int:
     """Simulate up to ``until_s``; ``FULL`` says that the table of calls has to grow first."""
     while True:
@@ -105,7 +105,7 @@ def run(w: Any, until_s: float) -> int:
             return DONE
 
 
-@entry
+@jitted
 def first_arrivals(w: Any) -> None:
     """Draw the first arrival of every source; call it once before the first run."""
     w.visit_s = _arrival_s(w, 0, rng.VISITS)

@@ -24,7 +24,7 @@ from capplan.simulate.kernel import tally as t
 from capplan.simulate.kernel.calls import GONE, NONE, call, join, leave
 from capplan.simulate.kernel.clients import kind_of, refused
 from capplan.simulate.kernel.guards import BADLY, FLEET, reports
-from capplan.simulate.kernel.jit import at, entry, jitted, wide
+from capplan.simulate.kernel.jit import at, jitted, wide
 from capplan.simulate.kernel.wires import leaves
 
 STATION = np.dtype(
@@ -186,7 +186,7 @@ def fill(w: Any, s: int) -> None:
     reschedule(w, s)
 
 
-@entry
+@jitted
 def resize(w: Any, count: int, slots: int) -> None:
     """Let ``count`` stations take calls, with ``slots`` slots each; what they do they finish."""
     w.open = count
