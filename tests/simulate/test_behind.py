@@ -213,7 +213,8 @@ def test_breakers_of_servers_decide_by_what_a_server_sees():
     setup = surprise(scene, "circuit-breaker")
     assert setup.callers == 5
     database, payment = (one.breaker for one in setup.downstream)
-    assert database and payment
+    assert database
+    assert payment
     assert setup.breaker
     assert (database.least, database.probes) == (20, 1)
     seen = scene.sustained_rps(5) / 39 / 5 * 10

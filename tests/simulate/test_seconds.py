@@ -104,8 +104,8 @@ def test_a_reader_of_the_file_can_account_for_every_request(name):
         assert row["attempts"] == row["received"] + refused + row["timed_out"] + waits
         assert row["offered"] == row["received"] + row["given_up"] + waits + pauses
         assert row["in_flight"] == sum(
-            row[layer] for layer in ("waf", "gateway", "queued", "served", "bucket", "limiter", "wire",
-                                     "queued downstream", "served downstream")
+            row[layer] for layer in ("waf", "gateway", "queued", "served", "bucket", "limiter",
+                                     "wire", "queued downstream", "served downstream")
         )  # fmt: skip
         assert row["admitted"] <= row["attempts"]
 
