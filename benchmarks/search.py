@@ -15,7 +15,7 @@ import argparse
 import math
 import os
 from array import array
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
 from functools import partial
@@ -31,6 +31,7 @@ from capplan.loadtest.observation import Observation
 from capplan.loadtest.observed import observation
 from capplan.loadtest.protocol import COLUMNS, FAILURE, SUCCESS, TrialSpec, pack
 from capplan.loadtest.recording import Recording
+from capplan.loadtest.recovery import after_a_break
 from capplan.loadtest.search import Next, Settings, Stop, decide
 from capplan.loadtest.validity import Usage
 from capplan.loadtest.warmup import settled_s
@@ -51,7 +52,10 @@ class Found:
 
 @dataclass(frozen=True, slots=True)
 class Run:
-    """One search by any method; bounds and middle over the truth."""
+    """One search by any method; bounds and middle over the truth.
+
+    A ``ratio`` that is not a number is no answer; the interval may still have one end or both.
+    """
 
     ratio: float
     low: float
@@ -64,13 +68,16 @@ def search(server: Server, seed: int, time_budget_s: float = 120.0) -> Found:
     """Search as a load test does, with simulated trials; the same seed gives the same answer."""
     bench = Bench(server, np.random.default_rng(seed))
     settings = Settings(time_budget_s, FIRST_RATE)
+    trials: list[Trial] = []
     seen: list[Observation] = []
     while isinstance(step := decide(seen, settings, bench.spent_s), Next):
-        seen.append(observation(trial(bench, step)))
-    return Found(step, len(seen), bench.spent_s)
+        trials.append(trial(bench, step, trials))
+        if trials[-1].outcome != "invalid":
+            seen.append(observation(trials[-1]))
+    return Found(step, len(trials), bench.spent_s)
 
 
-def trial(bench: Bench, step: Next) -> Trial:
+def trial(bench: Bench, step: Next, before: Sequence[Trial] = ()) -> Trial:
     """Hold one load and judge it; what is hopeless ends early, as in a real load test."""
     server, limit_s = bench.server, bench.server.sla.latency[0].limit_s
     arrivals_s = bench.arrivals(step.rate, step.duration_s)
@@ -103,7 +110,8 @@ def trial(bench: Bench, step: Next) -> Trial:
     recording.tickets_due = int(sent.sum())
     bench.spend(arrivals_s[sent], kept, held_s)
     warmup_s = settled_s(recording.rows(), spec)
-    return evaluate(recording, step.purpose, warmup_s, server.sla, {}, usage=Usage())
+    judged = evaluate(recording, step.purpose, warmup_s, server.sla, {}, usage=Usage())
+    return after_a_break(judged, recording.rows(), before)
 
 
 def _nth(times_s: FloatArray, count: float) -> float:
@@ -129,13 +137,14 @@ def recorded(spec: TrialSpec, intended_s: FloatArray, answers: Answers) -> Recor
 def ours(server: Server, truth: float, time_budget_s: float, seed: int) -> Run:
     """Run this search once."""
     found = search(server, seed, time_budget_s)
-    bounds = found.stop.bounds
-    known = found.stop.verdict == "measured"
-    low, mid, high = (
-        (b or math.nan) / truth if known else math.nan
-        for b in (bounds.low, bounds.mid, bounds.high)
+    low, mid, high = found.stop.bounds.low, found.stop.bounds.mid, found.stop.bounds.high
+    return Run(
+        math.nan if mid is None else mid / truth,
+        0.0 if low is None else low / truth,
+        math.inf if high is None else high / truth,
+        found.spent_s,
+        found.trials,
     )
-    return Run(mid, low, high, found.spent_s, found.trials)
 
 
 def peer(server: Server, truth: float, method: Callable[[Bench], float], seed: int) -> Run:
@@ -171,14 +180,14 @@ def row(name: str, method: str, runs: Iterable[Run]) -> str:
     """Return one line of the table."""
     everything = list(runs)
     known = [run for run in everything if math.isfinite(run.ratio)]
-    ratio = np.array([run.ratio for run in known])
+    ratio = np.array([run.ratio for run in known]) if known else np.array([math.nan])
     p5, p50, p95 = np.quantile(ratio, [0.05, 0.5, 0.95])
     within, above = np.mean(np.abs(ratio - 1) <= 0.05), np.mean(ratio > 1.05)
     contains = width = "–"
-    if math.isfinite(known[0].low):
-        low, high = (np.array([getattr(run, end) for run in known]) for end in ("low", "high"))
+    if not math.isnan(everything[0].low):
+        low, high = (np.array([getattr(run, end) for run in everything]) for end in ("low", "high"))
         contains = f"{np.mean((low <= 1) & (high >= 1)):.0%}"
-        width = f"{np.median((high - low) / ratio):.1%}"
+        width = f"{np.median(high - low):.1%}"
     return (
         f"| {name} | {method} | {len(known)}/{len(everything)} | {p5:.3f} / {p50:.3f} / {p95:.3f} "
         f"| {within:.0%} | {above:.0%} | {contains} | {width} "

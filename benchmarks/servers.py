@@ -52,7 +52,8 @@ class Server:
     ``noise`` is the standard deviation of the logarithm of its speed from trial to trial; the truth
     is that of the usual speed. A cold server begins at the speed ``cold`` (1 is its usual one) and
     comes nearer to the usual one by a factor e every 10 s of load. Above ``refuse_above``
-    arrivals within the last second every second arrival is refused at once.
+    arrivals within the last second every second arrival is refused at once. ``stalls`` are pauses
+    that are none of its own, such as those of its host: the truth is without them.
     """
 
     name: str
@@ -63,6 +64,7 @@ class Server:
     pauses: Pauses | None = None
     cold: float = 1.0
     refuse_above: float | None = None
+    stalls: Pauses | None = None
 
     @property
     def nominal_rps(self) -> float:
@@ -78,7 +80,7 @@ class Server:
         refused = self._refused(arrivals_s, rng)
         taken_s = arrivals_s[~refused]
         sojourn_s = np.zeros(len(arrivals_s))
-        clock = _Clock.draw(self.pauses, arrivals_s, rng)
+        clock = _Clock.draw(self.pauses or self.stalls, arrivals_s, rng)
         begun_s = clock.working_s(taken_s)
         busy_s = _fifo_sojourns_s(begun_s, services_s[~refused], self.slots)
         sojourn_s[~refused] = clock.wall_s(begun_s + busy_s) - taken_s
@@ -190,7 +192,7 @@ class _Clock:
 
 def _truth_rps(server: Server) -> float:
     # a cold server is warm in the end, and the usual speed of a noisy one is the speed meant
-    return _steady_truth_rps(replace(server, name="", noise=0.0, cold=1.0))
+    return _steady_truth_rps(replace(server, name="", noise=0.0, cold=1.0, stalls=None))
 
 
 @cache
@@ -233,4 +235,5 @@ SERVERS = (
     _server("M/G/8, pauses", *_EIGHT[:2], "p95<200ms", pauses=Pauses(0.05, 1.0)),
     _server("M/G/8, cold start", *_EIGHT, cold=0.7),
     _server("M/G/8, refusals", *_EIGHT, refuse_above=350.0),
+    _server("M/G/8, standstills", *_EIGHT, stalls=Pauses(4.0, 60.0)),
 )

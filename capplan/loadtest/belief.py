@@ -12,11 +12,13 @@ from functools import lru_cache
 
 import numpy as np
 
-from capplan.loadtest.criterion import Criterion, Floats
+from capplan.loadtest.criterion import Criterion
 from capplan.loadtest.levels import LevelAt, above, median
 from capplan.loadtest.observation import Observation
+from capplan.loadtest.trial_model import Floats
 
-_GRID = 64
+_WIDE, _FINE = 48, 40  # points of the grids
+_UNLIKELY = 1e-4  # beyond this, at each end, the fine grid leaves out
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,6 +48,10 @@ class Posterior:
         told = [self.binding.explained(load, start_s, measured_s) for load in loads]
         return float(loads[int(np.argmax(told))])
 
+    def explained(self, load: float, start_s: float, measured_s: float) -> float:
+        """Return the share of its variance that a trial at ``load`` will explain."""
+        return self.binding.explained(load, start_s, measured_s) if self.binding else 0.0
+
     @property
     def episode_s(self) -> float:
         """How long misses hang together at the sustained rate; 0 where nothing is known."""
@@ -64,22 +70,26 @@ def posterior(seen: Sequence[Observation]) -> Posterior:
 
 @lru_cache(maxsize=4)
 def _posterior(seen: tuple[Observation, ...]) -> Posterior:
-    rates = np.array([o.rate for o in seen])
-    wide = np.geomspace(rates.min() / 4, rates.max() * 4, _GRID // 2)
-    low, high = _over_criteria(wide, seen).quantiles(1e-4, 1 - 1e-4)
-    step = wide[1] / wide[0]
-    return _over_criteria(np.geomspace(low / step, high * step, _GRID), seen)
+    rates = [o.rate for o in seen]
+    lowest, highest = min(rates) / 4, max(rates) * 4
+    wide = _over_criteria(lowest, highest, _WIDE, seen)
+    # ends on points of the wide grid: while they stay, what trials say of each point is known
+    cumulative = np.cumsum(wide.probability)
+    first = max(int(np.searchsorted(cumulative, _UNLIKELY)) - 1, 0)
+    last = min(int(np.searchsorted(cumulative, 1 - _UNLIKELY)) + 1, len(wide.rate) - 1)
+    return _over_criteria(float(wide.rate[first]), float(wide.rate[last]), _FINE, seen)
 
 
-def _over_criteria(grid: Floats, seen: Sequence[Observation]) -> Posterior:
+def _over_criteria(low: float, high: float, count: int, seen: Sequence[Observation]) -> Posterior:
     """Combine the criteria: the smallest sustained rate binds.
 
     For independent criteria P(min θ > x) is the product of the P(θᵢ > x).
     """
+    grid = np.geomspace(low, high, count)
     survival, criteria = np.ones_like(grid), []
     for index, miss in enumerate(seen[0].misses):
         if miss.allowed > 0 and any(o.misses[index].share > 0 for o in seen):
-            criterion = Criterion(grid, seen, index)
+            criterion = Criterion(low, high, count, seen, index)
             survival *= 1 - np.cumsum(criterion.density) + criterion.density / 2
             criteria.append(criterion)
     levels = [at_loads(seen, index) for index in range(len(seen[0].levels))]

@@ -34,6 +34,7 @@ STANDSTILL_S = 1.0
 """So long without an answer, while many wait for one, is no queue: that goes on being served."""
 
 _WAITING = 10  # arrivals; a trial is ended soon when more are late
+_RARE = 1 / 6  # of the trials may stand still and be worth another
 _UNUSUAL = 10.0  # times the usual time between two answers
 _SUSPICIOUS = 5  # requests in a row without an answer, at the end of a trial
 _REFUSED = "onnection refused"
@@ -132,7 +133,7 @@ def after_a_break(trial: Trial, rows: Rows, before: Sequence[Trial]) -> Trial:
             message=f"the target answered nothing for {format_duration(still_s)}, then went on",
             advice="look in its log for what held it up: a collection of garbage, a failover",
         )
-        return _once(trial, note, before)
+        return _noted(trial, note, worthless=_rare(note.code, before))
     return trial
 
 
@@ -157,8 +158,16 @@ def _restarted(message: str) -> Note:
 
 
 def _once(trial: Trial, note: Note, before: Sequence[Trial]) -> Trial:
-    again = any(n.code == note.code for t in before for n in t.notes)
-    return _noted(trial, note, worthless=not again)
+    return _noted(trial, note, worthless=not _count(note.code, before))
+
+
+def _rare(code: str, before: Sequence[Trial]) -> bool:
+    """Whether one more trial with a note is no habit of the target."""
+    return _count(code, before) < max(1, _RARE * len(before))
+
+
+def _count(code: str, trials: Sequence[Trial]) -> int:
+    return sum(code in {note.code for note in trial.notes} for trial in trials)
 
 
 def _noted(trial: Trial, note: Note, *, worthless: bool) -> Trial:

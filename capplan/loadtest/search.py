@@ -21,10 +21,11 @@ GROW, SHRINK = 2.0, 4.0
 LOWEST_RATE = 1.0
 _AT_LIMIT = 0.98  # the limit moves a little, as the requests per arrival are better known
 _BRACKETED = 1.5  # bisect until the lowest failed rate is this close to the highest that passed
-_AROUND = np.geomspace(0.92, 1.12, 11)  # loads that may narrow the answer, times its middle
-_NARROW = 1.127  # high/low at which the search stops before its budget is spent
-_ENOUGH = 5  # refining trials at least, and so many that the mean speed of the target is known
-_MEAN_SPEED = 0.0255  # to this standard error
+_AROUND = np.geomspace(0.94, 1.12, 7)  # loads that may narrow the answer, times its middle
+_NARROW = 0.125  # ln(high/low) at which the search stops before its budget is spent
+_ENOUGH = 7  # long trials, or as many as tell the mean speed of the target
+_MEAN_SPEED = 0.0228  # to this standard error
+_FEWEST = 2  # that such a widening counts with: the trials before them say something, too
 _USUAL = 7  # refining trials that a search needs
 _EPISODES = 3  # in which misses hang together, that a refining trial holds if there is time for it
 _LEFT_OUT = 0.1  # of a refining trial is likely to be warm-up
@@ -145,7 +146,7 @@ def known_bounds(seen: Sequence[Observation]) -> Bounds:
     passed = [o.rate for o in seen if o.passed]
     failed = [o.rate for o in seen if o.failed]
     if passed and failed:
-        return Bounds(*_interval(posterior(seen)))
+        return Bounds(*_interval(posterior(seen), seen))
     return Bounds(low=max(passed, default=None), high=min(failed, default=None))
 
 
@@ -191,32 +192,47 @@ def _narrow(seen: Sequence[Observation], settings: Settings, left_s: float) -> N
     if above / below > _BRACKETED and left_s > 2 * settings.refine_s:
         return Next(float(np.sqrt(below * above)), settings.bisect_s, "bisect")
     belief = posterior(seen)
-    low, mid, high = _interval(belief)
+    low, mid, high = _interval(belief, seen)
     if settings.max_rate is not None:
         mid = min(mid, settings.max_rate)
         low = min(low, mid)
     refine_s = min(max(_EPISODES * belief.episode_s, settings.refine_s), settings.longest_s)
-    enough = max(_ENOUGH, (belief.speed_noise / _MEAN_SPEED) ** 2)
-    narrow = high / low <= _NARROW and sum(o.purpose == "refine" for o in seen) >= enough
     confirmed = any(o.purpose == "confirm" and low <= o.rate <= high for o in seen)
-    if left_s < settings.probe_s + 1 or (confirmed and (narrow or left_s < refine_s)):
-        return _finish(low, mid, high)
-    if narrow or left_s < 2 * refine_s:
-        return Next(mid, min(refine_s, left_s - 1), "confirm")
+    width = float(np.log(high / low))
+    few = _few(belief, seen)
+    if left_s < settings.probe_s + 1 or (confirmed and (width <= _NARROW or left_s < refine_s)):
+        return _finish(low, mid, high, few)
     warmup_s = _LEFT_OUT * refine_s
+    told = belief.explained(mid, warmup_s, refine_s - warmup_s)
+    soon = width * np.sqrt(1 - told) * _few(belief, seen, 1) / few
+    if (soon <= _NARROW and not confirmed) or left_s < 2 * refine_s:
+        return Next(mid, min(refine_s, left_s - 1), "confirm")
     rate = belief.most_telling(_AROUND * mid, warmup_s, refine_s - warmup_s)
     return Next(rate, refine_s, "refine")
 
 
-def _finish(low: float, mid: float, high: float) -> Stop:
+def _finish(low: float, mid: float, high: float, few: float) -> Stop:
     if high / low > _TOO_WIDE:
-        return Stop(
-            "inconclusive", Bounds(low, None, high), "the trials disagree too much for an answer"
-        )
+        short = "the time budget ended before the bounds were close"
+        why = short if few > 1 else "the trials disagree too much for an answer"
+        return Stop("inconclusive", Bounds(low, None, high), why)
     return Stop("measured", Bounds(low, mid, high), "")
 
 
-def _interval(belief: Posterior) -> tuple[float, float, float]:
+def _interval(belief: Posterior, seen: Sequence[Observation]) -> tuple[float, float, float]:
+    """Return the ends and the middle, the ends further apart while trials are few."""
     tail = (1 - CONFIDENCE) / 2
     low, mid, high = belief.quantiles(tail, 0.5, 1 - tail)
-    return low, mid, high
+    few = _few(belief, seen)
+    return mid * (low / mid) ** few, mid, mid * (high / mid) ** few
+
+
+def _few(belief: Posterior, seen: Sequence[Observation], more: int = 0) -> float:
+    """Return the factor by which the interval is widened, as the long trials are so few.
+
+    A standard error falls with the root of their number. What they vary by is itself learned from
+    them: from fewer than enough, the belief is too sure.
+    """
+    trials = sum(o.purpose in ("refine", "confirm") for o in seen) + more
+    enough = max(_ENOUGH, (belief.speed_noise / _MEAN_SPEED) ** 2)
+    return float(max(1.0, enough / max(trials, _FEWEST)) ** 0.5)

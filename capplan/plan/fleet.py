@@ -31,15 +31,13 @@ from capplan.plan.types import (
 )
 from capplan.units import Range
 
-CeilingUnit = Literal["request", "visit", "order", "hot order"]
-
 
 class Ceiling(Section):
     """Something that does not scale with servers."""
 
     name: Name
     rate: Rps
-    per: CeilingUnit = "request"
+    per: Literal["request", "visit", "order", "hot order"] = "request"
 
 
 class Alternative(Section):

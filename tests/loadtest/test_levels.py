@@ -163,7 +163,7 @@ def test_a_search_ends_where_the_cpu_reaches_its_limit_and_names_it(seed):
 
 
 def test_a_limit_that_is_not_reached_leaves_the_answer_to_the_sla():
-    stop, trials = search(1, limit=1.0)
+    stop, trials = search(2, limit=1.0)
     low, high = ends(stop)
     assert low <= SERVERS[0].truth_rps <= high
     binding = what_binds(trials, stop.bounds.mid, [observation(t) for t in trials])

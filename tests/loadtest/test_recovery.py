@@ -131,13 +131,16 @@ def served(slots: int, service_s: float, rps: float, stops_s: float = 0.0) -> Ro
     return recording(sojourn_s, intended_s=intended_s).rows()
 
 
-def test_a_target_that_stood_still_for_a_while_is_worth_another_trial_once():
+def test_a_target_that_seldom_stands_still_is_worth_another_trial_each_time():
+    """One in six may: as often as that, it is the target's own way."""
     failed = trial("fail").model_copy(update={"errors": {}})
-    seen: list[Trial] = []
-    for outcome in ("invalid", "fail"):
-        seen.append(after_a_break(failed, served(4, 0.02, 100.0, 3.0), seen))
-        assert (seen[-1].outcome, codes(seen[-1])) == (outcome, ["target_stood_still"])
-    assert "answered nothing for 3" in seen[0].notes[-1].message
+    still = served(4, 0.02, 100.0, 3.0)
+    first = after_a_break(failed, still, [])
+    assert (first.outcome, codes(first)) == ("invalid", ["target_stood_still"])
+    assert "answered nothing for 3" in first.notes[-1].message
+    for trials_since, outcome in ((0, "fail"), (5, "fail"), (6, "invalid")):
+        again = after_a_break(failed, still, [first, *[trial("pass")] * trials_since])
+        assert (again.outcome, codes(again)) == (outcome, ["target_stood_still"])
 
 
 @pytest.mark.parametrize(

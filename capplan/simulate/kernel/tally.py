@@ -28,8 +28,6 @@ REASONS = (
     "back-pressure",
     "downstream",
     "client-throttle",
-    "waf-full",
-    "gateway-full",
 )
 """Who refused an attempt."""
 
@@ -43,7 +41,7 @@ COUNTS = (
 ) = range(12)  # fmt: skip
 (
     QUEUE_BOUND, QUEUE_TIMEOUT, FAILED, WAF, PER_SOURCE, CONCURRENCY, TOKENS, LEAK, BREAKER,
-    PRESSURE, DOWNSTREAM, THROTTLE, WAF_FULL, GATEWAY_FULL,
+    PRESSURE, DOWNSTREAM, THROTTLE,
 ) = range(len(REASONS))  # fmt: skip
 
 VISITS = ("begun", "paid", "left", "abandoned", "tired")
@@ -51,16 +49,16 @@ BEGUN, PAID, LEFT, ABANDONED, TIRED = range(len(VISITS))
 
 LAYERS = (
     "queued", "served", "waiting", "pausing", "thinking", "bucket", "room", "collapsed", "limiter",
-    "wire", "queued downstream", "served downstream", "unawaited downstream", "waf", "gateway",
+    "wire", "queued downstream", "served downstream", "unawaited downstream",
 )  # fmt: skip
 """Where calls and shoppers are: in a queue, in a slot; with a client that waits, pauses,
 thinks; in a leaky bucket, in the waiting room, at the edge until a like request is answered, on the
 way to a shared limiter, behind another call on a connection; in a queue or a slot downstream, or in
-a slot there after its server has given up; in work at the WAF, or at the gateway."""
+a slot there after its server has given up."""
 (
     IN_QUEUE, IN_SERVICE, CLIENT_WAITS, CLIENT_PAUSES, CLIENT_THINKS, IN_BUCKET, IN_ROOM,
     IN_COLLAPSE, TO_LIMITER, ON_WIRE, IN_QUEUE_BEHIND, IN_SERVICE_BEHIND,
-    UNAWAITED, AT_WAF, AT_GATEWAY,
+    UNAWAITED,
 ) = range(len(LAYERS))  # fmt: skip
 
 BINS = 128
