@@ -23,9 +23,35 @@ RANK = {room: rank for rank, rooms in enumerate(ORDER) for room in rooms}
 SCRIPTS = {"starter"}
 
 PURE_ROOMS = {"errors", "units", "model", "estimate", "recommend", "simulate", "gate", "render"}
-PURE_FILES = {f"loadtest/{file}.py" for file in ("search", "belief", "levels",
-              "evaluate", "validity", "remedy", "resources", "bottleneck", "binding",
-              "probes/readings")}  # fmt: skip
+PURE_FILES = {
+    f"loadtest/{file}.py"
+    for file in (
+        "asking",
+        "belief",
+        "binding",
+        "bottleneck",
+        "caps",
+        "compare",
+        "criterion",
+        "endpoints",
+        "evaluate",
+        "levels",
+        "observation",
+        "observed",
+        "pairing",
+        "remedy",
+        "resources",
+        "search",
+        "summary",
+        "validity",
+        "visiting",
+        "warmup",
+        "phases/drift",
+        "phases/opening",
+        "phases/overload",
+        "probes/readings",
+    )
+}
 IMPURE_MODULES = {
     "asyncio", "concurrent", "ctypes", "fcntl", "getpass", "glob", "http", "httptools", "io",
     "locale", "logging", "mmap", "multiprocessing", "os", "pathlib", "platform", "psutil",

@@ -93,14 +93,15 @@ def summary(found: Forecast, provenance: Provenance) -> Demand:
     shares = sensitivity(plan, inputs, provenance.seed, found.tables)
     ways = agreements(plan, inputs)
     stress = remarks.stress(percentiles(peak))
-    orders, hot = _orders(found)
+    orders, hot = _orders_per_s(found)
+    hottest = None if hot is None else percentiles(hot)
     history = shown(plan.history, found.learned)
     written = (
         *remarks.disagreement(outcome.visits, outcome.ratio, ways),
         *remarks.doubt(percentiles(peak), shares),
         *remarks.history(history),
         *remarks.shape(plan),
-        *remarks.hot(plan, hot),
+        *remarks.hot(plan, hottest),
         *remarks.beyond(stress),
     )
     return Demand(
@@ -112,8 +113,8 @@ def summary(found: Forecast, provenance: Provenance) -> Demand:
         peak_at_s=peak_at_s,
         peak_visitors=percentiles(found.corrected(outcome.visitors * outcome.scale)),
         peak_visitors_at_s=float(np.median(outcome.visitors_at_s)),
-        peak_orders_per_min=orders,
-        peak_hot_orders_per_s=hot,
+        peak_orders_per_min=None if orders is None else percentiles(60 * orders),
+        peak_hot_orders_per_s=hottest,
         visits_total=percentiles(visits),
         requests_total=percentiles(sent * per_visit),
         requests_per_visit=percentiles(per_visit),
@@ -121,6 +122,8 @@ def summary(found: Forecast, provenance: Provenance) -> Demand:
         profile=shape,
         peak_quantiles_rps=_quantiles(peak),
         peak_quantiles_visits_per_s=_quantiles(peak / per_visit),
+        peak_quantiles_orders_per_s=() if orders is None else _quantiles(orders),
+        peak_quantiles_hot_orders_per_s=() if hot is None else _quantiles(hot),
         history=history,
         sensitivity=shares,
         agreements=ways,
@@ -149,16 +152,15 @@ def percentiles(values: Floats) -> Percentiles:
     )
 
 
-def _orders(found: Forecast) -> tuple[Percentiles | None, Percentiles | None]:
-    """Return the orders/min of the busiest minute, and how many a second want one product."""
+def _orders_per_s(found: Forecast) -> tuple[Floats | None, Floats | None]:
+    """Return the orders/s of the busiest minute, and how many of them want one product."""
     draws = min(_ORDER_DRAWS, len(found.outcome.scale))
     most = most_orders_per_min(found.inputs, draws)
     if most is None:
         return None, None
-    orders = found.corrected(most * found.outcome.scale[:draws])
+    orders = found.corrected(most * found.outcome.scale[:draws]) / 60
     hot_share = found.inputs.hot_share
-    hot = None if hot_share is None else percentiles(orders / 60 * hot_share[:draws])
-    return percentiles(orders), hot
+    return orders, None if hot_share is None else orders * hot_share[:draws]
 
 
 def _estimates(found: Forecast) -> tuple[Estimate, ...]:

@@ -52,8 +52,8 @@ def by_second(inputs: Inputs, window_s: float, duration_s: float, scale: Floats)
     t_s = np.arange(begin, np.ceil(_end(inputs, duration_s)) + 1)
     rates = np.empty((count, len(t_s)), dtype=np.float32)
     for row, sent in enumerate(_sent(inputs, t_s, count)):
-        window = sent - shifted(sent, window_s)
-        rates[row] = np.maximum(window, 0.0) * (scale[row] / window_s)
+        sent -= shifted(sent, window_s)
+        np.multiply(np.maximum(sent, 0.0, out=sent), scale[row] / window_s, out=rates[row])
     position = np.asarray(_LEVELS) * (count - 1)
     at = position.astype(int)
     next_at, part = np.minimum(at + 1, count - 1), (position - at)[:, None]
@@ -122,8 +122,8 @@ def shifted(values: Floats, steps: float) -> Floats:
     shift, count = int(whole), len(values)
     late = np.zeros(count)
     if shift < count:
-        late[shift:] = (1 - part) * values[: count - shift]
-    if shift + 1 < count:
+        np.multiply(values[: count - shift], 1 - part, out=late[shift:])
+    if part and shift + 1 < count:
         late[shift + 1 :] += part * values[: count - shift - 1]
     return late
 

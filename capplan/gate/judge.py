@@ -46,7 +46,7 @@ def judge(
     for change in changes:
         now = as_changed(now, change) if change.measured == "paired" else now
     fleet, fleet_notes = _fleet(now, demand, capacity, asked, changes)
-    ceiling, ceiling_notes = _ceilings(plan, peaks(demand, capacity), asked)
+    ceiling, ceiling_notes = _ceilings(plan, demand, peaks(demand, capacity), asked)
     checks = [*fleet, *_drops(plan, asked, changes), *ceiling, *not_judged(asked)]
     return Verdict(
         **dict(provenance),
@@ -178,17 +178,19 @@ def _drops(plan: Plan, asked: Criteria, changes: Sequence[Change]) -> list[Check
     return [untold("capacity drop", f"there is nothing to compare with: {_COMPARE}")]
 
 
-def _ceilings(plan: Plan, possible: Peaks, asked: Criteria) -> tuple[list[Check], tuple[Note, ...]]:
+def _ceilings(
+    plan: Plan, demand: Demand, possible: Peaks, asked: Criteria
+) -> tuple[list[Check], tuple[Note, ...]]:
     accepted = asked.ceiling_risk
     if accepted is None:
         return [], ()
-    found, notes = ceilings(plan, possible)
+    found, notes = ceilings(plan, demand, possible)
     checks = [
         _risk(
             f"ceiling: {check.name}",
             check.exceed_probability,
             accepted,
-            f"the peak exceeds the ceiling {check.name} ({format_rate(check.ceiling_rps)})",
+            f"the peak exceeds the ceiling {check.name} ({check.limit})",
             possible,
         )
         for check in found

@@ -19,6 +19,7 @@ def require_loadable(target: str, allowed_hosts: Collection[str]) -> None:
     resolved or nothing listens there.
     """
     url = _split(target)
+    target = without_credentials(target)
     host = url.hostname or ""
     port = url.port or {"http": 80, "https": 443}[url.scheme]
     try:
@@ -41,6 +42,16 @@ def require_loadable(target: str, allowed_hosts: Collection[str]) -> None:
             f"nothing answers at {target}: {error.strerror or error}",
             "start the server first, or name another one with --target",
         ) from error
+
+
+def without_credentials(target: str) -> str:
+    """Return an address without the name and password in it: results are shown and committed.
+
+    >>> without_credentials("https://jo:secret@[::1]:8443/shop"), without_credentials("http://a.b")
+    ('https://[::1]:8443/shop', 'http://a.b')
+    """
+    url = urlsplit(target)
+    return url._replace(netloc=url.netloc.rpartition("@")[2]).geturl()
 
 
 def is_loopback(host: str) -> bool:

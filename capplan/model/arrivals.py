@@ -110,11 +110,14 @@ class Decay(FromTheStart):
         >>> Decay(np.asarray(10.0)).begun_twice(np.array([-1.0, 1e-3, 10.0])).round(12).tolist()
         [0.0, 1.7e-11, 13.212055882856]
         """
-        t = np.maximum(t_s, 0.0)
-        x = t / self.mean_s
+        x = np.maximum(t_s, 0.0) / self.mean_s
+        found = np.asarray(x * (x / 2 - 1) - np.expm1(-x))
         # for small x the three terms cancel: their series takes over
-        small = x**3 * (1 / 6 - x * (1 / 24 - x * (1 / 120 - x / 720)))
-        return self.mean_s**2 * np.where(x < 1e-2, small, x * (x / 2 - 1) - np.expm1(-x))
+        small = x < 1e-2
+        if small.any():
+            y = x[small]
+            found[small] = y**3 * (1 / 6 - y * (1 / 24 - y * (1 / 120 - y / 720)))
+        return self.mean_s**2 * found
 
     def part(self, draws: Some) -> Decay:
         """Return the curve of these draws alone."""

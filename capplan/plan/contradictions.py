@@ -19,6 +19,7 @@ def contradictions(saleday: Saleday, lasts_s: float, service_timeout_s: float) -
     yield from _clients(saleday, timeout_s, lasts_s)
     yield from _queue(saleday, timeout_s)
     yield from _detection(saleday, lasts_s)
+    yield from _deciding(saleday)
     yield from _priorities(saleday)
     for group in saleday.bots:
         yield from _bots(group, lasts_s)
@@ -103,6 +104,20 @@ def _between(saleday: Saleday, lasts_s: float) -> Iterator[str]:
                 f"downstream: {one.name!r} takes {format_duration(one.service_time)} on average, "
                 f"and calls are given up after {format_duration(one.timeout)}: raise its timeout"
             )
+
+
+def _deciding(saleday: Saleday) -> Iterator[str]:
+    limits = saleday.limits
+    if limits.gateway_refusal_cost and limits.gateway_capacity is None:
+        yield (
+            "limits.gateway_refusal_cost: a share of what a request costs the gateway, which is "
+            "nothing without limits.gateway_capacity: give it, or leave both out"
+        )
+    if limits.waf.refusal_cost and limits.waf.capacity is None:
+        yield (
+            "limits.waf.refusal_cost: a share of what a request costs the WAF, which is nothing "
+            "without limits.waf.capacity: give it, or leave both out"
+        )
 
 
 def _detection(saleday: Saleday, lasts_s: float) -> Iterator[str]:

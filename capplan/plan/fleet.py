@@ -31,13 +31,15 @@ from capplan.plan.types import (
 )
 from capplan.units import Range
 
+CeilingUnit = Literal["request", "visit", "order", "hot order"]
+
 
 class Ceiling(Section):
     """Something that does not scale with servers."""
 
     name: Name
     rate: Rps
-    per: Literal["request", "visit", "order", "hot order"] = "request"
+    per: CeilingUnit = "request"
 
 
 class Alternative(Section):

@@ -90,9 +90,21 @@ class Breaker(Section):
         default=None, description="A call that takes longer counts as failed; else computed."
     )
     window: Seconds = Field(default=10.0, description="In which calls are counted.")
-    least: Integer = Field(default=20, description="Calls in a window, before it decides.")
+    least: Integer | None = Field(
+        default=None,
+        description="Calls in a window, before it decides; else 20, or a fifth of what it sees.",
+    )
     pause: Seconds = Field(default=5.0, description="How long it stays open.")
-    probes: Integer = Field(default=5, description="Calls that are let through after that.")
+    probes: Integer | None = Field(
+        default=None,
+        description="Calls that are let through after that; else one by each server, or five "
+        "where all share a breaker.",
+    )
+    per: Literal["server", "fleet"] = Field(
+        default="server",
+        description="Whether each server has its own, as a library in its process does, or all "
+        "share one.",
+    )
 
 
 class BackPressure(Section):

@@ -104,6 +104,13 @@ class Waf(Section):
     lag: SecondsOrZero = Field(default=120.0, description="Until it recognises an attack.")
     catches: Share = Field(default=0.95, description="Of the bots' requests, from then on.")
     mistakes: Share = Field(default=0.002, description="Of people's requests, taken for a bot's.")
+    capacity: Rps | None = Field(
+        default=None,
+        description="Requests that it lets through when it refuses none; else deciding is free.",
+    )
+    refusal_cost: Share = Field(
+        default=0.0, description="Of a request that it refuses, of one that it lets through."
+    )
 
 
 class SourceLimit(Section):
@@ -134,6 +141,14 @@ class Limits(Section):
     shared: Seconds | None = Field(
         default=None,
         description="Round trip to a cache in which all nodes share their limits; else none do.",
+    )
+    gateway_capacity: Rps | None = Field(
+        default=None,
+        description="Requests that each node lets through when it refuses none; else what a node "
+        "does is free.",
+    )
+    gateway_refusal_cost: Share = Field(
+        default=0.0, description="Of a request that a node refuses, of one that it lets through."
     )
     in_flight: Integer | None = Field(default=None, description="Of the concurrency limit.")
     token_rate: Rps | None = None

@@ -56,7 +56,11 @@ class ResourceLimits(Section):
 class Endpoint(Sla):
     """An SLA of one endpoint."""
 
-    priority: Literal["critical", "normal", "low"] = "normal"
+    priority: Literal["critical", "normal", "low"] | None = Field(
+        default=None,
+        description="Of its class in a simulation that takes the classes from the load test; "
+        "by default the class's own: pay and order before cart before the others.",
+    )
 
 
 class Service(Section):

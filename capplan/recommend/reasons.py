@@ -98,7 +98,7 @@ def _risks(decider: Decider, servers: int) -> str:
 def _ceiling(decider: Decider, check: CeilingCheck) -> str:
     risk = decider.basis.peaks.show(check.exceed_probability, decider.plan.policy.overload_risk)
     return (
-        f"the peak exceeds the ceiling {check.name} ({format_rate(check.ceiling_rps)}) with "
+        f"the peak exceeds the ceiling {check.name} ({check.limit}) with "
         f"probability {risk}: no number of servers helps"
     )
 

@@ -40,7 +40,7 @@ def recommend(
     best = cheapest(known)
     decider, found = best.decider, known[0].decider.basis
     own = None if best is known[0] else known[0].decider
-    checks, ceiling_notes = ceilings(plan, found.peaks)
+    checks, ceiling_notes = ceilings(plan, demand, found.peaks)
     wanted = asked_for(known, best, asked, kind)
     shown = options(known, best, wanted)
     bought = newsvendor(decider)

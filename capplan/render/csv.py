@@ -41,15 +41,14 @@ def act(shown: ActSeconds, *, header: bool) -> str:
     ``received`` what clients got, when they got it.
     """
     of_services = [
-        (f"{service}_{column}", _state if column == "breaker" else _short, values[:, place])
+        (f"{service}_{column}", values[:, place])
         for place, service in enumerate(shown.services)
         for column, values in shown.of_service.items()
     ]
-    everybody = [(column, _short, values) for column, values in shown.of_everybody.items()]
-    further = [*everybody, *of_services]
+    further = [*shown.of_everybody.items(), *of_services]
     rows: list[list[object]] = []
     if header:
-        names = [*shown.of_class, *(name for name, _, _ in further)]
+        names = [*shown.of_class, *(name for name, _ in further)]
         rows.append(["act", "protected", "t_s", "class", *names])
     begin = (shown.act, "yes" if shown.protections else "no")
     columns = list(shown.of_class.values())
@@ -57,15 +56,11 @@ def act(shown: ActSeconds, *, header: bool) -> str:
         for kind, name in enumerate(shown.classes):
             row = [*begin, t_s, name, *(_short(values[second, kind]) for values in columns)]
             if kind == len(shown.classes) - 1:
-                row += [text(values[second]) for _, text, values in further]
+                row += [_short(values[second]) for _, values in further]
             else:
                 row += [""] * len(further)
             rows.append(row)
     return as_text(rows)
-
-
-def _state(value: float) -> str:
-    return ("closed", "open", "half open")[round(value)]
 
 
 def _short(value: float) -> str:

@@ -9,7 +9,7 @@ from rich.console import Group, RenderableType
 from capplan.render.parts import answer, bullets, facts, next_step, notes, table, titled
 from capplan.render.schedule import autoscaling, schedule
 from capplan.results.recommendation import Option, Recommendation
-from capplan.units import format_count, format_money, format_rate, format_share
+from capplan.units import format_count, format_money, format_share
 
 _RARE = 0.2
 
@@ -149,7 +149,7 @@ def _ceilings(result: Recommendation) -> Group | None:
             [
                 (
                     ceiling.name,
-                    format_rate(ceiling.ceiling_rps),
+                    ceiling.limit,
                     shown_risk(ceiling.exceed_probability, result.resolution),
                     "binds: no number of servers helps" if ceiling.binds else "",
                 )

@@ -138,7 +138,7 @@ def _acts(result: Simulation) -> RenderableType:
 
 def _briefly(act: Act) -> tuple[str, str, str]:
     """Say when it breaks, when it is back, and what else there is to say."""
-    also = f"{_stuck(act)}{_sold(act)}".lstrip("; ")
+    also = f"{'metastable' * act.metastable}{_sold(act)}".removeprefix("; ")
     if act.outcome == "held" or act.lost_at_s is None:
         return "holds", "-", also
     back = "never" if act.recovered_at_s is None else clock(act.recovered_at_s)

@@ -2,40 +2,59 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from dataclasses import replace
+
 import numpy as np
 
-from capplan.model.quasirandom import sobol
-from capplan.model.uncertainty import quantile
 from capplan.plan.schema import Ceiling, Plan
 from capplan.results.base import Note
-from capplan.results.basis import Floats, Peaks
+from capplan.results.basis import Peaks
+from capplan.results.demand import Demand
 from capplan.results.recommendation import CeilingCheck
 
-_POWER = 10  # 2^10 points of conversion and hot share together
 
-
-def ceilings(plan: Plan, peaks: Peaks) -> tuple[tuple[CeilingCheck, ...], tuple[Note, ...]]:
-    """Check each ceiling against the peak, in requests/s of the mix.
+def ceilings(
+    plan: Plan, demand: Demand, peaks: Peaks
+) -> tuple[tuple[CeilingCheck, ...], tuple[Note, ...]]:
+    """Check each ceiling against the peak of what it counts.
 
     One that the peak exceeds with more than ``policy.overload_risk`` binds: no number of servers
     helps. The note names one that cannot be checked.
     """
     checks, notes = [], []
     for ceiling in plan.servers.ceilings:
-        limits_rps = _in_requests(ceiling, plan, peaks)
-        if limits_rps is None:
+        counted = _per_s(ceiling, demand, peaks)
+        if not len(counted):
             notes.append(_unchecked(ceiling, plan))
             continue
-        probability = peaks.exceed(limits_rps)
+        of_these = replace(peaks, values_rps=np.sort(np.asarray(counted)))
+        probability = of_these.exceed(np.array([ceiling.rate]))
         checks.append(
             CeilingCheck(
                 name=ceiling.name,
-                ceiling_rps=float(np.median(limits_rps)),
+                limit_per_s=ceiling.rate,
+                per=ceiling.per,
                 exceed_probability=probability,
                 binds=probability > max(plan.policy.overload_risk, peaks.resolution),
             )
         )
     return tuple(checks), tuple(notes)
+
+
+def _per_s(ceiling: Ceiling, demand: Demand, peaks: Peaks) -> Sequence[float]:
+    """Return equally likely peaks of what a ceiling counts, per second; none where not known.
+
+    Orders are taken from the estimate, not from the requests: there they go with the visits of the
+    same draw, and many visits for the orders of ordinary days mean that few of them buy.
+    """
+    if ceiling.per == "request":
+        return tuple(peaks.values_rps)
+    if ceiling.per == "visit":
+        return tuple(peaks.values_rps / peaks.per_visit)
+    if ceiling.per == "order":
+        return demand.peak_quantiles_orders_per_s
+    return demand.peak_quantiles_hot_orders_per_s
 
 
 def _unchecked(ceiling: Ceiling, plan: Plan) -> Note:
@@ -49,24 +68,3 @@ def _unchecked(ceiling: Ceiling, plan: Plan) -> Note:
         "was not checked",
         advice=f"give {missing}",
     )
-
-
-def _in_requests(ceiling: Ceiling, plan: Plan, peaks: Peaks) -> Floats | None:
-    """Return equally likely values of the ceiling in requests/s; None where the plan lacks a share.
-
-    Orders are visits times the conversion; hot ones are those of them that want one product.
-    """
-    per_visit = peaks.per_visit
-    if ceiling.per == "request":
-        return np.array([ceiling.rate])
-    if ceiling.per == "visit":
-        return np.array([ceiling.rate * per_visit])
-    if plan.usual is None:
-        return None
-    u, v = sobol(2, _POWER)
-    orders = quantile(plan.usual.conversion, "share", u)
-    if ceiling.per == "hot order":
-        if plan.visit.hot_share is None:
-            return None
-        orders = orders * quantile(plan.visit.hot_share, "share", v)
-    return ceiling.rate * per_visit / orders

@@ -148,7 +148,9 @@ class Demand(Result):
     ``agreements`` are the ways to reconcile two estimates, the most plausible first.
     ``levers`` begin with what happens without any.
     ``peak_quantiles_rps`` holds equally likely values of it, sorted, at probabilities (i+0.5)/n;
-    ``peak_quantiles_visits_per_s`` those of the peak over the requests of a visit in the same draw.
+    ``peak_quantiles_visits_per_s`` those of the peak over the requests of a visit in the same draw,
+    ``peak_quantiles_orders_per_s`` and ``peak_quantiles_hot_orders_per_s`` those of the orders of
+    the busiest minute, and of those that want one product.
     """
 
     schema_: Literal["capplan.demand/1"] = Field(default="capplan.demand/1", alias="schema")
@@ -168,6 +170,8 @@ class Demand(Result):
     profile: Profile
     peak_quantiles_rps: tuple[float, ...]
     peak_quantiles_visits_per_s: tuple[float, ...] = ()
+    peak_quantiles_orders_per_s: tuple[float, ...] = ()
+    peak_quantiles_hot_orders_per_s: tuple[float, ...] = ()
     history: History | None = None
     sensitivity: tuple[Sensitivity, ...] = ()
     agreements: tuple[Agreement, ...] = ()

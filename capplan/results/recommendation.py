@@ -7,7 +7,9 @@ from typing import Literal
 
 from pydantic import Field
 
+from capplan.plan.fleet import CeilingUnit
 from capplan.results.base import Frozen, Result
+from capplan.units import format_number, format_rate
 
 Metric = Literal["cpu", "requests", "none"]
 
@@ -136,12 +138,24 @@ class Autoscaling(Frozen):
 
 
 class CeilingCheck(Frozen):
-    """Whether something that does not scale with servers holds the peak."""
+    """Whether something that does not scale with servers holds the peak.
+
+    ``limit_per_s`` counts what the ceiling is ``per``; orders are those of the busiest minute.
+    """
 
     name: str
-    ceiling_rps: float
+    limit_per_s: float
+    per: CeilingUnit
     exceed_probability: float
     binds: bool
+
+    @property
+    def limit(self) -> str:
+        """What it holds, in its own unit."""
+        if self.per == "request":
+            return format_rate(self.limit_per_s)
+        unit = {"visit": "visits/s", "order": "orders/s", "hot order": "orders/s of one product"}
+        return f"{format_number(self.limit_per_s)} {unit[self.per]}"
 
 
 class Recommendation(Result):

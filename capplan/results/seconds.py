@@ -38,8 +38,8 @@ class ActSeconds:
     ``of_class[column][second, class]`` has counts of the second, how many were in each layer at its
     end, and quantiles of latency (nan where there are none); the last class is all. Likewise
     ``of_service[column][second, service]`` for the services behind the servers, and
-    ``of_everybody[column][second]`` for servers and visits. ``breaker`` of a service is 0 closed, 1
-    open, 2 half open.
+    ``of_everybody[column][second]`` for servers and visits. ``breakers_open`` are those of the
+    servers for that service, half open ones among them.
     """
 
     act: str

@@ -17,7 +17,8 @@ QUANTILES = (0.5, 0.95, 0.99)
 _LATER = ("queue-timeout", "failed", "downstream", "circuit-breaker")
 """Reasons for which an attempt may be refused after it was admitted."""
 _IN_FLIGHT = (
-    "queued", "served", "bucket", "limiter", "wire", "queued downstream", "served downstream",
+    "waf", "gateway", "queued", "served", "bucket", "limiter", "wire", "queued downstream",
+    "served downstream",
 )  # fmt: skip
 _OF_NO_CLASS = ("room", "unawaited downstream")
 
@@ -59,8 +60,7 @@ def seconds(scene: Scene, script: Script, world: World, share: float = 1.0) -> A
             **{name: level for name, level in layers.items() if name not in _OF_NO_CLASS},
         },
         of_service={
-            name: np.asarray(behind[name] / (1.0 if name == "breaker" else share), float)
-            for name in behind.dtype.names or ()
+            name: np.asarray(behind[name] / share, float) for name in behind.dtype.names or ()
         },
         of_everybody={
             "servers": servers_per_s(script, world, share),

@@ -17,16 +17,24 @@ from capplan.simulate.behind import Service
 from capplan.simulate.kernel.describe import Breaker, Downstream, Setup
 from capplan.simulate.scene import Scene
 from capplan.simulate.setting import setting
-from capplan.units import format_count, format_duration, format_rate, format_share
+from capplan.units import format_count, format_duration, format_number, format_rate, format_share
 
+_LEAST, _FEWEST = 20, 5  # calls in a window: as in Hystrix; with fewer, one failure is a share
+_PROBES = 5
 _LOG_100 = math.log(100)  # p99 of an exponential time, in means
 Values = Mapping[tuple[str, str], float]
 
 
 def possible(scene: Scene) -> tuple[str, ...]:
-    """Return the protections that can change something: where nothing answers in order, not all."""
-    in_order = scene.plan.saleday.connections is not None
-    return tuple(name for name in PROTECTIONS if in_order or name != "multiplex")
+    """Return the protections that can change something in this plan, which saves their runs."""
+    saleday, steps = scene.plan.saleday, scene.steps
+    idle = {
+        "multiplex": saleday.connections is None,
+        "cache": all(step.cacheable <= 0 for step in steps),
+        "priorities": len({step.priority for step in steps}) == 1,
+        "retry-budget": saleday.attempts == 1,
+    }
+    return tuple(name for name in PROTECTIONS if not idle.get(name, False))
 
 
 def guard_settings(scene: Scene, servers: int, queue: float) -> tuple[Setting, ...]:
@@ -38,8 +46,13 @@ def guard_settings(scene: Scene, servers: int, queue: float) -> tuple[Setting, .
     low = f"turned away until {format_share(pressure.low)} of that are left"
     found = [
         setting("circuit-breaker", "failures", None, breaker.failures, "of the calls",
-                f"in {format_duration(breaker.window)}, of {breaker.least} calls or more; then "
-                f"open for {format_duration(breaker.pause)}, and {breaker.probes} calls to try"),
+                f"in {format_duration(breaker.window)}; then open for "
+                f"{format_duration(breaker.pause)}"),
+        setting("circuit-breaker", "probes", breaker.probes, _PROBES, "calls",
+                "to try, after each pause"),
+        setting("circuit-breaker", "least", breaker.least,
+                _LEAST * (servers if breaker.per == "server" else 1), "calls",
+                "the gateway's breaker is one, and sees the calls of all servers"),
         setting("circuit-breaker", "slow", breaker.slow, scene.patience_s, "s",
                 "of the servers: clients hang up after that"),
         setting("back-pressure", "high", pressure.high, queue, "requests",
@@ -54,6 +67,11 @@ def guard_settings(scene: Scene, servers: int, queue: float) -> tuple[Setting, .
             high = min(high, _part(scene, one.given.queue))
         found += [
             setting("circuit-breaker", f"slow {one.name}", breaker.slow, slow_s, "s", why),
+            _least(scene, servers, one),
+            setting("circuit-breaker", f"probes {one.name}", breaker.probes,
+                    1 if breaker.per == "server" else _PROBES, "calls",
+                    "by each server: they hold its slots until their timeout"
+                    if breaker.per == "server" else "by all servers together"),
             setting("back-pressure", f"high {one.name}", None, high, "calls",
                     f"{format_rate(carries_rps)} x {format_duration(wait_s)}, its timeout less "
                     "p99 of its service time"),
@@ -67,7 +85,9 @@ def guard_settings(scene: Scene, servers: int, queue: float) -> tuple[Setting, .
     return tuple(found)
 
 
-def guarded(setup: Setup, values: Values, scene: Scene, on: Mapping[str, bool]) -> Setup:
+def guarded(
+    setup: Setup, values: Values, scene: Scene, servers: int, on: Mapping[str, bool]
+) -> Setup:
     """Switch breakers, back-pressure and multiplexing on."""
     breaker, low = scene.plan.saleday.limits.breaker, scene.plan.saleday.limits.back_pressure.low
 
@@ -75,9 +95,9 @@ def guarded(setup: Setup, values: Values, scene: Scene, on: Mapping[str, bool]) 
         if not on["circuit-breaker"]:
             return None
         return Breaker(
-            slow_s=values["circuit-breaker", name], share=breaker.failures,
-            window_s=breaker.window, least=breaker.least, open_s=breaker.pause,
-            probes=breaker.probes,
+            slow_s=values["circuit-breaker", f"slow{name}"], share=breaker.failures,
+            window_s=breaker.window, least=int(values["circuit-breaker", f"least{name}"]),
+            open_s=breaker.pause, probes=int(values["circuit-breaker", f"probes{name}"]),
         )  # fmt: skip
 
     def marks(name: str) -> tuple[int, int] | None:
@@ -87,13 +107,14 @@ def guarded(setup: Setup, values: Values, scene: Scene, on: Mapping[str, bool]) 
         return high, int(low * high)
 
     behind = [
-        replace(one, breaker=breaks(f"slow {service.name}"), full_at=marks(f"high {service.name}"))
+        replace(one, breaker=breaks(f" {service.name}"), full_at=marks(f"high {service.name}"))
         for one, service in zip(setup.downstream, scene.services, strict=True)
     ]
     return replace(
         setup,
         downstream=behind,
-        breaker=breaks("slow"),
+        breaker=breaks(""),
+        callers=0 if breaker.per == "fleet" else servers // setup.fleet.count,
         full_at=marks("high"),
         connections=0 if on["multiplex"] else setup.connections,
     )
@@ -140,6 +161,21 @@ def _slow(scene: Scene, servers: int, one: Service) -> tuple[float, str]:
         f"{format_rate(calls_rps)} of calls fill the {format_count(max(slots - busy, 0.0))} free "
         f"of {format_count(slots)} slots; at least p99 of its service time, at most its timeout"
     )
+
+
+def _least(scene: Scene, servers: int, one: Service) -> Setting:
+    """Return how many calls a breaker waits for: a window with fewer never opens it."""
+    breaker = scene.plan.saleday.limits.breaker
+    each_rps = scene.sustained_rps(servers) * one.calls_per_request
+    each_rps /= servers if breaker.per == "server" else 1
+    seen = each_rps * breaker.window
+    least = min(max(int(seen / 5), _FEWEST), _LEAST)
+    whose = "each server has its own, and makes" if breaker.per == "server" else "all servers make"
+    never = "" if seen >= (breaker.least or least) else ": too few, so that it hardly ever opens"
+    return setting(
+        "circuit-breaker", f"least {one.name}", breaker.least, least, "calls",
+        f"{whose} {format_number(seen)} in {format_duration(breaker.window)}{never}",
+    )  # fmt: skip
 
 
 def _call_s(one: Service) -> float:

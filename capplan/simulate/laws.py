@@ -20,6 +20,7 @@ from capplan.units import format_duration, format_rate
 
 _HOTOS = "Bronson et al., HotOS 2021"
 _BALANCE = "balance: λ(1 - p^A) = μ"
+_COSTLY = "balance: g + κ(λ - g) = μ"
 _TOLERANCE_S, _TOLERANCE = 60.0, 0.10
 _BUSIEST_S = 30
 
@@ -32,11 +33,12 @@ def laws(scene: Scene, acts: tuple[Act, ...], shed: Act | None = None) -> tuple[
     bare = next((act for act in acts if act.name == SURPRISE and not act.protections), None)
     capacity_rps = scene.capacity_rps(scene.planned)
     attempts, patience_s = scene.plan.saleday.attempts, scene.patience_s
+    formula, source = _tightest(scene, capacity_rps)
     found = [
         Law(
             name="capacity, always busy",
-            formula="μ = N·c/S" if capacity_rps < scene.behind_rps else _tightest(scene),
-            source="the fitted server" if capacity_rps < scene.behind_rps else "saleday.downstream",
+            formula=formula,
+            source=source,
             value=capacity_rps,
             unit="rps",
             simulated=None,
@@ -63,15 +65,40 @@ def laws(scene: Scene, acts: tuple[Act, ...], shed: Act | None = None) -> tuple[
     ]
     return (
         *found,
+        *_flood(scene),
         *(_collapse(scene, bare) if bare else ()),
         *(_refused(scene, shed) if shed else ()),
     )
 
 
-def _tightest(scene: Scene) -> str:
-    """Name the service behind the servers that carries least: slots over the time of a request."""
+def _flood(scene: Scene) -> tuple[Law, ...]:
+    """Say with how many requests refusing alone fills the gateway: none gets through beyond."""
+    cost = scene.plan.saleday.limits.gateway_refusal_cost
+    if not cost:
+        return ()
+    return (
+        Law(
+            name="nothing passes the gateway",
+            formula="μ/κ, goodput (μ - κλ)/(1 - κ)",
+            source=_COSTLY,
+            value=scene.gateway_rps / cost,
+            unit="rps",
+            simulated=None,
+            agrees=None,
+        ),
+    )
+
+
+def _tightest(scene: Scene, capacity_rps: float) -> tuple[str, str]:
+    """Return the formula of the layer that carries least, and where it is from."""
+    if capacity_rps < min(scene.behind_rps, scene.gateway_rps):
+        return "μ = N·c/S", "the fitted server"
+    if scene.gateway_rps < scene.behind_rps:
+        nodes = scene.plan.saleday.limits.gateway_nodes
+        return f"μ of the gateway's {nodes} nodes", "saleday.limits"
     tightest = min(scene.services, key=lambda one: one.capacity_rps)
-    return f"μ = {tightest.slots}/{format_duration(tightest.mean_s)} of {tightest.name}"
+    formula = f"μ = {tightest.slots}/{format_duration(tightest.mean_s)} of {tightest.name}"
+    return formula, "saleday.downstream"
 
 
 def _collapse(scene: Scene, act: Act) -> tuple[Law, ...]:

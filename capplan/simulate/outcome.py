@@ -141,7 +141,7 @@ def _service(world: World, place: int, one: Service, share: float) -> ServiceOut
         capacity_rps=one.capacity_rps,
         busy=min(round(float(np.convolve(busy, np.ones(window), "valid").max()) / window, 4), 1.0),
         peak_queue=round(float(levels["queued"].max()) / share),
-        breaker_opened=int(world.tables["guards"]["opened"][place + 1]),
+        breaker_opened=int(world.tables["guards"]["opened"][place + 1].sum()),
     )
 
 

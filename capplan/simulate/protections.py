@@ -133,6 +133,10 @@ def protect(
         source_limit=int(values["per-source-limit", "requests"]) * on["per-source-limit"],
         source_window_s=given.per_source.window,
         source_mistakes=given.per_source.mistakes,
+        carries_rps=(given.waf.capacity or math.inf)
+        if on["waf"] or on["per-source-limit"]
+        else math.inf,
+        refusal_cost=given.waf.refusal_cost,
     )
     gateway = Gateway(
         nodes=nodes,
@@ -143,6 +147,8 @@ def protect(
         leak_rate=values["leaky-bucket", "rate"] / nodes * on["leaky-bucket"],
         leak_wait_s=values["leaky-bucket", "wait"],
         round_trip_s=(given.shared or 0.0) * limited,
+        carries_rps=scene.gateway_rps / nodes,
+        refusal_cost=given.gateway_refusal_cost,
     )
     fleet = setup.fleet
     if on["queue-bound"]:
@@ -151,7 +157,7 @@ def protect(
             workers=scene.plan.saleday.workers is not None,
         )  # fmt: skip
     return replace(
-        guarded(setup, values, scene, on),
+        guarded(setup, values, scene, servers, on),
         kinds=_ranked(setup, scene) if on["priorities"] else setup.kinds,
         fleet=fleet,
         edge=edge,

@@ -32,7 +32,8 @@ _LONGEST_S = 600.0
 _SHORT_S = 60.0
 S = TypeVar("S", bound=Section)
 
-_OF_THE_WHOLE = ("room_rate", "in_flight", "token_rate", "token_burst", "leak_rate", "queue")
+_OF_THE_WHOLE = ("room_rate", "in_flight", "token_rate", "token_burst", "leak_rate", "queue",
+                 "gateway_capacity")  # fmt: skip
 """Limits that belong to the fleet as a whole, and shrink with it."""
 
 
@@ -65,6 +66,7 @@ def _shrunk(plan: Plan, bots: tuple[BotGroup, ...], share: float) -> Plan:
     )
     less = _fewer(limits, _OF_THE_WHOLE, share).model_copy(
         update={
+            "waf": _fewer(limits.waf, ("capacity",), share),
             "prescale": _fewer(limits.prescale, ("servers",), share),
             "autoscale": _fewer(limits.autoscale, ("most",), share),
         }
@@ -80,7 +82,7 @@ def _fewer(section: S, names: Sequence[str], share: float) -> S:
     given = {name: value for name in names if (value := getattr(section, name)) is not None}
     return section.model_copy(
         update={
-            name: value * share if name.endswith("rate") else max(round(value * share), 1)
+            name: value * share if isinstance(value, float) else max(round(value * share), 1)
             for name, value in given.items()
         }
     )

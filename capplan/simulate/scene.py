@@ -98,16 +98,22 @@ class Scene:
         """Requests per second that the services behind the servers finish; inf without any."""
         return min((one.capacity_rps for one in self.services), default=math.inf)
 
+    @property
+    def gateway_rps(self) -> float:
+        """Requests per second that the gateway lets through when it refuses none."""
+        limits = self.plan.saleday.limits
+        return (limits.gateway_capacity or math.inf) * limits.gateway_nodes
+
     def sustained_rps(self, servers: int) -> float:
-        """Return what a fleet sustains within the SLA, if what is behind bears it: the median."""
+        """Return what a fleet sustains within the SLA, if all before and behind bears it."""
         whole = round(servers / self.share)
         fleet_rps = self.share * float(np.median(self.basis.fleet.rates(whole)))
-        return min(fleet_rps, self.behind_rps)
+        return min(fleet_rps, self.behind_rps, self.gateway_rps)
 
     def capacity_rps(self, servers: int) -> float:
-        """Return what a fleet, and what is behind it, finishes when it is always busy."""
+        """Return what a fleet, and what is before and behind it, finishes when always busy."""
         fleet_rps = servers * self.server.capacity_rps * self.basis.efficiency(servers)
-        return min(fleet_rps, self.behind_rps)
+        return min(fleet_rps, self.behind_rps, self.gateway_rps)
 
     def held_s(self, servers: int) -> float:
         """Return how long a request holds its slot when nothing is queued.

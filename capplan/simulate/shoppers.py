@@ -10,9 +10,9 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.special import ndtri
 
-from capplan.plan.schema import Plan
+from capplan.plan.schema import Endpoint, Plan
 from capplan.results.capacity import Capacity
-from capplan.results.demand import Demand, Profile
+from capplan.results.demand import Profile
 
 Floats = NDArray[np.float64]
 
@@ -25,6 +25,7 @@ _ENDPOINTS = (
 )
 _CACHEABLE = {"browse": 0.5}  # of what reaches the servers today
 _PRIORITIES = {"browse": 2, "search": 2, "cart": 1, "order": 0, "pay": 0}
+_LEVELS = {"critical": 0, "normal": 1, "low": 2}  # as service.endpoints names them
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,7 +44,8 @@ def steps(plan: Plan, capacity: Capacity | None, per_visit: float) -> tuple[Step
     """Return the classes of a visit of ``per_visit`` requests, in their order.
 
     The plan's own; else the mix of the load test, its endpoints sorted by their names into browse,
-    search, cart, order and pay; else browse and pay, by the conversion of ``usual``.
+    search, cart, order and pay; else browse and pay, by the conversion of ``usual``. A class is as
+    urgent as the most urgent of its endpoints to which the plan gives a priority.
     """
     if plan.saleday.classes:
         return tuple(
@@ -55,8 +57,9 @@ def steps(plan: Plan, capacity: Capacity | None, per_visit: float) -> tuple[Step
         usual = plan.usual.conversion if plan.usual else None
         paid = (usual.low + usual.high) / 2 if usual else _CONVERSION
         shares = {"browse": 1 - paid / per_visit, "pay": paid / per_visit}
+    urgent = _PRIORITIES | _priorities(plan.service.endpoints)
     return tuple(
-        Step(name, share * per_visit, 1.0, _PRIORITIES[name], _CACHEABLE.get(name, 0.0))
+        Step(name, share * per_visit, 1.0, urgent[name], _CACHEABLE.get(name, 0.0))
         for name, share in shares.items()
     )
 
@@ -66,10 +69,23 @@ def _by_name(mix: Mapping[str, float]) -> dict[str, float]:
     shares = dict.fromkeys(_PRIORITIES, 0.0)
     for endpoint, share in mix.items():
         if not endpoint.startswith("("):
-            found = (name for name, pattern in _ENDPOINTS if pattern.search(endpoint))
-            shares[next(found, "browse")] += share
+            shares[_class_of(endpoint)] += share
     total = sum(shares.values())
     return {name: share / total for name, share in shares.items() if share > 0}
+
+
+def _class_of(endpoint: str) -> str:
+    return next((name for name, pattern in _ENDPOINTS if pattern.search(endpoint)), "browse")
+
+
+def _priorities(endpoints: Mapping[str, Endpoint]) -> dict[str, int]:
+    """Return the priorities of the classes with endpoints to which the plan gives one."""
+    known: dict[str, int] = {}
+    for endpoint, sla in endpoints.items():
+        if sla.priority is not None:
+            name, level = _class_of(endpoint), _LEVELS[sla.priority]
+            known[name] = min(level, known.get(name, level))
+    return known
 
 
 def walk(steps: Sequence[Step]) -> Floats:
@@ -144,8 +160,3 @@ def think_s(plan: Plan, per_visit: float) -> float:
     """Return the mean time between two requests of a visit."""
     lasting = plan.visit.duration
     return float((lasting.low + lasting.high) / 2 / max(per_visit - 1, 1.0))
-
-
-def total_visits(demand: Demand) -> float:
-    """Return how many visits are expected in all."""
-    return demand.visits_total.p50

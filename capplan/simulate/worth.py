@@ -83,7 +83,7 @@ def comparison(scene: Scene, chosen: Sequence[str], *, combinations: bool = Fals
     more than a minute's work nor less than a second's. With ``combinations`` every set of those
     chosen is simulated. Raises ``UsageError`` where these are too many.
     """
-    peak, full = around_peak(scene), tuple(chosen)
+    peak, full = around_peak(scene), _of_effect(scene, chosen)
     alone = [(name,) for name in possible(scene)]
     missing = [_without(full, name) for name in full]
     sets = tuple(dict.fromkeys([(), full, *alone, *missing]))
@@ -116,7 +116,8 @@ def rank(
     show: Show = lambda progress: None,
 ) -> Ranking:
     """Simulate every set of protections, and say what each protection changes in visits paid."""
-    full, sets, runs = tuple(chosen), planned.sets, planned.replications
+    full, sets = _of_effect(planned.scene, chosen), planned.sets
+    runs = planned.replications
     jobs = [(one, seed + run) for run in range(runs) for one in sets]
     jobs += [(one, seed) for one in planned.further]
 
@@ -163,6 +164,10 @@ def rank(
 
 def _script(scene: Scene, protections: tuple[str, ...]) -> Script:
     return Script(ATTACK, scene.plan.saleday.surprise, True, scene.planned, protections)
+
+
+def _of_effect(scene: Scene, chosen: Sequence[str]) -> tuple[str, ...]:
+    return tuple(name for name in chosen if name in possible(scene))
 
 
 def _without(full: tuple[str, ...], name: str) -> tuple[str, ...]:

@@ -4,6 +4,10 @@ from __future__ import annotations
 
 import hashlib
 import os
+import threading
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from functools import cache
 from importlib import resources
 from pathlib import Path
 from typing import Any
@@ -17,8 +21,7 @@ def keep_compiled(folder: Path | None = None) -> Path | None:
     """
     import numba
 
-    from capplan.simulate.kernel import loop, stations
-
+    entries = _entries()
     place = (folder or _cache_home()) / f"kernel-{_sources()}"
     try:
         place.mkdir(parents=True, exist_ok=True)
@@ -29,11 +32,40 @@ def keep_compiled(folder: Path | None = None) -> Path | None:
         return None
     settings: Any = numba.config
     settings.CACHE_DIR = str(place)
-    # all that Python calls; what these call becomes part of them
-    entries: tuple[Any, ...] = (loop.run, loop.first_arrivals, stations.resize)
     for entry in entries:
         entry.enable_caching()
     return place
+
+
+@cache
+def _entries() -> tuple[Any, ...]:
+    """Return all that Python calls of the kernel; what these call becomes part of them."""
+    from capplan.simulate.kernel import loop, stations
+
+    entries: tuple[Any, ...] = (loop.run, loop.first_arrivals, stations.resize)
+    for entry in entries:
+        entry.compile = apart(entry.compile)
+    return entries
+
+
+def apart(compiling: Callable[[Any], Any]) -> Callable[[Any], Any]:
+    """Let a compiled function be made, or loaded, in a thread of its own.
+
+    Python runs the handlers of signals in the main thread alone, and where LLVM hands over the code
+    that it has made, an exception of a handler would be lost, and the code with it: an interrupt
+    would be ignored, and numba would find nothing to store. So an interrupt ends the wait at once,
+    and what is being compiled is finished, and stored, before the process ends.
+    """
+
+    def compile_apart(signature: Any) -> Any:
+        if threading.current_thread() is not threading.main_thread():
+            return compiling(signature)
+        pool = ThreadPoolExecutor(1)
+        made = pool.submit(compiling, signature)
+        pool.shutdown(wait=False)
+        return made.result()
+
+    return compile_apart
 
 
 def _cache_home() -> Path:

@@ -28,11 +28,6 @@ def estimate(
     ``draws`` is the number of Monte Carlo draws; ``csv`` is a file for λ(t) second by second. Where
     the capacity of one server is known, the answer says how many servers each lever would leave.
     Raises ``UsageError`` for a plan with mistakes.
-
-    A notebook needs no more than::
-
-        from capplan.workflow import estimate
-        estimate("sale.yaml").peak_rps.p95
     """
     if csv:
         check_writable(csv)

@@ -6,12 +6,12 @@ import tempfile
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from capplan.errors import UsageError
+from capplan.errors import SetupError, UsageError
 from capplan.loadtest.job import Watching
 from capplan.loadtest.measure import Job
 from capplan.loadtest.remote import Wanted
 from capplan.loadtest.sources import sources
-from capplan.loadtest.target import require_loadable
+from capplan.loadtest.target import require_loadable, without_credentials
 from capplan.plan.load import PlanFile
 from capplan.plan.schema import SeenPeak, Service, Visit
 from capplan.plan.sla import Sla
@@ -133,7 +133,7 @@ def _require_patience(service: Service) -> None:
 
 def _identity(target: str, service: Service, scripts: tuple[Path, ...], servers: int) -> Identity:
     return Identity(
-        target=target,
+        target=without_credentials(target),
         locustfile=", ".join(path.name for path in scripts),
         locustfile_hash=file_hash(*sources(scripts)),
         arguments=service.arguments,
@@ -168,7 +168,13 @@ def _locustfiles(plan_file: PlanFile, overrides: Overrides) -> tuple[Path, ...]:
 def _log(shelf: Shelf) -> Path:
     if shelf.folder is None:
         return Path(tempfile.mkdtemp(prefix="capplan-")) / "loadtest.log"
-    shelf.folder.mkdir(parents=True, exist_ok=True)
+    try:
+        shelf.folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise SetupError(
+            f"{shown(shelf.folder)}, the folder of the results, cannot be made: {error.strerror}",
+            "move what stands in its place, or allow writing there",
+        ) from error
     return shelf.folder / "loadtest.log"
 
 

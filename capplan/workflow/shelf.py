@@ -86,16 +86,15 @@ class Shelf:
     def locked(self) -> Iterator[None]:
         """Keep other load tests of the plan away meanwhile, also those of other processes.
 
-        They would load the same target, and write over each other's trials. Raises ``SetupError``
-        when one is running. The lock ends with the process, however that does; where the system
-        has none, nobody is kept away.
+        They would load the same target, and write over each other's trials. The folder has to be
+        there. Raises ``SetupError`` when one is running. The lock ends with the process, however
+        that does; where the system has none, nobody is kept away.
         """
         if self.folder is None or sys.platform == "win32":
             yield
             return
         import fcntl
 
-        self.folder.mkdir(parents=True, exist_ok=True)
         descriptor = os.open(self.folder, os.O_RDONLY)
         try:
             try:

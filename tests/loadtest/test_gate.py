@@ -575,6 +575,34 @@ def test_a_redirect_leads_no_load_to_a_host_that_was_not_named(tmp_path, client)
         child.check()
 
 
+@pytest.mark.parametrize(
+    ("client", "proxied"),
+    [
+        (
+            "HttpUser",
+            "def on_start(self): self.client.proxies = {'http': 'proxy.example.com:3128'}",
+        ),
+        ("FastHttpUser", "proxy_host, proxy_port = 'proxy.example.com', 3128"),
+    ],
+)
+def test_no_load_goes_through_a_proxy_that_was_not_named(tmp_path, target, client, proxied):
+    body = f"""
+    class Buyer({client}):
+        {proxied}
+
+        @task
+        def t(self):
+            self.client.get("/a")
+    """
+    with (
+        received(target) as counted,
+        pytest.raises(UsageError, match=r"sends requests to proxy\.example\.com"),
+        engine(script(tmp_path, body), target.url) as child,
+    ):
+        child.check()
+    assert counted.total() == 0
+
+
 def test_this_machine_needs_no_naming_and_other_hosts_do(tmp_path, target):
     port = target.url.rpartition(":")[2]
     # the system connects 0.0.0.0 to this machine, but it is no loopback address

@@ -574,16 +574,20 @@ def test_each_hop_of_an_http_session_goes_through_send_and_a_timeout_can_be_made
 from locust.clients import HttpSession, ResponseContextManager
 from requests.exceptions import ReadTimeout
 
-hops = []
+hops, proxies = [], []
 send, safe_send = HttpSession.send, HttpSession._send_request_safe_mode
 
 def watch(session, request, **kwargs):
     hops.append(request.url)
+    proxies.append(kwargs["proxies"])
     return send(session, request, **kwargs)
 
 HttpSession.send = watch
 client.get("/old")
 assert hops == [url + "/old", url + "/new"]
+client.proxies = {"https": "http://127.0.0.1:9"}
+client.get("/new")
+assert proxies == [{}, {}, client.proxies]
 
 def bounded(session, method, url, **kwargs):
     timer = gevent.Timeout.start_new(0.05)
@@ -607,7 +611,7 @@ assert event["name"] == "/slow"
 
 def test_each_hop_of_a_fast_session_goes_through_urlopen_and_it_answers_a_timeout_itself(tmp_path):
     program = """
-from locust.contrib.fasthttp import LocustUserAgent
+from locust.contrib.fasthttp import FastHttpSession, LocustUserAgent
 
 hops = []
 urlopen = LocustUserAgent._urlopen
@@ -619,6 +623,12 @@ def watch(agent, request):
 LocustUserAgent._urlopen = watch
 client.get("/old")
 assert hops == [("127.0.0.1", "/old"), ("127.0.0.1", "/new")]
+
+proxies = []
+FastHttpSession.__init__ = lambda session, *_, **options: proxies.append(options["proxy_host"])
+Buyer.proxy_host = "proxy.example.com"
+Buyer(Environment(user_classes=[Buyer]))
+assert proxies == ["proxy.example.com"]
 
 events.clear()
 with gevent.Timeout(0.05):

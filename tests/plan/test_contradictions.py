@@ -44,6 +44,16 @@ def plan(folder: Path, saleday: str, duration: str = "10 min", visit: str = "40 
             "discipline: processor sharing, limits: {queue_timeout: 1 s}",
             "limits.queue_timeout: with processor sharing nobody waits in a queue",
         ),
+        (
+            "limits: {gateway_refusal_cost: 10%}",
+            "limits.gateway_refusal_cost: a share of what a request costs the gateway",
+        ),
+        (
+            "limits: {waf: {refusal_cost: 10%}}",
+            "limits.waf.refusal_cost: a share of what a request costs the WAF",
+        ),
+        ("limits: {gateway_capacity: 0 rps}", "must be more than zero"),
+        ("limits: {breaker: {per: node}}", "limits.breaker.per"),
         ("discipline: fifo, workers: 50", "workers: they share the processors of a server"),
         (
             "protections: [priorities], "

@@ -27,6 +27,7 @@ from tests.recommend.builders import (
     capacity,
     certain,
     demand,
+    lognormal,
     passed,
     plan,
     provenance,
@@ -245,39 +246,33 @@ def test_a_budget_too_small_for_one_server_is_not_met() -> None:
 
 
 @pytest.mark.parametrize(
-    ("ceiling", "limit_rps"),
+    ("ceiling", "limit"),
     [
-        ({"name": "database", "rate": "5000 rps"}, 5000),
-        ({"name": "database", "rate": "125/s", "per": "visit"}, 5000),
-        # 2.5 orders/s at 2% are 125 visits/s of 40 requests
-        ({"name": "database", "rate": "2.5/s", "per": "order"}, 5000),
+        ({"rate": "5000 rps"}, "5,000 rps"),
+        ({"rate": "125/s", "per": "visit"}, "125 visits/s"),
+        # 125 visits/s of 40 requests, of which 2% buy
+        ({"rate": "2.5/s", "per": "order"}, "2.5 orders/s"),
         # half of them want the same product
-        ({"name": "database", "rate": "1.25/s", "per": "hot order"}, 5000),
+        ({"rate": "1.25/s", "per": "hot order"}, "1.25 orders/s of one product"),
     ],
 )
 def test_a_ceiling_that_binds_makes_every_count_useless(
-    ceiling: dict[str, str], limit_rps: float
+    ceiling: dict[str, str], limit: str
 ) -> None:
-    usual = {"orders_per_day": "300", "multiple": "5", "within": "2 h", "conversion": "2%"}
-    visit = {"requests": "40", "hot_share": "50%"}
-    result = answer({"ceilings": [ceiling]}, traffic=demand(), usual=usual, visit=visit)
+    orders = 0.02 * PEAK_RPS / 40
+    traffic = demand(
+        peak_quantiles_orders_per_s=lognormal(orders, PEAK_SIGMA),
+        peak_quantiles_hot_orders_per_s=lognormal(orders / 2, PEAK_SIGMA),
+    )
+    result = answer({"ceilings": [ceiling | {"name": "database"}]}, traffic=traffic)
     (check,) = result.ceilings
-    assert check.ceiling_rps == pytest.approx(limit_rps)
+    assert check.limit == limit
     assert check.exceed_probability == pytest.approx(
-        ndtr(math.log(PEAK_RPS / limit_rps) / PEAK_SIGMA), abs=TAIL
+        ndtr(math.log(PEAK_RPS / 5000) / PEAK_SIGMA), abs=TAIL
     )
     assert check.binds
     assert not result.feasible
-    assert any("ceiling database" in reason for reason in result.reasons)
-
-
-def test_an_uncertain_conversion_makes_the_ceiling_uncertain() -> None:
-    usual = {"orders_per_day": "300", "multiple": "5", "within": "2 h", "conversion": "1% to 4%"}
-    ceiling = {"name": "payment", "rate": "5/s", "per": "order"}
-    result = answer({"ceilings": [ceiling]}, traffic=demand(sigma=0.0), usual=usual)
-    # with a certain peak the payment is exceeded when more than 5 · 40/4000 = 5% convert: rare, but
-    # the upper end of the range is only a 95th percentile
-    assert result.ceilings[0].exceed_probability == pytest.approx(0.015, abs=0.01)
+    assert any(f"ceiling database ({limit})" in reason for reason in result.reasons)
 
 
 def test_a_high_ceiling_does_not_bind() -> None:

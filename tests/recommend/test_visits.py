@@ -74,7 +74,7 @@ def test_lost_visits_and_ceilings_go_by_the_visits_that_were_measured():
     (five,) = (option for option in result.options if option.servers == 5)
     # 5 · 250/25 = 50 of 100 visits/s, falling to none in two hours: the upper half of a triangle
     assert five.expected_lost_visits == pytest.approx(50 * 3600 / 2, rel=1e-3)
-    assert result.ceilings[0].ceiling_rps == pytest.approx(110 * MADE)
+    assert result.ceilings[0].limit == "110 visits/s"
     assert not result.ceilings[0].binds
 
 

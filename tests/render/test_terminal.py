@@ -218,7 +218,13 @@ def recommendation(**changes: Any) -> Recommendation:
             step(120.0, 6, "back to today's fleet"),
         ),
         "ceilings": (
-            CeilingCheck(name="database", ceiling_rps=9000.0, exceed_probability=0.03, binds=True),
+            CeilingCheck(
+                name="database",
+                limit_per_s=9000.0,
+                per="request",
+                exceed_probability=0.03,
+                binds=True,
+            ),
         ),
         "capacity_source": "measured",
         "server_rps_low": 372.0,

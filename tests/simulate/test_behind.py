@@ -114,7 +114,7 @@ def test_breakers_and_marks_follow_from_what_was_measured():
     assert value(scene, "circuit-breaker", "slow database") == pytest.approx(free / rate_rps)
     # a payment in 39 requests: slower than clients wait
     assert value(scene, "circuit-breaker", "slow payment") == 3.0
-    assert setup.breaker == Breaker(slow_s=3.0)
+    assert setup.breaker == Breaker(slow_s=3.0, least=100)
     first = setup.downstream[0].breaker
     assert first is not None
     assert first.slow_s == pytest.approx(free / rate_rps)
@@ -198,9 +198,55 @@ def test_how_busy_a_service_was_is_in_the_result():
     assert database.capacity_rps == pytest.approx(200)
     # at most 150 rps of 200; 10 s of Poisson arrivals scatter by a tenth at most
     assert 0.6 < database.busy < 0.95
-    # once in the outage, and again each five seconds of its minute
-    assert 8 <= database.breaker_opened <= 13
+    # of each of five servers once in the outage, and again each five seconds of its minute at most:
+    # the breaker of the gateway opens as well, and then not every server gets a call to try
+    assert 5 <= database.breaker_opened <= 5 * 13
+    shared = day | {"limits": {"breaker": {"per": "fleet"}}}
+    _, act = played(shared, "circuit-breaker", factor=0.5)
+    assert 8 <= act.downstream["database"].breaker_opened <= 13
     assert max(act.series.in_service_downstream["database"]) <= 4
+
+
+def test_breakers_of_servers_decide_by_what_a_server_sees():
+    """A payment in 39 requests: a fifth of ten seconds' at each of five servers is 5 at least."""
+    scene = sale({"workers": "50", "downstream": [DATABASE, PAYMENT]})
+    setup = surprise(scene, "circuit-breaker")
+    assert setup.callers == 5
+    database, payment = (one.breaker for one in setup.downstream)
+    assert database
+    assert payment
+    assert setup.breaker
+    assert (database.least, database.probes) == (20, 1)
+    seen = scene.sustained_rps(5) / 39 / 5 * 10
+    assert 5 <= payment.least == max(int(seen / 5), 5) < 20
+    assert (setup.breaker.least, setup.breaker.probes) == (100, 5)
+    few = sale({"workers": "50", "downstream": [PAYMENT], "limits": {"breaker": {"least": "200"}}})
+    (least,) = [one for one in settings(few, 5) if one.name == "least payment"]
+    assert least.value == 200
+    assert least.why.endswith("too few, so that it hardly ever opens")
+    together = surprise(sale({"workers": "50", "downstream": [PAYMENT], "limits": {
+        "breaker": {"per": "fleet"}}}), "circuit-breaker")  # fmt: skip
+    assert together.callers == 0
+    one = together.downstream[0].breaker
+    assert one
+    assert (one.least, one.probes) == (20, 5)
+
+
+def test_a_gateway_with_a_capacity_is_a_layer_like_the_others():
+    limits = {"gateway_nodes": "2", "gateway_capacity": "100 rps", "gateway_refusal_cost": "10%",
+              "waf": {"capacity": "900 rps", "refusal_cost": "20%"}}  # fmt: skip
+    scene = sale({"limits": limits})
+    assert scene.capacity_rps(5) == scene.sustained_rps(5) == 200
+    found = {one.name: one for one in laws(scene, ())}
+    assert found["capacity, always busy"].formula == "μ of the gateway's 2 nodes"
+    assert found["nothing passes the gateway"].value == 2000
+    bare, walled = surprise(scene), surprise(scene, "waf")
+    assert (bare.gateway.carries_rps, bare.gateway.refusal_cost) == (100, 0.1)
+    assert (bare.edge.carries_rps, walled.edge.carries_rps) == (math.inf, 900)
+    assert walled.edge.refusal_cost == 0.2
+    part, _ = shrink(scene, Script("surprise", 5.0, False, 5, ()), 0.4)
+    assert part.gateway_rps == pytest.approx(80)
+    assert part.plan.saleday.limits.waf.capacity == pytest.approx(360)
 
 
 def shown(result: Simulation) -> str:

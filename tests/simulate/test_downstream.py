@@ -133,7 +133,56 @@ def test_an_open_breaker_lets_through_one_round_of_probes_per_pause(probes):
     tried = total(world, "attempts") - total(world, "circuit-breaker")
     # at first all calls of one second, until ten have failed
     assert tried == pytest.approx(probes * 3000 / cycle_s + 20 + 10, rel=0.03)
-    assert int(world.tables["guards"]["opened"][1]) == pytest.approx(3000 / cycle_s, abs=4)
+    assert int(world.tables["guards"]["opened"][1, 0]) == pytest.approx(3000 / cycle_s, abs=4)
+
+
+@pytest.mark.parametrize(("stations", "callers"), [(4, 1), (1, 4)])
+def test_each_server_has_a_breaker_of_its_own(stations, callers):
+    """The cycle of one, with a quarter of the calls: 1/λ is four times as long, and so is n·probes.
+
+    At first each of them sends calls until ten have failed, two seconds' and one on their way.
+    """
+    breaker = Breaker(least=10, open_s=4.0, probes=1)
+    service = Downstream(
+        5000, {"request": FOREVER_S}, timeout_s=1.0, finishes=False, breaker=breaker
+    )
+    setup = behind(20.0, 3_000, service, fleet=Fleet(stations, 5000), callers=callers)
+    world = simulate_until(setup, 3_000.0)
+    cycle_s = 4.0 + 4 / 20 + 1.0
+    opened = world.tables["guards"]["opened"][1]
+    assert len(opened) == 4
+    # the waits for a call are exponential, and vary by their mean: sqrt(577)·0.2/5.2 is 1
+    assert opened == pytest.approx(3000 / cycle_s, abs=6)
+    tried = total(world, "attempts") - total(world, "circuit-breaker")
+    assert tried == pytest.approx(opened.sum() + 4 * 15, abs=4 * 8)
+
+
+def test_a_window_with_too_few_calls_opens_no_breaker():
+    """20 calls/s fail; a server of eight sees 2.5/s of them, and 25 in ten seconds."""
+    shared, few, longer = (
+        simulate_until(
+            behind(
+                20.0, 300,
+                Downstream(5000, {"request": 0.01}, fails=1.0,
+                           breaker=Breaker(least=20, window_s=window_s)),
+                callers=callers,
+            ), 300.0,
+        )
+        for callers, window_s in ((0, 2.0), (8, 2.0), (8, 30.0))
+    )  # fmt: skip
+    assert total(shared, "circuit-breaker") > 0.5 * total(shared, "attempts")
+    assert total(few, "circuit-breaker") == 0
+    assert (longer.tables["guards"]["opened"][1] > 0).all()
+
+
+def test_the_breaker_of_one_server_is_that_of_the_fleet():
+    service = Downstream(5, {"request": 0.1}, timeout_s=0.5, breaker=Breaker(slow_s=0.2))
+    alone, shared = (
+        simulate_until(behind(80.0, 200, service, callers=callers), 200.0) for callers in (1, 0)
+    )
+    assert total(alone, "circuit-breaker") > 100
+    for name in ("counts", "visits", "latency", "sums"):
+        assert alone.tables[name].tobytes() == shared.tables[name].tobytes()
 
 
 def test_without_a_breaker_every_call_waits_for_the_timeout():

@@ -157,5 +157,5 @@ def test_a_call_is_served_for_its_server_up_to_the_timeout_and_for_nobody_after_
 def test_no_layer_is_left_out():
     here = {"queued", "served", "waiting", "thinking", "pausing", "bucket", "room", "collapsed",
             "limiter", "wire", "queued downstream", "served downstream",
-            "unawaited downstream"}  # fmt: skip
+            "unawaited downstream", "waf", "gateway"}  # fmt: skip
     assert set(LAYERS) == here

@@ -1,20 +1,13 @@
 """Single parts of the kernel: random numbers against published ones, timers in exact order."""
 
-import signal
-import threading
-from typing import Any
-
-import numba
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from numba.core.registry import cpu_target
 
 from capplan.model.service_time import Exponential
 from capplan.simulate.kernel import rng
 from capplan.simulate.kernel.calls import NONE, take
-from capplan.simulate.kernel.jit import entry
 from capplan.simulate.kernel.setup import Kind, Setup, build
 from capplan.simulate.kernel.timers import due_by, remove_timer, set_timer
 from capplan.simulate.kernel.world import World
@@ -82,39 +75,3 @@ def test_timers_fire_once_in_order_and_never_early(delays_s, removed, step_s, pa
         assert fired[-1] <= now_s
     assert fired == sorted(fired)
     assert int(w.record["timers"]) == 0
-
-
-class Rung(Exception):
-    """What the handler of a signal raises, as that of an interrupt does."""
-
-
-def double(x: float) -> float:
-    return 2 * x
-
-
-def test_what_is_compiled_is_stored_also_when_a_signal_comes_meanwhile(tmp_path, monkeypatch):
-    """It comes where LLVM hands the code over: there what a handler raises is lost."""
-
-    def ring(number: int, frame: object) -> None:
-        raise Rung
-
-    def rung(module: object, code: bytes) -> None:
-        signal.raise_signal(signal.SIGUSR1)
-        notify(module, code)
-
-    engine = cpu_target.target_context.codegen()._engine._ee
-    notify = engine._object_cache_notify
-    monkeypatch.setattr(engine, "_object_cache_notify", rung)
-    monkeypatch.setattr(numba.config, "CACHE_DIR", str(tmp_path))
-    function: Any = entry(double)
-    function.enable_caching()
-    others, before = set(threading.enumerate()), signal.signal(signal.SIGUSR1, ring)
-    try:
-        with pytest.raises(Rung):
-            function(2.0)
-        for thread in set(threading.enumerate()) - others:
-            thread.join()
-    finally:
-        signal.signal(signal.SIGUSR1, before)
-    assert len(list(tmp_path.rglob("*.nbc"))) == 1
-    assert function(3.0) == 6.0

@@ -98,7 +98,13 @@ def test_the_classes_come_from_the_mix_of_the_load_test():
     assert [step.name for step in found] == ["browse", "search", "cart", "order", "pay"]
     # of what is an endpoint, 0.9
     assert [step.per_visit for step in found] == pytest.approx([20, 8, 4, 2, 2])
-    assert found[-1].priority < found[0].priority
+    assert [step.priority for step in found] == [2, 2, 1, 0, 0]
+
+    told = {"GET /search": "critical", "POST /cart": "low", "POST /basket": "normal"}
+    endpoints = {name: {"priority": level} for name, level in told.items()}
+    plan = builders.plan(service={"endpoints": endpoints})
+    found = steps(plan, builders.capacity(mix=mix), 36.0)
+    assert [step.priority for step in found] == [2, 0, 1, 0, 0]
 
 
 def test_visits_begin_so_that_the_requests_follow_the_profile():

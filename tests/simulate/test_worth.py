@@ -9,9 +9,11 @@ from scipy import stats
 from capplan.errors import UsageError
 from capplan.plan.saleday import PROTECTIONS
 from capplan.simulate.acts import ATTACK, Script, stage
+from capplan.simulate.guards import possible
 from capplan.simulate.kernel.setup import simulate_until
 from capplan.simulate.progress import Progress
 from capplan.simulate.scaled import shrink
+from capplan.simulate.together import perform
 from capplan.simulate.worth import comparison, rank
 from capplan.workflow.threads import side_by_side
 from tests.simulate.builders import visits
@@ -86,7 +88,7 @@ def test_every_combination_can_be_asked_for_and_changes_nothing_of_the_ranking(r
     assert found.protections == ranking.protections
     sets = {run.protections for run in found.runs if set(run.protections) <= set(CHOSEN)}
     assert len(sets) == 2 ** len(CHOSEN)
-    with pytest.raises(UsageError, match=f"{len(PROTECTIONS)} protections have"):
+    with pytest.raises(UsageError, match=f"{len(PROTECTIONS) - 1} protections have"):
         comparison(STAGE, PROTECTIONS, combinations=True)
 
 
@@ -109,3 +111,22 @@ def test_what_is_too_large_is_ranked_on_a_part_and_what_is_hopeless_not_at_all()
     assert [note.code for note in hopeless.notes] == ["no_ranking"]
     assert "takes about 8 min 20 s even on the smallest part" in hopeless.notes[0].message
     assert small.notes == ()
+
+
+def test_what_is_left_out_of_a_ranking_changes_nothing():
+    """No connections, nothing cacheable, one priority, one attempt: the very same act."""
+    plain = sale({"attempts": "1", "surprise": "3", "classes": [
+        {"name": "browse", "per_visit": "9"}, {"name": "pay", "per_visit": "0.5"},
+    ]})  # fmt: skip
+    idle = {"multiplex", "cache", "priorities", "retry-budget"}
+    assert set(PROTECTIONS) - set(possible(plain)) == idle
+    for base in ((), ("queue-bound",)):
+        bare = perform(plain, Script(ATTACK, 3.0, True, 5, base), 1)
+        assert bare.outcome != "held" or base  # protections would have something to do
+        for name in sorted(idle):
+            more = perform(plain, Script(ATTACK, 3.0, True, 5, (*base, name)), 1)
+            assert more == bare.model_copy(update={"protections": (*base, name)})
+    # also when it is chosen: the set is the one without it
+    some, same = (comparison(plain, one) for one in (("queue-bound",), ("cache", "queue-bound")))
+    assert (some.sets, some.further) == (same.sets, same.further)
+    assert set(possible(sale())) >= {"cache", "priorities", "retry-budget"}

@@ -129,6 +129,22 @@ def test_a_limit_that_no_answer_may_reach_is_refused(plan, service, words):
         loadtest(plan)
 
 
+def test_what_stands_in_the_place_of_the_results_is_named(plan):
+    (plan.parent / "sale.capplan").write_text("something else")
+    with pytest.raises(
+        SetupError, match=r"sale\.capplan, the folder of the results, cannot be made"
+    ):
+        loadtest(plan)
+
+
+def test_a_password_in_the_address_of_the_target_is_in_no_result(plan, monkeypatch):
+    known = run(plan, monkeypatch, 1, found(100.0))
+    plan.write_text(PLAN.replace("http://", "http://jo:secret@"))
+    result = run(plan, monkeypatch, 1, found(100.0))
+    assert result.identity == known.identity
+    assert "secret" not in (plan.parent / "sale.capplan" / "capacity.json").read_text()
+
+
 def test_an_interrupted_run_is_kept_beside_what_is_known(plan, monkeypatch):
     known = run(plan, monkeypatch, 1, found(100.0))
     with pytest.raises(Interrupted):

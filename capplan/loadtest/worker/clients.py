@@ -70,6 +70,11 @@ class _Bound:
             raise HostRefused(host)
         self.known.add(netloc)
 
+    def require_proxy(self, address: str) -> None:
+        """Refuse a proxy whose host is not allowed: it receives the load as well."""
+        url = address if "://" in address else f"http://{address}"
+        self.require_allowed(url, urlsplit(url).netloc)
+
     def start(self, limit_s: float) -> Deadline:
         """Note that the running greenlet sends a request, which has to end within ``limit_s``."""
         note_asked()
@@ -89,6 +94,10 @@ def _bound_requests(bound: _Bound, wire: Wire) -> None:
         netloc = urlsplit(request.url).netloc
         if netloc not in known:
             bound.require_allowed(request.url, netloc)
+        if proxies := kwargs.get("proxies"):
+            for scheme, address in proxies.items():
+                if address and scheme != "no_proxy":
+                    bound.require_proxy(address)
         return send(session, request, **kwargs)
 
     def send_within(limit_s: float, session: Any, method: Any, url: Any, kwargs: Any) -> Any:
@@ -123,8 +132,13 @@ def _bound_fast(bound: _Bound, wire: Wire) -> None:
     agent_class: Any = LocustUserAgent
     no_response: Any = ErrorResponse
     request, send = session_class.request, session_class._send_request_safe_mode
-    urlopen = agent_class._urlopen
+    init, urlopen = session_class.__init__, agent_class._urlopen
     known, start, timeout_s = bound.known, bound.start, bound.timeout_s
+
+    def checked_init(session: Any, *args: Any, **kwargs: Any) -> None:
+        if proxy := kwargs.get("proxy_host"):
+            bound.require_proxy(proxy)
+        init(session, *args, **kwargs)
 
     def checked_urlopen(agent: Any, asked: Any) -> Any:
         netloc = asked.url_split.netloc
@@ -159,6 +173,7 @@ def _bound_fast(bound: _Bound, wire: Wire) -> None:
             return send(session, method, url, **kwargs)
         return wire.send(lambda limit_s: send_within(limit_s, session, method, url, kwargs))
 
+    session_class.__init__ = checked_init
     agent_class._urlopen = checked_urlopen
     session_class.request = bounded_request
     session_class._send_request_safe_mode = retried_send

@@ -31,6 +31,7 @@ CALL = np.dtype(
         ("object", "i4"),  # that the edge fetches with it, or NONE
         ("attempt", "i2"),
         ("node", "i2"),  # of the gateway
+        ("caller", "u2"),  # whose breakers it meets downstream
         ("kind", "i2"),  # its request class
         ("client", "i1"),  # one of the following
         ("eager", "i1"),  # how often its client may still reload

@@ -80,7 +80,9 @@ class Edge:
 
     ``waf_catches`` is the share of bots' requests that it refuses, ``waf_mistakes`` and
     ``source_mistakes`` the shares of people's. ``source_limit`` requests in ``source_window_s`` are
-    allowed to each source; 0 stands for no rule.
+    allowed to each source; 0 stands for no rule. Both are decided on a desk that carries
+    ``carries_rps`` requests per second when it refuses none; a refusal costs it the share
+    ``refusal_cost`` of what lets a request through.
     """
 
     waf_from_s: float = math.inf
@@ -89,6 +91,8 @@ class Edge:
     source_limit: int = 0
     source_window_s: float = 60.0
     source_mistakes: float = 0.0
+    carries_rps: float = math.inf
+    refusal_cost: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,7 +115,9 @@ class Cache:
 class Gateway:
     """The limits of each of ``nodes`` gateway nodes; 0 stands for no limit.
 
-    Limits in a cache that all nodes share are those of one node, ``round_trip_s`` away.
+    Limits in a cache that all nodes share are those of one node, ``round_trip_s`` away. A node
+    carries ``carries_rps`` requests per second when it refuses none; a refusal costs it the share
+    ``refusal_cost`` of what lets a request through.
     """
 
     nodes: int = 1
@@ -121,6 +127,8 @@ class Gateway:
     leak_rate: float = 0.0
     leak_wait_s: float = 0.0
     round_trip_s: float = 0.0
+    carries_rps: float = math.inf
+    refusal_cost: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -180,7 +188,9 @@ class Setup:
     single requests of the first class. ``retry_budget`` is the share of the requests that may be
     retries, ``throttle`` the factor K of the clients' own throttling, who remember the last
     ``throttle_s`` seconds or so. All calls go over so many ``connections``, which answer in order;
-    0: answers come in any order. ``breaker`` and ``full_at`` are those of the fleet.
+    0: answers come in any order. ``breaker`` and ``full_at`` are those of the fleet. Each station
+    has ``callers`` processes with breakers of their own for what is downstream, of which each
+    request meets one at random; 0: all share one.
     """
 
     kinds: Sequence[Kind]
@@ -199,5 +209,6 @@ class Setup:
     downstream: Sequence[Downstream] = field(default_factory=tuple)
     breaker: Breaker | None = None
     full_at: tuple[int, int] | None = None
+    callers: int = 1
     scaling: Scaling | None = None
     seed: int = 1

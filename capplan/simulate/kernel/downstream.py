@@ -17,7 +17,18 @@ from capplan.simulate.kernel import rng
 from capplan.simulate.kernel import tally as t
 from capplan.simulate.kernel.calls import GONE, NONE, call
 from capplan.simulate.kernel.clients import kind_of, refused
-from capplan.simulate.kernel.guards import BADLY, FLEET, WELL, full, guard, lets_through, reports
+from capplan.simulate.kernel.gateway import turns_away
+from capplan.simulate.kernel.guards import (
+    BADLY,
+    FIRST,
+    FLEET,
+    WELL,
+    any_caller,
+    full,
+    lets_through,
+    reports,
+    tripped,
+)
 from capplan.simulate.kernel.jit import at, jitted, wide
 from capplan.simulate.kernel.stations import (
     LINE,
@@ -49,7 +60,7 @@ SECOND = np.dtype(
     [
         ("queued", "f4"),  # at the end of the second
         ("busy", "f4"),
-        ("breaker", "f4"),  # its state
+        ("breakers_open", "f4"),  # at its end, half open ones among them
         ("refused", "f4"),  # calls in this second that found the queue full
         ("failed", "f4"),  # that had no answer within the timeout, or an error
         ("cut_off", "f4"),  # that the breaker did not let through
@@ -73,9 +84,9 @@ def wanted_behind(w: Any, i: int) -> bool:
     if w.guarded == 0:
         return True
     row = call(w, i)
-    if not lets_through(w, FLEET):
+    if not lets_through(w, FLEET, FIRST):
         t.add(w, row.kind, t.CUT_OFF)
-        refused(w, i, t.BREAKER)
+        turns_away(w, i, t.BREAKER)
         return False
     highest = w.priorities > 1 and kind_of(w, row.kind).priority == 0
     waiting = t.inside(w, t.IN_QUEUE) + t.inside(w, t.ON_WIRE)
@@ -84,7 +95,7 @@ def wanted_behind(w: Any, i: int) -> bool:
         if _need_s(w, row.kind, d) > 0:
             pressed = full(w, d + 1, station(w, w.fleet_count + d).queued, highest) or pressed
     if pressed and not _made_cheap(w, i):
-        refused(w, i, t.PRESSURE)
+        turns_away(w, i, t.PRESSURE)
         return False
     return True
 
@@ -94,12 +105,13 @@ def goes_on(w: Any, s: int, i: int) -> bool:
     """Take call ``i``, whose service at station ``s`` has ended, further; True when it is done."""
     if w.downstream_count == 0:
         if w.guarded == 1:
-            reports(w, FLEET, WELL, call(w, i).sent_s)
+            reports(w, FLEET, FIRST, WELL, call(w, i).sent_s)
         leaves(w, i)
         fill(w, s)
         return True
     if s < w.fleet_count:
         call(w, i).home = s
+        call(w, i).caller = any_caller(w, s)
         station(w, s).held += 1
         reschedule(w, s)
         return _calls(w, i, wide(0))
@@ -129,12 +141,12 @@ def give_up_waiting(w: Any) -> None:
 
 @jitted
 def keep_levels(w: Any) -> None:
-    """Keep how many calls are at each service at the end of a second, and what its breaker does."""
+    """Keep how many calls are at each service at the end of a second, and its open breakers."""
     for d in range(w.downstream_count):
         there = station(w, w.fleet_count + d)
         now = _now(w, d)
         now.queued, now.busy = there.queued, there.busy
-        now.breaker = guard(w, d + 1).state
+        now.breakers_open = tripped(w, d + 1)
 
 
 @jitted
@@ -160,7 +172,7 @@ def _comes_back(w: Any, s: int, i: int) -> bool:
         _fails(w, d, i, row.queued_s)
         return False
     if w.guarded == 1:
-        reports(w, d + 1, WELL, row.queued_s)
+        reports(w, d + 1, wide(row.caller), WELL, row.queued_s)
     return _calls(w, i, d + 1)
 
 
@@ -173,7 +185,7 @@ def _calls(w: Any, i: int, first: int) -> bool:
         d += 1
     if d == w.downstream_count:
         return _is_done(w, i)
-    if w.guarded == 1 and not lets_through(w, d + 1):
+    if w.guarded == 1 and not lets_through(w, d + 1, wide(row.caller)):
         _now(w, d).cut_off += 1
         if _made_cheap(w, i):
             return _is_done(w, i)
@@ -234,7 +246,7 @@ def _release(w: Any, i: int, well: int) -> None:
     home = wide(call(w, i).home)
     station(w, home).held -= 1
     if w.guarded == 1:
-        reports(w, FLEET, well, call(w, i).sent_s)
+        reports(w, FLEET, FIRST, well, call(w, i).sent_s)
     leaves(w, i)
     fill(w, home)
 
@@ -243,7 +255,7 @@ def _release(w: Any, i: int, well: int) -> None:
 def _fails(w: Any, d: int, i: int, sent_s: float) -> None:
     """End a request whose call to service ``d``, sent at ``sent_s``, has failed."""
     if w.guarded == 1:
-        reports(w, d + 1, BADLY, sent_s)
+        reports(w, d + 1, wide(call(w, i).caller), BADLY, sent_s)
     _release(w, i, BADLY)
     refused(w, i, t.DOWNSTREAM)
 

@@ -1,4 +1,4 @@
-"""The edge: what is refused before it reaches the gateway, at no cost for the servers.
+"""The edge: what is refused before it reaches the gateway, at no cost for what is behind.
 
 A web application firewall (WAF) learns to recognise an attack: from then on it refuses most of the
 bots, and a few people. A rule per source allows each source so many requests in a window of time;
@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from capplan.simulate.kernel import rng
+from capplan.simulate.kernel import desks, rng
 from capplan.simulate.kernel import tally as t
 from capplan.simulate.kernel.calls import call
 from capplan.simulate.kernel.clients import kind_of, refused
@@ -36,12 +36,23 @@ def passes(w: Any, i: int) -> bool:
     if w.now_s >= w.waf_from_s:
         share = w.waf_catches if kind.bot == 1 else w.waf_mistakes
         if share > 0 and rng.uniform(w, rng.EDGE) < share:
-            refused(w, i, t.WAF)
-            return False
+            return _refuses(w, i, t.WAF)
     if w.source_limit > 0 and not _within_rule(w, kind):
-        refused(w, i, t.PER_SOURCE)
-        return False
+        return _refuses(w, i, t.PER_SOURCE)
     return True
+
+
+@jitted
+def takes_in(w: Any, i: int) -> bool:
+    """Let call ``i`` on to the rules, unless there is too much work before it."""
+    return desks.has_time(w, desks.WAF) or _refuses(w, i, t.WAF_FULL)
+
+
+@jitted
+def _refuses(w: Any, i: int, reason: int) -> bool:
+    desks.refuses(w, desks.WAF)
+    refused(w, i, reason)
+    return False
 
 
 @jitted

@@ -6,6 +6,7 @@
 - *leaky bucket*: calls leave at a constant rate and wait for their turn; one that would wait for
   longer than the bound is refused.
 
+To refuse is work for a node, if less than to let through (:mod:`capplan.simulate.kernel.desks`).
 A class of requests may leave a part of each limit, its reserve, to the classes above it.
 A balancer in front picks a node at random. Limits shared through a cache are those of one node.
 """
@@ -17,7 +18,7 @@ from typing import Any
 
 import numpy as np
 
-from capplan.simulate.kernel import rng
+from capplan.simulate.kernel import desks, rng
 from capplan.simulate.kernel import tally as t
 from capplan.simulate.kernel.calls import GONE, NONE, call, join, leave
 from capplan.simulate.kernel.clients import kind_of, refused
@@ -87,29 +88,32 @@ def is_back(w: Any) -> int:
 @jitted
 def admits(w: Any, i: int) -> bool:
     """Let call ``i`` on to the servers now; else it is refused, or waits in a leaky bucket."""
-    number = 0
-    if w.node_count > 1:
-        number = int(rng.uniform(w, rng.ROUTING) * w.node_count)
+    number = _any_node(w)
     node = at(w.nodes, number, NODE)
     reserve = kind_of(w, call(w, i).kind).reserve
+    if not desks.has_time(w, desks.GATEWAY + number):
+        return _refuses(w, i, number, t.GATEWAY_FULL)
     if w.most_inside > 0 and node.inside >= w.most_inside * (1.0 - reserve):
-        refused(w, i, t.CONCURRENCY)
-        return False
+        return _refuses(w, i, number, t.CONCURRENCY)
     if w.token_rate > 0:
         filled = node.tokens + (w.now_s - node.filled_s) * w.token_rate
         node.tokens = min(filled, w.token_burst)
         node.filled_s = w.now_s
         if node.tokens < 1.0 + w.token_burst * reserve:
-            refused(w, i, t.TOKENS)
-            return False
+            return _refuses(w, i, number, t.TOKENS)
     if w.leak_rate > 0 and node.turn_s > w.now_s + w.leak_wait_s * (1.0 - reserve):
-        refused(w, i, t.LEAK)
-        return False
+        return _refuses(w, i, number, t.LEAK)
     if w.token_rate > 0:
         node.tokens -= 1.0
     node.inside += 1
     call(w, i).node = number
     return w.leak_rate <= 0 or _at_once(w, i, number)
+
+
+@jitted
+def turns_away(w: Any, i: int, reason: int) -> None:
+    """Refuse call ``i`` for what is behind the gateway, before any of its limits."""
+    _refuses(w, i, _any_node(w) if at(w.desks, desks.GATEWAY, desks.DESK).work_s > 0 else 0, reason)
 
 
 @jitted
@@ -130,6 +134,18 @@ def leaks(w: Any) -> int:
         refused(w, i, t.LEAK)
         return NONE
     return i
+
+
+@jitted
+def _any_node(w: Any) -> int:
+    return int(rng.uniform(w, rng.ROUTING) * w.node_count) if w.node_count > 1 else 0
+
+
+@jitted
+def _refuses(w: Any, i: int, number: int, reason: int) -> bool:
+    desks.refuses(w, desks.GATEWAY + number)
+    refused(w, i, reason)
+    return False
 
 
 @jitted

@@ -3,9 +3,9 @@
 Layer 0 is the fleet, whose caller is the gateway; layer d + 1 is downstream service d, called by
 the servers.
 
-- A *circuit breaker* counts in windows of time. When enough calls failed, or were slower than a
-  limit, it opens: calls fail at once. After a pause it lets a few through; when these are well it
-  closes, else it pauses again (M. Nygard, *Release It!*, 2007).
+- A *circuit breaker* counts in windows of time, in each process that calls. When enough calls
+  failed, or were slower than a limit, it opens: calls fail at once. After a pause it lets a few
+  through; when these are well it closes, else it pauses again (M. Nygard, *Release It!*, 2007).
 - *Back-pressure*: a layer whose queue has reached its high mark says so, until the queue is down
   to its low mark; meanwhile what needs the layer is turned away in front. The highest of several
   priorities is turned away only while the queue is above the high mark.
@@ -19,6 +19,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from capplan.simulate.kernel import rng
 from capplan.simulate.kernel.jit import at, jitted
 
 GUARD = np.dtype(
@@ -43,23 +44,31 @@ GUARD = np.dtype(
     align=True,
 )
 CLOSED, OPEN, HALF_OPEN = range(3)
+MOST_CALLERS = 2**16
 FIELDS = [
-    ("guards", "i8"),
+    ("guards", "i8"),  # [layer, caller]
+    ("callers", "i8"),  # of each station; 0: all have one breaker together
+    ("caller_count", "i8"),  # of all, at most
     ("guarded", "i8"),  # 1: some layer has a breaker or a signal
 ]
 
 
 FLEET: Any = np.int64(0)
 """The layer of the fleet."""
+FIRST: Any = np.int64(0)
+"""The first caller of a layer; that of the fleet, the gateway, is the only one."""
 WELL: Any = np.int64(1)
 BADLY: Any = np.int64(0)
 
 
 def guards(
-    breakers: Sequence[Mapping[str, float]], marks: Sequence[tuple[int, int]]
+    breakers: Sequence[Mapping[str, float]], marks: Sequence[tuple[int, int]], callers: int
 ) -> NDArray[Any]:
-    """Return the guards of all layers: settings of their breakers, high and low marks."""
-    rows = np.zeros(len(marks), GUARD)
+    """Return the guards of all layers: settings of their breakers, high and low marks.
+
+    Each caller has a row of its own. The signal of a layer is one, and stands in the first.
+    """
+    rows = np.zeros((len(marks), callers), GUARD)
     for row, breaker, (high, low) in zip(rows, breakers, marks, strict=True):
         row["high"], row["low"] = high, low
         for name, value in breaker.items():
@@ -69,15 +78,23 @@ def guards(
 
 
 @jitted
-def guard(w: Any, layer: int) -> Any:
-    """Return the guard of a layer."""
-    return at(w.guards, layer, GUARD)
+def guard(w: Any, layer: int, caller: int) -> Any:
+    """Return what a caller knows of a layer."""
+    return at(w.guards, layer * w.caller_count + caller, GUARD)
 
 
 @jitted
-def lets_through(w: Any, layer: int) -> bool:
-    """Say whether the breaker lets a call through."""
-    row = guard(w, layer)
+def any_caller(w: Any, s: int) -> int:
+    """Return a process of station ``s`` that calls."""
+    if w.callers <= 1:
+        return s * w.callers
+    return min(int(rng.uniform(w, rng.CALLERS) * w.callers) + s * w.callers, w.caller_count - 1)
+
+
+@jitted
+def lets_through(w: Any, layer: int, caller: int) -> bool:
+    """Say whether the breaker of a caller lets a call through to a layer."""
+    row = guard(w, layer, caller)
     if row.breaks == 0 or row.state == CLOSED:
         return True
     if w.now_s - row.since_s >= row.open_s:
@@ -90,9 +107,9 @@ def lets_through(w: Any, layer: int) -> bool:
 
 
 @jitted
-def reports(w: Any, layer: int, well: int, sent_s: float) -> None:
-    """Tell the breaker how a call ended that was sent at ``sent_s``."""
-    row = guard(w, layer)
+def reports(w: Any, layer: int, caller: int, well: int, sent_s: float) -> None:
+    """Tell the breaker of a caller how a call to a layer ended that was sent at ``sent_s``."""
+    row = guard(w, layer, caller)
     if row.breaks == 0 or row.state == OPEN:
         return
     bad = well == BADLY or w.now_s - sent_s > row.slow_s
@@ -114,6 +131,15 @@ def reports(w: Any, layer: int, well: int, sent_s: float) -> None:
 
 
 @jitted
+def tripped(w: Any, layer: int) -> int:
+    """Return how many breakers of a layer are not closed."""
+    total = 0
+    for caller in range(w.caller_count):
+        total += guard(w, layer, caller).state != CLOSED
+    return total
+
+
+@jitted
 def _opens(w: Any, row: Any) -> None:
     row.state, row.since_s = OPEN, w.now_s
     row.opened += 1
@@ -122,7 +148,7 @@ def _opens(w: Any, row: Any) -> None:
 @jitted
 def full(w: Any, layer: int, queued: int, highest: bool) -> bool:
     """Say whether a layer with so many calls in its queue turns a call away."""
-    row = guard(w, layer)
+    row = guard(w, layer, FIRST)
     if row.high == 0:
         return False
     row.full = queued > row.low if row.full == 1 else queued >= row.high

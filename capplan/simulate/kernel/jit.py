@@ -8,9 +8,7 @@ minute of compiling).
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
 from typing import Any, TypeVar, cast
 
 import numpy as np
@@ -31,29 +29,6 @@ def jitted(function: F) -> F:
     is called from C, and to compile wrappers for that takes a second.
     """
     return cast(F, njit(**_OPTIONS)(function))
-
-
-def entry(function: F) -> F:
-    """Compile a function that Python calls, or load it, in a thread of its own.
-
-    Python runs the handlers of signals in the main thread alone, and where LLVM hands over the code
-    that it has made, an exception of a handler would be lost, and the code with it: an interrupt
-    would be ignored, and numba would find nothing to store. So an interrupt ends the wait at once,
-    and what is being compiled is finished, and stored, before the process ends.
-    """
-    compiled: Any = jitted(function)
-    here = compiled.compile
-
-    def apart(signature: Any) -> Any:
-        if threading.current_thread() is not threading.main_thread():
-            return here(signature)
-        pool = ThreadPoolExecutor(1)
-        made = pool.submit(here, signature)
-        pool.shutdown(wait=False)
-        return made.result()
-
-    compiled.compile = apart
-    return cast(F, compiled)
 
 
 wide: Any = np.int64

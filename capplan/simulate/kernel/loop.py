@@ -7,9 +7,9 @@ from typing import Any
 
 import numpy as np
 
-from capplan.simulate.kernel import rng
+from capplan.simulate.kernel import desks, rng
 from capplan.simulate.kernel import tally as t
-from capplan.simulate.kernel.calls import NONE, PAUSING, call, room, take
+from capplan.simulate.kernel.calls import GONE, NONE, PAUSING, call, room, take
 from capplan.simulate.kernel.clients import (
     answered,
     draw_eager,
@@ -17,13 +17,14 @@ from capplan.simulate.kernel.clients import (
     misses,
     next_class,
     ready,
+    refused,
     throttled,
     waits,
 )
 from capplan.simulate.kernel.downstream import give_up_waiting, goes_on, keep_levels, wanted_behind
-from capplan.simulate.kernel.edge import passes
+from capplan.simulate.kernel.edge import passes, takes_in
 from capplan.simulate.kernel.gateway import admits, asks_limiter, is_back, leaks, leaves
-from capplan.simulate.kernel.jit import at, entry, jitted
+from capplan.simulate.kernel.jit import at, jitted
 from capplan.simulate.kernel.room import lets_in, next_in, tires
 from capplan.simulate.kernel.stations import choose, due, ends, fill, next_end_s, offer, turn_away
 from capplan.simulate.kernel.timers import due_by, remove_timer
@@ -47,7 +48,7 @@ FIELDS = [
 ]
 
 
-@entry
+@jitted
 def run(w: Any, until_s: float) -> int:
     """Simulate up to ``until_s``; ``FULL`` says that the table of calls has to grow first."""
     while True:
@@ -59,7 +60,7 @@ def run(w: Any, until_s: float) -> int:
             if w.wire_ready != NONE:
                 _leave_wire(w)
                 continue
-            by_s = min(by_s, w.trip_s, w.overdue_s)
+            by_s = min(by_s, w.trip_s, w.overdue_s, w.desk_s)
         i = due_by(w, by_s)
         if i != NONE:
             w.now_s = call(w, i).timer_s
@@ -90,10 +91,12 @@ def run(w: Any, until_s: float) -> int:
             _ask(w, next_class(w, w.kind_count))
         elif by_s == w.leak_s:
             i = leaks(w)
-            if i != NONE and takes_wire(w, i):
-                offer(w, choose(w), i)
+            if i != NONE:
+                _forward(w, i)
         elif by_s == w.trip_s:
             _enter(w, is_back(w))
+        elif by_s == w.desk_s:
+            _leave_desk(w)
         elif by_s == w.overdue_s:
             give_up_waiting(w)
         elif by_s == w.tick_s:
@@ -105,7 +108,7 @@ def run(w: Any, until_s: float) -> int:
             return DONE
 
 
-@entry
+@jitted
 def first_arrivals(w: Any) -> None:
     """Draw the first arrival of every source; call it once before the first run."""
     w.visit_s = _arrival_s(w, 0, rng.VISITS)
@@ -176,19 +179,51 @@ def _send(w: Any, i: int) -> None:
         if passes(w, i) and misses(w, i) and admits(w, i):
             offer(w, choose(w), i)
     elif (
-        not throttled(w, i)
-        and passes(w, i)
-        and misses(w, i)
-        and wanted_behind(w, i)
-        and asks_limiter(w, i)
+        not throttled(w, i) and takes_in(w, i) and passes(w, i) and desks.passes_on(w, desks.WAF, i)
     ):
+        _past_waf(w, i)
+
+
+@jitted
+def _past_waf(w: Any, i: int) -> None:
+    if misses(w, i) and wanted_behind(w, i) and asks_limiter(w, i):
         _enter(w, i)
 
 
 @jitted
 def _enter(w: Any, i: int) -> None:
-    if admits(w, i) and takes_wire(w, i):
+    if admits(w, i):
+        _forward(w, i)
+
+
+@jitted
+def _forward(w: Any, i: int) -> None:
+    if desks.passes_on(w, desks.GATEWAY + call(w, i).node, i):
+        _to_servers(w, i)
+
+
+@jitted
+def _to_servers(w: Any, i: int) -> None:
+    if takes_wire(w, i):
         offer(w, choose(w), i)
+
+
+@jitted
+def _leave_desk(w: Any) -> None:
+    """Let a call go on whose work is done, unless its client has gone meanwhile."""
+    at_waf = w.desk_number == desks.WAF
+    i = desks.done(w)
+    gone = call(w, i).client == GONE and call(w, i).object == NONE
+    if at_waf:
+        if gone:
+            refused(w, i, t.WAF_FULL)
+        else:
+            _past_waf(w, i)
+    elif gone:
+        leaves(w, i)
+        refused(w, i, t.GATEWAY_FULL)
+    else:
+        _to_servers(w, i)
 
 
 @jitted

@@ -18,11 +18,11 @@ from capplan.simulate.kernel.jit import at, jitted
 
 STREAMS = (
     "visits", "bots", "thinking", "path", "service", "clients", "routing", "edge", "objects",
-    "downstream", "reloads", "throttle", "wires",
+    "downstream", "reloads", "throttle", "wires", "callers",
 )  # fmt: skip
 (
     VISITS, BOTS, THINKING, PATH, SERVICE, CLIENTS, ROUTING, EDGE, OBJECTS, DOWNSTREAM, RELOADS,
-    THROTTLE, WIRES,
+    THROTTLE, WIRES, CALLERS,
 ) = range(len(STREAMS))  # fmt: skip
 
 STATE = np.dtype([("s0", "u8"), ("s1", "u8"), ("s2", "u8"), ("s3", "u8")])

@@ -112,6 +112,8 @@ class Scaler:
             resize(world.record, servers, self._slots)
         else:
             resize(world.record, 1, slots(self._of, self._slots, servers))
+            if world.record["callers"]:
+                world.set(callers=servers)
         share = servers / self._of.servers
         for name, limit in self._limits.items():
             world.record[name] = limit * share

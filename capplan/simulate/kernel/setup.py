@@ -17,7 +17,7 @@ from capplan.model.service_time import (
     ServiceTime,
     TwoSpeeds,
 )
-from capplan.simulate.kernel import cache, downstream
+from capplan.simulate.kernel import cache, desks, downstream
 from capplan.simulate.kernel import stations as st
 from capplan.simulate.kernel.calls import NONE, free_calls
 from capplan.simulate.kernel.clients import KIND
@@ -35,7 +35,7 @@ from capplan.simulate.kernel.describe import (
 )
 from capplan.simulate.kernel.edge import SOURCE
 from capplan.simulate.kernel.gateway import nodes
-from capplan.simulate.kernel.guards import guards
+from capplan.simulate.kernel.guards import MOST_CALLERS, guards
 from capplan.simulate.kernel.loop import FULL, first_arrivals, run
 from capplan.simulate.kernel.rng import states
 from capplan.simulate.kernel.scaling import Scaler, slots
@@ -98,9 +98,9 @@ def build(setup: Setup) -> World:
         leak_s=math.inf, room_s=math.inf, room_rate=setup.room.per_s if setup.room else 0.0,
         trip_s=math.inf, trip_first=NONE, wire_count=setup.connections, wire_ready=NONE,
         wire_bound=fleet.bound // max(setup.connections, 1), queue_patience_s=fleet.patience_s,
-        **{name: value for name, value in asdict(setup.gateway).items() if name != "nodes"},
-        **asdict(setup.edge),
+        **_fields(setup.gateway, "nodes"), **_fields(setup.edge),
     )  # fmt: skip
+    _place_desks(world, setup)
     _place_stations(world, setup)
     _place_cache(world, setup)
     world.set(plain=_is_plain(setup))
@@ -149,6 +149,7 @@ def _is_plain(setup: Setup) -> bool:
         or setup.breaker
         or setup.full_at
         or setup.gateway.round_trip_s > 0
+        or min(setup.gateway.carries_rps, setup.edge.carries_rps) < math.inf
         or any(kind.eager > 0 for kind in setup.kinds)
     )
 
@@ -159,6 +160,20 @@ def _walk(setup: Setup) -> NDArray[np.float64]:
     walk = np.zeros((len(setup.kinds) + 1, len(setup.kinds)))
     walk[-1, 0] = 1.0
     return walk
+
+
+def _fields(layer: Gateway | Edge, *but: str) -> dict[str, float]:
+    """Return the fields of a layer that the world has as well."""
+    apart = (*but, "carries_rps", "refusal_cost")
+    return {name: value for name, value in asdict(layer).items() if name not in apart}
+
+
+def _place_desks(world: World, setup: Setup) -> None:
+    """Place what decides in front: the WAF, and the nodes of the gateway."""
+    layers = [setup.edge] + [setup.gateway] * setup.gateway.nodes
+    table = desks.desks([one.carries_rps for one in layers], [one.refusal_cost for one in layers])
+    world.replace("desks", table)
+    world.set(desk_count=len(layers), desk_s=math.inf)
 
 
 def _place_stations(world: World, setup: Setup) -> None:
@@ -175,6 +190,8 @@ def _place_stations(world: World, setup: Setup) -> None:
     made += [st.rows(1, one.slots, math.inf, one.bound) for one in behind]
     width = max([width, *(one.slots for one in behind)])
     priorities = 1 + max(kind.priority for kind in setup.kinds)
+    callers = most if scaling and fleet.count == 1 else max(setup.callers, 1) * count
+    callers = min(callers, MOST_CALLERS)
     layers = [(setup.breaker, setup.full_at), *((one.breaker, one.full_at) for one in behind)]
     needs = [[one.mean_s.get(kind.name, 0.0) for one in behind] for kind in setup.kinds]
     tables = {
@@ -182,6 +199,7 @@ def _place_stations(world: World, setup: Setup) -> None:
         "guards": guards(
             [asdict(breaker) if breaker else {} for breaker, _ in layers],
             [full_at or (0, 0) for _, full_at in layers],
+            callers,
         ),
         "needs": np.array(needs, float),
         "downstream": _services(behind),
@@ -191,7 +209,8 @@ def _place_stations(world: World, setup: Setup) -> None:
         world.replace(name, table)
     world.set(
         station_count=count + len(behind), fleet_count=count, width=width, priorities=priorities,
-        downstream_count=len(behind), overdue_s=math.inf,
+        downstream_count=len(behind), overdue_s=math.inf, callers=setup.callers,
+        caller_count=callers,
         guarded=any(breaker or full_at for breaker, full_at in layers),
     )  # fmt: skip
 

@@ -23,8 +23,8 @@ from capplan.simulate.kernel import rng
 from capplan.simulate.kernel import tally as t
 from capplan.simulate.kernel.calls import GONE, NONE, call, join, leave
 from capplan.simulate.kernel.clients import kind_of, refused
-from capplan.simulate.kernel.guards import BADLY, FLEET, reports
-from capplan.simulate.kernel.jit import at, entry, jitted, wide
+from capplan.simulate.kernel.guards import BADLY, FIRST, FLEET, reports
+from capplan.simulate.kernel.jit import at, jitted, wide
 from capplan.simulate.kernel.wires import leaves
 
 STATION = np.dtype(
@@ -168,7 +168,7 @@ def turn_away(w: Any, i: int, reason: int) -> None:
     """End call ``i``, which the gateway had admitted, without serving it."""
     leaves(w, i)
     if w.guarded == 1:
-        reports(w, FLEET, BADLY, call(w, i).sent_s)
+        reports(w, FLEET, FIRST, BADLY, call(w, i).sent_s)
     refused(w, i, reason)
 
 
@@ -186,7 +186,7 @@ def fill(w: Any, s: int) -> None:
     reschedule(w, s)
 
 
-@entry
+@jitted
 def resize(w: Any, count: int, slots: int) -> None:
     """Let ``count`` stations take calls, with ``slots`` slots each; what they do they finish."""
     w.open = count

@@ -28,6 +28,8 @@ REASONS = (
     "back-pressure",
     "downstream",
     "client-throttle",
+    "waf-full",
+    "gateway-full",
 )
 """Who refused an attempt."""
 
@@ -41,7 +43,7 @@ COUNTS = (
 ) = range(12)  # fmt: skip
 (
     QUEUE_BOUND, QUEUE_TIMEOUT, FAILED, WAF, PER_SOURCE, CONCURRENCY, TOKENS, LEAK, BREAKER,
-    PRESSURE, DOWNSTREAM, THROTTLE,
+    PRESSURE, DOWNSTREAM, THROTTLE, WAF_FULL, GATEWAY_FULL,
 ) = range(len(REASONS))  # fmt: skip
 
 VISITS = ("begun", "paid", "left", "abandoned", "tired")
@@ -49,16 +51,16 @@ BEGUN, PAID, LEFT, ABANDONED, TIRED = range(len(VISITS))
 
 LAYERS = (
     "queued", "served", "waiting", "pausing", "thinking", "bucket", "room", "collapsed", "limiter",
-    "wire", "queued downstream", "served downstream", "unawaited downstream",
+    "wire", "queued downstream", "served downstream", "unawaited downstream", "waf", "gateway",
 )  # fmt: skip
 """Where calls and shoppers are: in a queue, in a slot; with a client that waits, pauses,
 thinks; in a leaky bucket, in the waiting room, at the edge until a like request is answered, on the
 way to a shared limiter, behind another call on a connection; in a queue or a slot downstream, or in
-a slot there after its server has given up."""
+a slot there after its server has given up; in work at the WAF, or at the gateway."""
 (
     IN_QUEUE, IN_SERVICE, CLIENT_WAITS, CLIENT_PAUSES, CLIENT_THINKS, IN_BUCKET, IN_ROOM,
     IN_COLLAPSE, TO_LIMITER, ON_WIRE, IN_QUEUE_BEHIND, IN_SERVICE_BEHIND,
-    UNAWAITED,
+    UNAWAITED, AT_WAF, AT_GATEWAY,
 ) = range(len(LAYERS))  # fmt: skip
 
 BINS = 128

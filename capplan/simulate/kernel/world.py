@@ -15,6 +15,7 @@ from capplan.simulate.kernel import (
     cache,
     calls,
     clients,
+    desks,
     downstream,
     edge,
     gateway,
@@ -29,8 +30,8 @@ from capplan.simulate.kernel import (
 )
 
 PARTS = (
-    cache, calls, clients, downstream, edge, gateway, guards, loop, rng, room, stations, tally,
-    timers, wires,
+    cache, calls, clients, desks, downstream, edge, gateway, guards, loop, rng, room, stations,
+    tally, timers, wires,
 )  # fmt: skip
 WORLD = np.dtype(
     [field for part in PARTS for field in part.FIELDS],
