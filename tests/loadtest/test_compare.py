@@ -145,8 +145,9 @@ def test_an_endpoint_with_its_own_sla_is_compared_by_the_rate_that_it_sustains()
     found = endpoint(run(200.0), run(120.0))
     assert found.measure == "sustained_rps"
     assert found.verdict == "different"
-    # both knees are seen through the same curve, only scaled
-    assert found.ratio.mid == pytest.approx(0.6, rel=0.03)
+    # both knees are seen through the same curve, only scaled; how steep it is expected to be is not
+    assert found.ratio.low < 0.6 < found.ratio.high
+    assert found.ratio.mid == pytest.approx(0.6, rel=0.06)
 
 
 def test_an_endpoint_without_an_sla_is_compared_by_its_latency_at_rates_both_held():

@@ -196,7 +196,8 @@ def test_where_only_one_endpoint_binds_the_answer_names_it(
 
     The mix may take 2 s, an order 60 ms. In M/D/1 at utilisation ρ the sojourn exceeds 60 ms, six
     service times, for one arrival in twenty at about ρ = 0.8; up to ρ = 0.99 the mix would hold. An
-    answer near 100 requests/s would be that of the mix; a factor of two is left for the machine.
+    answer near 100 requests/s would be that of the mix. So few seconds leave a wide interval; a
+    factor of two is left for the machine.
     """
     monkeypatch.setattr(measuring, "FIRST_RATE", 40.0)  # time for trials that must be repeated
     locustfile = script(tmp_path, SLOW_ORDERS)
@@ -211,9 +212,10 @@ def test_where_only_one_endpoint_binds_the_answer_names_it(
     assert (found.binding.endpoint, found.binding.name) == ("POST /order", "p95")
     assert found.binding.exceedance > 0.05
     assert "p95 of POST /order" in found.reason
-    high = found.bounds_rps.high
+    low, high = found.bounds_rps.low, found.bounds_rps.high
+    assert low is not None
     assert high is not None
-    assert 40 < high < 120
+    assert low < 80 < 2 * high
 
 
 def test_a_misspelt_endpoint_is_refused_before_any_load(tmp_path: Path):
