@@ -17,6 +17,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     for item in items:
         if item.get_closest_marker("load"):
             item.add_marker(pytest.mark.xdist_group("load"))
+            item.add_marker(pytest.mark.flaky(reruns=2))  # other work may have taken the cores
     items.sort(key=lambda item: item.get_closest_marker("load") is None)
 
 
@@ -27,6 +28,8 @@ def pytest_configure(config: pytest.Config) -> None:
     signal.signal(signal.SIGINT, signal.default_int_handler)
     if not config.pluginmanager.hasplugin("xdist"):
         config.addinivalue_line("markers", "xdist_group(name): tests that share a process")
+    if not config.pluginmanager.hasplugin("rerunfailures"):
+        config.addinivalue_line("markers", "flaky(reruns): tests that may be held up")
 
 
 @pytest.fixture(scope="session")
