@@ -11,16 +11,16 @@ from capplan.results.seconds import ActSeconds
 from capplan.results.simulation import Act, Model, Ranking, SecondsFile, Simulation
 from capplan.simulate import detail
 from capplan.simulate.acts import Script, stage
-from capplan.simulate.kernel.setup import advance, build
+from capplan.simulate.kernel.setup import build
 from capplan.simulate.laws import disagreements, laws
 from capplan.simulate.outcome import act
 from capplan.simulate.progress import Progress
 from capplan.simulate.protections import settings
 from capplan.simulate.scaled import attempts, scaled_notes, shrink
 from capplan.simulate.scene import Scene
+from capplan.simulate.together import advancing
 from capplan.units import format_rate, format_share
 
-_SLICE_S = 20.0
 _MANY_PAY = 385
 
 Show = Callable[[Progress], None]
@@ -44,10 +44,7 @@ def play(
     for script, size in zip(todo, sizes, strict=True):
         part, smaller = shrink(scene, script, scale)
         world = build(stage(part, smaller, seed))
-        until_s = 0.0
-        while until_s < scene.seconds:
-            until_s = min(until_s + _SLICE_S, float(scene.seconds))
-            advance(world, until_s)
+        for until_s in advancing(world, scene.seconds):
             done = (before + size * until_s / scene.seconds) / sum(sizes)
             clock_s = scene.begins_s + until_s
             show(Progress(script.name, bool(script.protections), clock_s, done))

@@ -1,4 +1,4 @@
-"""Simulate acts without watching them; whoever asks says how many side by side."""
+"""Simulate whole acts; whoever asks says how many side by side."""
 
 from __future__ import annotations
 
@@ -48,13 +48,19 @@ def run(
     """
     part, smaller = shrink(scene, script, scale)
     world = build(stage(part, smaller, seed))
-    until_s = 0.0
-    while until_s < part.seconds:
+    for _ in advancing(world, part.seconds):
         if halt():
             raise Halted
-        until_s = min(until_s + _SLICE_S, float(part.seconds))
-        advance(world, until_s)
     return world, part.share
+
+
+def advancing(world: World, seconds: float) -> Iterator[float]:
+    """Simulate so many seconds, and yield now and then how many are over."""
+    until_s = 0.0
+    while until_s < seconds:
+        until_s = min(until_s + _SLICE_S, float(seconds))
+        advance(world, until_s)
+        yield until_s
 
 
 class Workers(Protocol):

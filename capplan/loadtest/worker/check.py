@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from functools import partial
 from time import perf_counter
 from typing import Any
@@ -38,18 +38,9 @@ def check(
     calls: list[dict[str, Any]] = []
 
     def listen(**event: Any) -> None:
-        exception = event.get("exception")
-        name = f"{event['request_type']} {event['name']}"
-        missing.discard(name)
-        calls.append(
-            {
-                "in_task": current_ticket() is not None,
-                "name": name,
-                "latency_s": (event.get("response_time") or 0.0) / 1000,
-                "bytes": event.get("response_length") or 0,
-                "error": None if exception is None else str(exception)[:300],
-            }
-        )
+        call = call_of(event, in_task=current_ticket() is not None)
+        missing.discard(call["name"])
+        calls.append(call)
 
     script.environment.events.request.add_listener(listen)
     for user_class in script.classes:
@@ -84,6 +75,18 @@ def check(
         gate.in_flight.clear()
     script.environment.events.request.remove_listener(listen)
     return visits
+
+
+def call_of(event: Mapping[str, Any], *, in_task: bool) -> dict[str, Any]:
+    """Return what the parent is told of a request, from Locust's event of it."""
+    exception = event.get("exception")
+    return {
+        "in_task": in_task,
+        "name": f"{event['request_type']} {event['name']}",
+        "latency_s": (event.get("response_time") or 0.0) / 1000,
+        "bytes": event.get("response_length") or 0,
+        "error": None if exception is None else str(exception)[:300],
+    }
 
 
 def _leaves(holder: type[User] | type[TaskSet]) -> set[Any]:

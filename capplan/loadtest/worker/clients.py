@@ -7,7 +7,6 @@ clients' own timeouts cover single reads.
 
 from __future__ import annotations
 
-import ipaddress
 from collections.abc import Callable
 from typing import Any
 from urllib.parse import urlsplit
@@ -23,6 +22,7 @@ from locust.contrib.fasthttp import (
 from requests import Request
 from requests.exceptions import ReadTimeout
 
+from capplan.loadtest.target import is_loopback
 from capplan.loadtest.worker.deadline import Deadline, Deadlines
 from capplan.loadtest.worker.gate import note_asked
 from capplan.loadtest.worker.wire import Wire
@@ -65,7 +65,7 @@ class _Bound:
     def require_allowed(self, url: str, netloc: str) -> None:
         """Learn to know the host of a URL, or refuse it."""
         host = urlsplit(url).hostname or ""
-        if host not in self._allowed and not _is_loopback(host):
+        if host not in self._allowed and not is_loopback(host):
             self._refuse(host)
             raise HostRefused(host)
         self.known.add(netloc)
@@ -177,10 +177,3 @@ def _bound_fast(bound: _Bound, wire: Wire) -> None:
     agent_class._urlopen = checked_urlopen
     session_class.request = bounded_request
     session_class._send_request_safe_mode = retried_send
-
-
-def _is_loopback(host: str) -> bool:
-    try:
-        return host == "localhost" or ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return False

@@ -14,7 +14,7 @@ from typing import Any
 
 from locust import User
 
-from capplan.loadtest.worker.check import wait_until
+from capplan.loadtest.worker.check import call_of, wait_until
 from capplan.loadtest.worker.gate import current_ticket
 from capplan.loadtest.worker.pool import Pool
 from capplan.loadtest.worker.script import Script
@@ -104,20 +104,11 @@ class _Checking:
 
     def listen(self, **event: Any) -> None:
         """Listen to Locust's request event."""
-        exception = event.get("exception")
-        name = f"{event['request_type']} {event['name']}"
-        self._missing.discard(name)
-        self._names.add(name)
+        call = call_of(event, in_task=True)
+        self._missing.discard(call["name"])
+        self._names.add(call["name"])
         if current_ticket() is self._visits[0]:
-            self._calls.append(
-                {
-                    "in_task": True,
-                    "name": name,
-                    "latency_s": (event.get("response_time") or 0.0) / 1000,
-                    "bytes": event.get("response_length") or 0,
-                    "error": None if exception is None else str(exception)[:300],
-                }
-            )
+            self._calls.append(call)
 
     def _endless(self) -> bool:
         return any(visit.endless for visit in self._visits)
