@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from typing import Literal
 
 import numpy as np
@@ -53,19 +53,7 @@ def evaluate(
     measured_s = max(held_s - warmup_s, 1e-9)
     criteria = _criteria(rows, recording.endpoints, sla, endpoints, rows.sojourn_s)
     health = _health(recording, rows, usage)
-
-    def holds(some: Rows, sojourn_s: NDArray[np.float64]) -> bool:
-        judged = _criteria(some, recording.endpoints, sla, endpoints, sojourn_s)
-        return all(criterion.held for criterion in judged)
-
-    served = rows.where(~_named(NOT_STARTED, rows, recording) & ~_named(NOT_ASKED, rows, recording))
-    held = Held(
-        all(criterion.held for criterion in criteria),
-        holds(rows, rows.latency_s),
-        holds(rows, rows.latency_s - health.lateness_s_p99),
-        nothing=not len(rows),
-        served=holds(served, served.latency_s),
-    )
+    held = _held(recording, rows, sla, endpoints, criteria, health.lateness_s_p99)
     outcome, notes = judge(held, health, recording.lost, recording.ended_early)
     arrivals = int(recording.state.get("issued", 0))
     visits = visit_stats(recording.visits(), max(recording.each("held_s")), planned_warmup_s)
@@ -97,6 +85,30 @@ def evaluate(
         outcome=outcome,
         visits=visits,
         notes=notes + _raised(recording.state.get("errors", {})),
+    )
+
+
+def _held(
+    recording: Recording,
+    rows: Rows,
+    sla: Sla,
+    endpoints: Mapping[str, Sla],
+    criteria: Collection[Criterion],
+    lateness_s: float,
+) -> Held:
+    """Say whether the SLA was held, and whether it would have been but for the generator."""
+
+    def holds(some: Rows, sojourn_s: NDArray[np.float64]) -> bool:
+        judged = _criteria(some, recording.endpoints, sla, endpoints, sojourn_s)
+        return all(criterion.held for criterion in judged)
+
+    served = rows.where(~_named(NOT_STARTED, rows, recording) & ~_named(NOT_ASKED, rows, recording))
+    return Held(
+        all(criterion.held for criterion in criteria),
+        holds(rows, rows.latency_s),
+        holds(rows, rows.latency_s - lateness_s),
+        nothing=not len(rows),
+        served=holds(served, served.latency_s),
     )
 
 
