@@ -12,6 +12,8 @@ from datetime import datetime
 
 from rich.console import Console, ConsoleOptions, Group, RenderableType, RenderResult
 from rich.measure import Measurement
+from rich.padding import Padding
+from rich.segment import Segment
 from rich.table import Table
 from rich.text import Text
 
@@ -22,6 +24,8 @@ from capplan.units import format_duration, format_number
 _CHART_HEIGHT = 10
 _CHART_WIDTH = 100  # wider does not show more
 _BAR_WIDTH = 24
+_ROOM_FOR_WORDS = 24
+_ENDLESS = 10_000
 
 
 def answer(headline: str, *blocks: RenderableType | None, style: str = "bold") -> Group:
@@ -138,6 +142,34 @@ class Bar:
     def __rich_measure__(self, console: Console, options: ConsoleOptions) -> Measurement:
         """Take the same room whatever the length."""
         return Measurement(_BAR_WIDTH, _BAR_WIDTH)
+
+
+@dataclass(frozen=True)
+class Explained:
+    """A table whose last column is words: below each row where beside it there is no room."""
+
+    columns: Sequence[str]
+    rows: Sequence[Sequence[str]]
+
+    def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
+        """Break the words and no number."""
+        whole, bare = (
+            table(self.columns[:end], (row[:end] for row in self.rows)) for end in (None, -1)
+        )
+        for column in (*whole.columns[:-1], *bare.columns):
+            column.no_wrap = True
+        needed = Measurement.get(console, options.update(max_width=_ENDLESS), bare).maximum
+        if needed + _ROOM_FOR_WORDS <= options.max_width:
+            yield whole
+            return
+        if needed > options.max_width:
+            bare.padding = (0, 1, 0, 0)
+        header, *lines = console.render_lines(bare, options, pad=False)
+        yield from (*header, Segment.line())
+        for line, row in zip(lines, self.rows, strict=True):
+            yield from (*line, Segment.line())
+            if row[-1]:
+                yield Padding(Text(row[-1]), (0, 0, 0, 4))
 
 
 @dataclass(frozen=True)

@@ -6,7 +6,7 @@ from datetime import datetime
 
 from rich.console import Group, RenderableType
 
-from capplan.render.parts import answer, bullets, facts, next_step, notes, table, titled
+from capplan.render.parts import Explained, answer, bullets, facts, next_step, notes, table, titled
 from capplan.render.schedule import autoscaling, schedule
 from capplan.results.recommendation import Option, Recommendation
 from capplan.units import format_count, format_money, format_share
@@ -69,7 +69,7 @@ def _options(result: Recommendation) -> Group:
     return titled(
         f"Options (x of today's servers): {'value of the visits' if worth else 'visits'} lost "
         f"with shedding and without{', and what one server more would save of it' * worth}",
-        table(
+        Explained(
             (
                 *("servers", "cost", "overload", *["zone lost"] * zones, "lost", "unshed"),
                 *["one more"] * worth,

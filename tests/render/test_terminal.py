@@ -472,6 +472,28 @@ def test_the_loss_of_a_zone_is_shown_only_where_there_are_zones() -> None:
     assert "zone lost" not in text(terminal.recommendation(alone, "p"))
 
 
+@pytest.mark.parametrize("instance", [None, "m7i.2xlarge"])
+@pytest.mark.parametrize("width", [80, 100, 120])
+def test_no_number_of_an_option_is_broken_or_cut_however_wide_it_is(
+    width: int, instance: str | None
+) -> None:
+    excuse = "safer than the policy asks, $1,234 more"
+    wide = {"instance": instance, "cost": 1234.0, "expected_lost_value": 45_387.0,
+            "expected_lost_value_unshed": 80_433.0, "marginal_value": 11_311.0}  # fmt: skip
+    options = [option(82, chosen=True), option(90, excuse=excuse)]
+    shown = recommendation(options=tuple(o.model_copy(update=wide) for o in options))
+    lines = text(terminal.recommendation(shown, "sale.yaml"), width).splitlines()
+    assert max(map(len, lines)) <= width
+    kind = f" {instance}" if instance else ""
+    (row,) = (line for line in lines if line.startswith(f"82{kind}"))
+    count = f"82{kind}" + " = 13.7x" * (instance is None)
+    assert row.startswith(count)
+    for number in ("$1,234", "0.24%", "0.37%", "$45,387", "$80,433", "$11,311"):
+        assert number in row
+    # the words stand in one piece or break between words, beside the numbers or below them
+    assert excuse in " ".join(text(terminal.recommendation(shown, "sale.yaml"), width).split())
+
+
 def test_an_assumed_capacity_leads_to_the_load_test() -> None:
     assumed = terminal.recommendation(recommendation(capacity_source="assumed"), "sale.yaml")
     assert text(assumed).splitlines()[-1] == "next: capplan loadtest sale.yaml"
