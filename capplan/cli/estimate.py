@@ -13,7 +13,7 @@ from capplan.cli.options import (
     PlanArgument,
     SeedOption,
     examples,
-    read_rate,
+    read,
 )
 from capplan.errors import UsageError
 
@@ -64,9 +64,11 @@ def estimate(
     if after is not None:
         if csv is not None:
             raise UsageError("--after makes no estimate, so --csv has nothing to write")
-        came = workflow.record_outcome(plan, read_rate("--after", after), name=name)
-
         from capplan.render import terminal
+        from capplan.units import parse_rate
+
+        # what stays in the plan says its unit, as everything there does
+        came = workflow.record_outcome(plan, read("--after", after, parse_rate), name=name)
 
         deliver(came, terminal.outcome(came, named(plan)), as_json=as_json, output=output)
         return

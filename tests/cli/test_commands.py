@@ -285,6 +285,7 @@ def test_an_outcome_is_told_in_words(capplan: Capplan) -> None:
     ("options", "message"),
     [
         ("--after fast", "--after: 'fast' is not a rate"),
+        ("--after 1450", "--after: '1450' is not a rate with its unit, such as 850 rps"),
         ("--after 1450rps", "no forecast of sale.yaml is stored"),
         ("--after 1450rps --csv p.csv", "--after makes no estimate"),
         ("--name Spring", "--name belongs to --after"),
