@@ -101,6 +101,7 @@ def summary(found: Forecast, provenance: Provenance) -> Demand:
         *remarks.doubt(percentiles(peak), shares),
         *remarks.history(history),
         *remarks.shape(plan),
+        *remarks.curves(found.tables),
         *remarks.hot(plan, hottest),
         *remarks.beyond(stress),
     )

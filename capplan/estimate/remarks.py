@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 
 import numpy as np
 from numpy.typing import NDArray
 
+from capplan.model.tabulated import Table
 from capplan.plan.schema import Plan
 from capplan.results.base import Note
 from capplan.results.demand import Agreement, History, Percentiles, Sensitivity, StressCase
@@ -21,6 +22,7 @@ Pokémon GO 2016 by 10x its worst case: of three published failures this is the 
 _WAYS = 2
 _WORTH_FINDING_OUT = 0.15
 _WIDE = 2.0
+_A_CURVE = 4  # rows; fewer may well rise
 
 
 def stress(peak: Percentiles) -> tuple[StressCase, ...]:
@@ -119,6 +121,20 @@ def shape(plan: Plan) -> Iterator[Note]:
         "rush at the start, the others evenly over usual.within",
         advice="add the channels, so that the peak becomes that of your sale",
     )
+
+
+def curves(tables: Mapping[str, Table]) -> Iterator[Note]:
+    """Ask about a curve that never falls: a running total looks like that, a rush does not."""
+    for name, table in tables.items():
+        weights = table.weights
+        rises = weights[0] < weights[-1] and list(weights) == sorted(weights)
+        if rises and len(weights) >= _A_CURVE:
+            yield Note(
+                code="curve_never_falls",
+                message=f"by {name} ever more people come, until nobody does",
+                advice="if its second column counts all who have come so far, give the rate "
+                "from each row to the next instead",
+            )
 
 
 def hot(plan: Plan, orders_per_s: Percentiles | None) -> Iterator[Note]:

@@ -161,7 +161,8 @@ def _kind(found: Basis) -> Iterator[str]:
         span = f"{format_number(speed.low)}x"
         if not speed.certain:
             span = f"{format_number(speed.low)} to {format_number(speed.high)}x"
-        yield f"{found.kind or 'a server of the sale'} is taken to do {span} of what was measured"
+        kind = found.kind or "a server of the sale"
+        yield f"{kind} is taken to do {span} of what was {found.source}"
 
 
 def _queueing(shown: Sequence[Option]) -> list[str]:

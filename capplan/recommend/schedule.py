@@ -97,7 +97,8 @@ def _down(decider: Decider, servers: int, own: Decider | None) -> list[Step]:
     if count > today or own is not None:
         why = f"95% of the cases now fit on today's {today}"
         if not window.settled:
-            why = f"the estimate ends here: make sure first that today's {today} are enough"
+            enough = "is enough" if today == 1 else "are enough"
+            why = f"the estimate ends here: make sure first that today's {today} {enough}"
         steps.append(_step(own or decider, last, today, why))
     return steps
 

@@ -170,7 +170,9 @@ def _sensitivity(result: Demand) -> Group | None:
         (entry.input, format_share(entry.share), format_share(total), Bar(total / largest))
         for entry, total in zip(found, whole, strict=True)
     ]
-    first, *others = [entry.advice for entry in found if entry.advice] or [""]
+    # what is known is gone from the doubt alone, not with others
+    by_share = sorted(result.sensitivity, key=lambda entry: -entry.share)
+    first, *others = [entry.advice for entry in by_share if entry.advice] or [""]
     to_do = [*([f"{first} first"] if first else []), *others]
     return titled(
         "What makes the peak uncertain: share of its variance, alone and with others",

@@ -19,7 +19,10 @@ if TYPE_CHECKING:
 
 _LARGEST_BYTES = 16 * 2**20
 _MOST_S = 366 * 86400.0
-_HOW = "a curve has two columns: seconds from the start of the sale, and how many come then"
+_HOW = (
+    "a curve has two columns: seconds from the start of the sale, and the rate at which people "
+    "come from then to the next row, in any unit"
+)
 
 
 def curve_hashes(plan_file: PlanFile) -> dict[str, str]:

@@ -472,6 +472,16 @@ def test_the_loss_of_a_zone_is_shown_only_where_there_are_zones() -> None:
     assert "zone lost" not in text(terminal.recommendation(alone, "p"))
 
 
+def test_what_to_find_out_first_is_what_takes_the_most_doubt_away() -> None:
+    which = Sensitivity(input="which estimate", share=0.08, total=0.25, advice="find out why")
+    lasts = Sensitivity(input="visit.duration", share=0.21, total=0.22, advice="look up how long")
+    lines = text(terminal.demand(demand(sensitivity=(which, lasts)), "sale.yaml")).splitlines()
+    first = lines.index("- look up how long first")
+    assert lines[first + 1] == "- find out why"
+    # the bars stay in the order in which inputs count together with others
+    assert [line.split()[0] for line in lines[first - 2 : first]] == ["which", "visit.duration"]
+
+
 @pytest.mark.parametrize("instance", [None, "m7i.2xlarge"])
 @pytest.mark.parametrize("width", [80, 100, 120])
 def test_no_number_of_an_option_is_broken_or_cut_however_wide_it_is(

@@ -45,6 +45,28 @@ def test_the_users_own_curve_gives_the_shape(tmp_path, text):
     assert later == pytest.approx(20, rel=0.01)
 
 
+@pytest.mark.parametrize(
+    ("text", "noted"),
+    [
+        ("0,0\n60,500\n300,1500\n3600,3000\n", True),
+        ("0,5\n60,5\n120,5\n180,5\n", False),
+        ("0,0\n60,500\n300,1500\n3600,3000\n7200,0\n", False),
+        ("0,1\n60,2\n120,3\n", False),
+    ],
+)
+def test_a_curve_that_looks_like_a_running_total_is_asked_about(tmp_path, text, noted):
+    notes = {note.code for note in estimate(written(tmp_path, text), draws=1000).notes}
+    assert ("curve_never_falls" in notes) == noted
+
+
+def test_a_row_is_the_rate_until_the_next_however_far_that_is(tmp_path):
+    # a minute at three times the rate of the two hours after it, not three times as many visits
+    demand = estimate(written(tmp_path, "0,3\n60,1\n7260,0\n14460,0\n"), draws=1000)
+    rate_per_s = 7200 / (3 * 60 + 7200)
+    settled = demand.profile.rps_p50[np.searchsorted(demand.profile.t_s, 5000)]
+    assert settled == pytest.approx(rate_per_s * 40, rel=0.01)
+
+
 def test_a_curve_may_begin_before_the_start(tmp_path):
     demand = estimate(written(tmp_path, "-1800,1\n0,0\n"), draws=1000)
     assert demand.profile.t_s[0] < -1800
