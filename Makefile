@@ -23,7 +23,7 @@ demo: $(READY)
 	$(BIN)/python -m capplan demo
 
 test: $(READY)
-	$(BIN)/python -m pytest --numprocesses 2 --dist loadgroup --durations 25
+	$(BIN)/python -m pytest --numprocesses 3 --dist loadgroup --durations 25
 
 lowest: $(LOWEST)/.ready
 	$(LOWEST)/bin/python -m pytest tests/loadtest/test_locust_contract.py tests/loadtest/test_scripts.py \

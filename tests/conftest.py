@@ -1,7 +1,8 @@
 """Tests under real load run one after another, beside all the others; the kernel is compiled once.
 
-``make test`` uses two processes. Those marked ``load`` measure a server that answers in real time:
-two at once would take each other's CPU. They begin first, because together they last the longest.
+``make test`` uses three processes. Tests marked ``load`` measure a server in real time; two of them
+would take each other's CPU. They begin first, because together they last the longest, and mostly
+wait: two processes share what they leave of two cores, and stand back for them.
 """
 
 import fcntl
@@ -19,6 +20,11 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
             item.add_marker(pytest.mark.xdist_group("load"))
             item.add_marker(pytest.mark.flaky(reruns=2))  # other work may have taken the cores
     items.sort(key=lambda item: item.get_closest_marker("load") is None)
+
+
+def pytest_runtest_setup(item: pytest.Item) -> None:
+    if "PYTEST_XDIST_WORKER" in os.environ and not item.get_closest_marker("load"):
+        os.setpriority(os.PRIO_PROCESS, 0, 10)
 
 
 def pytest_configure(config: pytest.Config) -> None:

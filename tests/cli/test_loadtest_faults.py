@@ -19,8 +19,6 @@ from capplan.results.capacity import Capacity
 from capplan.results.store import from_json, read_result
 from tests.cli.test_loadtest import PLAN, ROOT, SCRIPT, children, run, start, wait_for
 
-pytestmark = pytest.mark.load
-
 SMALL = RefServerConfig(slots=4, service=Exponential(0.01), lifetime_s=90)
 
 
@@ -32,6 +30,7 @@ def at_most(size: int) -> Callable[[], None]:
     return lambda: resource.setrlimit(resource.RLIMIT_FSIZE, (size, size))
 
 
+@pytest.mark.load
 def test_a_full_disk_does_not_cost_the_answer(tmp_path):
     """The answer has some ten kB; it is printed, and the exit code says that it is not kept."""
     with RefServer(SMALL) as server:
@@ -67,6 +66,7 @@ def test_a_full_disk_under_stdout_is_named(tmp_path):
 # impatience
 
 
+@pytest.mark.load
 @pytest.mark.parametrize("then", [signal.SIGINT, signal.SIGTERM])
 def test_a_second_ctrl_c_does_not_lose_what_the_first_keeps(tmp_path, then):
     partial = tmp_path / "sale.capplan" / "capacity.partial.json"
@@ -87,6 +87,7 @@ def test_a_second_ctrl_c_does_not_lose_what_the_first_keeps(tmp_path, then):
 # going on
 
 
+@pytest.mark.load
 def test_a_search_that_was_killed_goes_on_with_its_trials(tmp_path):
     """What was measured before the end by SIGKILL is not measured again, and its load counts."""
     partial = tmp_path / "sale.capplan" / "capacity.partial.json"
@@ -146,6 +147,7 @@ def worker(folder: Path, command: str) -> Iterator[subprocess.Popen[str]]:
                 os.killpg(process.pid, signal.SIGKILL)
 
 
+@pytest.mark.load
 def test_workers_start_with_the_printed_command_and_one_that_is_killed_costs_one_trial(tmp_path):
     partial = tmp_path / "sale.capplan" / "capacity.partial.json"
     load = ("--max-rate", "40", "--time-budget", "8s", "--json")
@@ -182,6 +184,7 @@ def test_workers_start_with_the_printed_command_and_one_that_is_killed_costs_one
 # limits that are not the target's
 
 
+@pytest.mark.load
 def test_where_the_sla_still_holds_at_the_highest_rate_asked_it_is_at_least_that(tmp_path):
     with RefServer(SMALL) as server:
         options = ("--target", server.url, "--time-budget", "25s", "--max-rate", "80")
@@ -198,6 +201,7 @@ def test_where_the_sla_still_holds_at_the_highest_rate_asked_it_is_at_least_that
     assert received < 80 * 25
 
 
+@pytest.mark.load
 def test_where_the_generator_is_the_limit_it_is_at_least_what_it_reached(tmp_path):
     """Every task burns 6 ms of the generator's core: no machine gets far above 160 a second."""
     burning = SCRIPT.replace(

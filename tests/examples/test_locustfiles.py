@@ -77,7 +77,7 @@ def failures(stats: dict[str, dict[str, Any]]) -> int:
 
 def test_the_shop_script_runs_without_failures_and_the_books_balance() -> None:
     with running_shop() as url:
-        stats = run_locust(url, ROOT / "locustfiles/shop.py", "-t", "5s")
+        stats = run_locust(url, ROOT / "locustfiles/shop.py", "-t", "3s")
         after = books(url)
     assert stats["GET /"]["num_requests"] >= 5  # each user enters by the front page
     assert failures(stats) == 0
@@ -131,7 +131,7 @@ def test_the_books_balance_after_a_load_test(tmp_path: Path) -> None:
     )
     with running_shop() as url:
         command = [sys.executable, "-m", "capplan", "loadtest", str(plan), "--target", url]
-        command += ["--locustfile", str(eager), "--time-budget", "8s", "--json"]
+        command += ["--locustfile", str(eager), "--time-budget", "5s", "--json"]
         command += ["--", "EagerBuyer"]
         done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=90)
         after = books(url)

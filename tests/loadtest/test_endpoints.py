@@ -19,8 +19,6 @@ from capplan.refserver import RefServer, RefServerConfig
 from capplan.results.capacity import Trial
 from tests.loadtest.harness import SLA, job, recording, script
 
-pytestmark = pytest.mark.load
-
 ORDERS: Mapping[str, Sla] = {"POST /order": parse_sla("p99<200ms, failures<5%")}
 NAMES = ("GET /", "POST /order")
 
@@ -189,6 +187,7 @@ class Buyer(FastHttpUser):
 """
 
 
+@pytest.mark.load
 def test_where_only_one_endpoint_binds_the_answer_names_it(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ):

@@ -48,7 +48,7 @@ def hold(folder, url, asked: AskedPhases, rate_rps: float = 45.0) -> Phases:
         memory_bytes=Probe.of(url, Watching()).memory_bytes,
         definitions=Definitions(recovered_s=2.0, metastable_s=3.0),
         openings=2,
-        steady_s=4.0,
+        steady_s=2.0,
         before_s=2.0,
     )
     with Engine(work.worker, work.log) as engine:
@@ -88,7 +88,7 @@ def test_retries_keep_an_endless_queue_overloaded_and_a_bounded_one_comes_back(t
 
 def test_an_opening_and_a_soak_state_what_they_saw(tmp_path):
     with RefServer(RefServerConfig(4, Exponential(0.01), lifetime_s=90)) as server:
-        found = hold(tmp_path, server.url, AskedPhases(opening=True, soak_s=6.0), 40.0)
+        found = hold(tmp_path, server.url, AskedPhases(opening=True, soak_s=4.0), 40.0)
         served = server.stats()
     opening, soak = found.opening, found.soak
     assert opening is not None
@@ -103,7 +103,7 @@ def test_an_opening_and_a_soak_state_what_they_saw(tmp_path):
     assert strangers == pytest.approx(240, abs=4 * 240**0.5)
     assert {drift.quantity for drift in soak.drifts} == {"latency_s", "memory_bytes"}
     assert soak.rate_rps == pytest.approx(36.0)
-    assert soak.requests == pytest.approx(36 * 5.4, abs=4 * (36 * 5.4) ** 0.5)
+    assert soak.requests == pytest.approx(36 * 3.6, abs=4 * (36 * 3.6) ** 0.5)
     memory = next(drift for drift in soak.drifts if drift.quantity == "memory_bytes")
     assert 10e6 < memory.mean < 1e9  # one Python process with numpy
     assert served["served"] >= strangers + opening.steady.requests + soak.requests

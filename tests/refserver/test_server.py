@@ -23,8 +23,6 @@ from capplan.refserver import RefServer, RefServerConfig
 from capplan.refserver.__main__ import main
 from tests.model.poisson import poisson_sojourns_s
 
-pytestmark = pytest.mark.load
-
 MM4 = RefServerConfig(4, Exponential(0.02), seed=11, lifetime_s=60.0)
 QUICK = RefServerConfig(4, Deterministic(0.001), lifetime_s=60.0)
 WAIT_S = 30  # no test waits this long; it only bounds one that is broken
@@ -112,6 +110,7 @@ async def offer(url: str, gaps_s: list[float], targets: list[str]) -> list[tuple
     return answers
 
 
+@pytest.mark.load
 def test_a_poisson_load_is_answered_as_fast_as_theory_says_and_counted_exactly():
     rate_rps, arrivals = 120.0, 1_200  # ten seconds at 60 % utilisation
     rng = np.random.default_rng(12)

@@ -15,8 +15,6 @@ from capplan.results.demand import Demand
 from capplan.workflow import Overrides, demo, estimate
 from capplan.workflow.watcher import NOBODY
 
-pytestmark = pytest.mark.load
-
 MODULE = importlib.import_module("capplan.workflow.staging")
 COMMANDS: dict[str, Any] = typer.main.get_command(app).commands  # type: ignore[attr-defined]
 

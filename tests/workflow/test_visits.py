@@ -21,8 +21,6 @@ from capplan.workflow.paired import paired
 from capplan.workflow.preparing import Overrides
 from capplan.workflow.shelf import open_plan
 
-pytestmark = pytest.mark.load
-
 SCRIPT = """
 from locust import FastHttpUser, SequentialTaskSet, constant, task
 
@@ -58,6 +56,7 @@ def written(folder: Path, url: str = "http://127.0.0.1:9") -> Path:
     return plan
 
 
+@pytest.mark.load
 def test_visits_are_held_up_to_the_highest_rate_and_kept_in_every_unit(tmp_path):
     """The server carries 3,200/s; the highest rate that is asked for is 40/s, 10 visits."""
     with RefServer(RefServerConfig(64, Deterministic(0.02), lifetime_s=120.0)) as server:

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from capplan.units import parse_duration, parse_multiple
 
 BACK = 0.8
+SHORTEST_SOAK_S = 20.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,6 +66,7 @@ def parse_soak(text: str) -> float:
     600.0
     """
     duration_s = parse_duration(text)
-    if not 20 <= duration_s <= 7 * 86400:
-        raise ValueError(f"{text!r} must be from 20 s, below which no drift can be told, to 7 d")
+    if not SHORTEST_SOAK_S <= duration_s <= 7 * 86400:
+        shortest = f"{SHORTEST_SOAK_S:.0f} s, below which no drift can be told"
+        raise ValueError(f"{text!r} must be from {shortest}, to 7 d")
     return duration_s
