@@ -131,7 +131,7 @@ def test_the_books_balance_after_a_load_test(tmp_path: Path) -> None:
     )
     with running_shop() as url:
         command = [sys.executable, "-m", "capplan", "loadtest", str(plan), "--target", url]
-        command += ["--locustfile", str(eager), "--time-budget", "5s", "--json"]
+        command += ["--locustfile", str(eager), "--time-budget", "8s", "--json"]
         command += ["--", "EagerBuyer"]
         done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=90)
         after = books(url)
