@@ -8,8 +8,8 @@ wait: two processes share what they leave of two cores, and stand back for them.
 import fcntl
 import os
 import signal
+from pathlib import Path
 
-import numpy as np
 import pytest
 
 
@@ -41,15 +41,10 @@ def pytest_configure(config: pytest.Config) -> None:
 @pytest.fixture(scope="session")
 def compiled() -> None:
     """Compile the event kernel, or load what another process or an earlier run has compiled."""
-    from capplan.model.service_time import Exponential
-    from capplan.simulate.kernel.scaling import Scaling
-    from capplan.simulate.kernel.setup import Fleet, Kind, Setup, simulate_until
     from capplan.workflow.compiled import keep_compiled
 
-    place = keep_compiled()
-    assert place
-    kinds = [Kind("request", Exponential(1.0))]
-    scaling = Scaling(servers=1, most=2, prescaled=2)
-    with (place / "lock").open("w") as lock:
+    home = Path(os.environ["XDG_CACHE_HOME"])
+    home.mkdir(exist_ok=True)
+    with (home / "lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
-        simulate_until(Setup(kinds, np.ones(1), Fleet(slots=1), scaling=scaling), 1.0)
+        assert keep_compiled()

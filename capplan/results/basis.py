@@ -6,7 +6,7 @@ way, so that they cannot differ.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Literal
 
 import numpy as np
@@ -87,6 +87,9 @@ class Basis:
     notes: tuple[Note, ...]
     law: ScalingLaw | None = None
     kind: str | None = None
+    _middles_rps: dict[int, float] = field(
+        default_factory=dict, init=False, repr=False, compare=False
+    )
 
     @property
     def most(self) -> int | None:
@@ -121,7 +124,9 @@ class Basis:
 
     def middle_rps(self, servers: int) -> float:
         """Return what a fleet sustains in the middle case."""
-        return float(np.median(self.fleet.rates(servers)))
+        if servers not in self._middles_rps:  # a simulation asks again and again
+            self._middles_rps[servers] = float(np.median(self.fleet.rates(servers)))
+        return self._middles_rps[servers]
 
     def efficiency(self, servers: int) -> float:
         """Return what a fleet sustains, as a share of what so many measured servers would alone."""

@@ -1,24 +1,25 @@
-"""Play the acts one after the other, and put them together."""
+"""Play the acts, and put them together."""
 
 from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterator, Sequence
+from functools import partial
+from threading import Lock
 
 from capplan.results.base import Note, Provenance
 from capplan.results.demand import Demand
 from capplan.results.seconds import ActSeconds
 from capplan.results.simulation import Act, Model, Ranking, SecondsFile, Simulation
 from capplan.simulate import detail
-from capplan.simulate.acts import Script, stage
-from capplan.simulate.kernel.setup import build
+from capplan.simulate.acts import Script
 from capplan.simulate.laws import disagreements, laws
 from capplan.simulate.outcome import act
 from capplan.simulate.progress import Progress
 from capplan.simulate.protections import settings
 from capplan.simulate.scaled import attempts, scaled_notes, shrink
 from capplan.simulate.scene import Scene
-from capplan.simulate.together import advancing
+from capplan.simulate.together import Halt, Workers, one_by_one, run
 from capplan.units import format_rate, format_share
 
 _MANY_PAY = 385
@@ -33,25 +34,55 @@ def play(
     scale: float = 1.0,
     show: Show = lambda progress: None,
     keep: Callable[[ActSeconds], None] = lambda seconds: None,
+    workers: Workers = one_by_one,
 ) -> Iterator[Act]:
-    """Simulate the acts and yield each when it is over.
+    """Simulate the acts and yield them in their order, each as soon as it is over.
 
     ``scale`` is the share of demand and fleet that is simulated. ``keep`` gets what happened second
-    by second.
+    by second. After an interrupt those that are over are yielded before it goes on.
     """
-    sizes = [attempts(*shrink(scene, script, scale)) for script in todo]
-    before = 0.0
-    for script, size in zip(todo, sizes, strict=True):
-        part, smaller = shrink(scene, script, scale)
-        world = build(stage(part, smaller, seed))
-        for until_s in advancing(world, scene.seconds):
-            done = (before + size * until_s / scene.seconds) / sum(sizes)
-            clock_s = scene.begins_s + until_s
-            show(Progress(script.name, bool(script.protections), clock_s, done))
-        before += size
-        shown = detail.seconds(scene, script, world, part.share)
+    clocks, over = _Clocks(scene, todo, scale, show), dict[int, tuple[Act, ActSeconds]]()
+
+    def simulated(number: int, halt: Halt) -> int:
+        script = todo[number]
+        world, share = run(scene, script, seed, scale, halt, partial(clocks.set, number))
+        shown = detail.seconds(scene, script, world, share)
+        over[number] = act(scene, script, world, shown, share), shown
+        return number
+
+    def taken(number: int) -> Act:
+        one, shown = over.pop(number)
         keep(shown)
-        yield act(scene, script, world, shown, part.share)
+        return one
+
+    try:
+        for number in workers(simulated, range(len(todo))):
+            yield taken(number)
+    except KeyboardInterrupt:
+        for number in sorted(over):
+            yield taken(number)
+        raise
+
+
+class _Clocks:
+    """How far acts are that are simulated side by side; the first that is not over is shown."""
+
+    def __init__(self, scene: Scene, todo: Sequence[Script], scale: float, show: Show) -> None:
+        sizes = [attempts(*shrink(scene, script, scale)) for script in todo]
+        self._scene, self._todo, self._show = scene, todo, show
+        self._shares = [size / sum(sizes) for size in sizes]
+        self._until_s, self._lock = [0.0] * len(todo), Lock()
+
+    def set(self, number: int, until_s: float) -> None:
+        """Note how many seconds of an act are over."""
+        with self._lock:
+            self._until_s[number] = until_s
+            pairs = zip(self._shares, self._until_s, strict=True)
+            done = sum(share * over_s for share, over_s in pairs) / self._scene.seconds
+            under_way = (n for n, at_s in enumerate(self._until_s) if at_s < self._scene.seconds)
+            first = next(under_way, number)
+            script, clock_s = self._todo[first], self._scene.begins_s + self._until_s[first]
+            self._show(Progress(script.name, bool(script.protections), clock_s, min(done, 1.0)))
 
 
 def simulation(

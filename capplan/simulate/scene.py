@@ -107,7 +107,7 @@ class Scene:
     def sustained_rps(self, servers: int) -> float:
         """Return what a fleet sustains within the SLA, if all before and behind bears it."""
         whole = round(servers / self.share)
-        fleet_rps = self.share * float(np.median(self.basis.fleet.rates(whole)))
+        fleet_rps = self.share * self.basis.middle_rps(whole)
         return min(fleet_rps, self.behind_rps, self.gateway_rps)
 
     def capacity_rps(self, servers: int) -> float:

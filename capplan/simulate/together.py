@@ -40,27 +40,28 @@ def perform(
 
 
 def run(
-    scene: Scene, script: Script, seed: int, scale: float = 1.0, halt: Halt = never
+    scene: Scene,
+    script: Script,
+    seed: int,
+    scale: float = 1.0,
+    halt: Halt = never,
+    tell: Callable[[float], None] = lambda until_s: None,
 ) -> tuple[World, float]:
     """Simulate one act to its end; return its world, and the share of the sale that it is.
 
-    Raises ``Halted`` soon after ``halt`` says so.
+    ``tell`` hears now and then how many seconds are over. Raises ``Halted`` soon after ``halt``
+    says so.
     """
     part, smaller = shrink(scene, script, scale)
     world = build(stage(part, smaller, seed))
-    for _ in advancing(world, part.seconds):
+    until_s, seconds = 0.0, float(part.seconds)
+    while until_s < seconds:
+        until_s = min(until_s + _SLICE_S, seconds)
+        advance(world, until_s)
+        tell(until_s)
         if halt():
             raise Halted
     return world, part.share
-
-
-def advancing(world: World, seconds: float) -> Iterator[float]:
-    """Simulate so many seconds, and yield now and then how many are over."""
-    until_s = 0.0
-    while until_s < seconds:
-        until_s = min(until_s + _SLICE_S, float(seconds))
-        advance(world, until_s)
-        yield until_s
 
 
 class Workers(Protocol):

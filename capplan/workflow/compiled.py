@@ -1,71 +1,56 @@
-"""Keep the compiled event kernel between runs, so that only the first one has to compile it."""
+"""Keep the machine code of the event kernel between runs: only the first one has to compile it."""
 
 from __future__ import annotations
 
 import hashlib
 import os
-import threading
-from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from functools import cache
-from importlib import resources
+from importlib import metadata, resources
 from pathlib import Path
-from typing import Any
+
+from capplan.errors import SetupError
+from capplan.results.store import write_bytes
+
+_DIGEST = hashlib.sha256().digest_size
 
 
 def keep_compiled(folder: Path | None = None) -> Path | None:
-    """Let numba store what it compiles; return the folder, None where nothing can be stored.
+    """Load the machine code, or compile and store it; return its file.
 
-    The folder is named after the kernel's sources: numba by itself compiles anew only when the file
-    of the function that is called has changed, and not when a function in another file has.
+    None where nothing can be stored. The file is named after all that the code depends on: the
+    kernel's sources, what compiles them, and the processor.
     """
-    import numba
+    from capplan.simulate.kernel import machine
 
-    entries = _entries()
-    place = (folder or _cache_home()) / f"kernel-{_sources()}"
+    place = (folder or _cache_home()) / f"kernel-{_depends_on()}.o"
+    stored = _read(place)
+    if stored:
+        machine.load(stored)
+        return place
+    # Python runs the handlers of signals in the main thread alone. So an interrupt ends the wait at
+    # once, and what is being compiled is finished, and stored, before the process ends.
+    pool = ThreadPoolExecutor(1)
+    written = pool.submit(lambda: _write(place, machine.code()))
+    pool.shutdown(wait=False)
+    return place if written.result() else None
+
+
+def _read(place: Path) -> bytes | None:
+    """Return what is stored, None where that is nothing or damaged: LLVM would end the process."""
     try:
-        place.mkdir(parents=True, exist_ok=True)
-        probe = place / f".{os.getpid()}"
-        probe.touch()
-        probe.unlink()
+        stored = place.read_bytes()
     except OSError:
         return None
-    settings: Any = numba.config
-    settings.CACHE_DIR = str(place)
-    for entry in entries:
-        entry.enable_caching()
-    return place
+    digest, code = stored[:_DIGEST], stored[_DIGEST:]
+    return code if hashlib.sha256(code).digest() == digest else None
 
 
-@cache
-def _entries() -> tuple[Any, ...]:
-    """Return all that Python calls of the kernel; what these call becomes part of them."""
-    from capplan.simulate.kernel import loop, stations
-
-    entries: tuple[Any, ...] = (loop.run, loop.first_arrivals, stations.resize)
-    for entry in entries:
-        entry.compile = apart(entry.compile)
-    return entries
-
-
-def apart(compiling: Callable[[Any], Any]) -> Callable[[Any], Any]:
-    """Let a compiled function be made, or loaded, in a thread of its own.
-
-    Python runs the handlers of signals in the main thread alone, and where LLVM hands over the code
-    that it has made, an exception of a handler would be lost, and the code with it: an interrupt
-    would be ignored, and numba would find nothing to store. So an interrupt ends the wait at once,
-    and what is being compiled is finished, and stored, before the process ends.
-    """
-
-    def compile_apart(signature: Any) -> Any:
-        if threading.current_thread() is not threading.main_thread():
-            return compiling(signature)
-        pool = ThreadPoolExecutor(1)
-        made = pool.submit(compiling, signature)
-        pool.shutdown(wait=False)
-        return made.result()
-
-    return compile_apart
+def _write(place: Path, code: bytes) -> bool:
+    try:
+        write_bytes(place, hashlib.sha256(code).digest() + code)
+    except SetupError:
+        return False
+    return True
 
 
 def _cache_home() -> Path:
@@ -73,8 +58,13 @@ def _cache_home() -> Path:
     return (Path(home) if home else Path.home() / ".cache") / "capplan"
 
 
-def _sources() -> str:
+def _depends_on() -> str:
+    from llvmlite import binding as llvm
+
     digest = hashlib.sha256()
+    for package in ("numba", "llvmlite"):
+        digest.update(f"{package} {metadata.version(package)} ".encode())
+    digest.update(f"{llvm.get_host_cpu_name()} {llvm.get_host_cpu_features().flatten()}".encode())
     files = resources.files("capplan.simulate.kernel").iterdir()
     for file in sorted(files, key=lambda file: file.name):
         if file.name.endswith(".py"):

@@ -130,9 +130,8 @@ def _play(work: _Work, show: Show, act_done: Callable[[Act], None]) -> _Done:
     of_acts = scale * sum(attempts(scene, script) for script in work.todo)
     share = of_acts / (of_acts + (ranked.attempts if ranked else 0.0))
     try:
-        for act in play(
-            scene, work.todo, seed, scale, _part(show, 0.0, share), done.seconds.append
-        ):
+        shown = _part(show, 0.0, share)
+        for act in play(scene, work.todo, seed, scale, shown, done.seconds.append, side_by_side):
             done.acts.append(act)
             act_done(act)
         done.shed = next(play(scene, [shedding(scene)], seed, scale))

@@ -13,6 +13,13 @@ from capplan.simulate.kernel.timers import due_by, remove_timer, set_timer
 from capplan.simulate.kernel.world import World
 
 
+@pytest.fixture(autouse=True)
+def _wrapping():
+    """Whole numbers wrap around, as in machine code."""
+    with np.errstate(over="ignore"):
+        yield
+
+
 def world(**kind: float) -> World:
     made = Kind("request", Exponential(1.0), **kind)  # type: ignore[arg-type]
     return build(Setup([made], np.zeros(100)))

@@ -1,48 +1,51 @@
-"""What is compiled is stored, whatever happens meanwhile."""
+"""What is compiled is stored, whatever happens meanwhile; what is damaged is compiled anew."""
 
 import signal
 import threading
-from typing import Any
 
-import numba
 import pytest
-from numba.core.registry import cpu_target
 
-from capplan.workflow.compiled import apart
+from capplan.simulate.kernel import machine
+from capplan.workflow.compiled import keep_compiled
 
 
 class Rung(Exception):
     """What the handler of a signal raises, as that of an interrupt does."""
 
 
-def double(x: float) -> float:
-    return 2 * x
-
-
-def test_what_is_compiled_is_stored_also_when_a_signal_comes_meanwhile(tmp_path, monkeypatch):
-    """It comes where LLVM hands the code over: there what a handler raises is lost."""
+def test_what_is_compiled_is_stored_also_when_a_signal_comes_meanwhile(
+    tmp_path, monkeypatch, compiled
+):
+    code, rung = machine.code(), threading.Event()
 
     def ring(number: int, frame: object) -> None:
+        rung.set()
         raise Rung
 
-    def rung(module: object, code: bytes) -> None:
-        signal.raise_signal(signal.SIGUSR1)
-        notify(module, code)
+    def compiling() -> bytes:
+        signal.pthread_kill(threading.main_thread().ident or 0, signal.SIGUSR1)
+        assert rung.wait(10.0)
+        return code
 
-    engine = cpu_target.target_context.codegen()._engine._ee
-    notify = engine._object_cache_notify
-    monkeypatch.setattr(engine, "_object_cache_notify", rung)
-    monkeypatch.setattr(numba.config, "CACHE_DIR", str(tmp_path))
-    function: Any = numba.njit(double)
-    function.enable_caching()
-    function.compile = apart(function.compile)
+    monkeypatch.setattr(machine, "code", compiling)
     others, before = set(threading.enumerate()), signal.signal(signal.SIGUSR1, ring)
     try:
         with pytest.raises(Rung):
-            function(2.0)
+            keep_compiled(tmp_path)
         for thread in set(threading.enumerate()) - others:
             thread.join()
     finally:
         signal.signal(signal.SIGUSR1, before)
-    assert len(list(tmp_path.rglob("*.nbc"))) == 1
-    assert function(3.0) == 6.0
+    (stored,) = tmp_path.iterdir()
+    assert stored.read_bytes().endswith(code)
+
+
+def test_what_is_damaged_or_cannot_be_stored_is_made_anew(tmp_path, compiled):
+    place = keep_compiled(tmp_path / "new")
+    assert place
+    whole = place.read_bytes()
+    place.write_bytes(whole[:-1])
+    assert keep_compiled(tmp_path / "new") == place
+    assert place.read_bytes() == whole
+    (tmp_path / "file").touch()
+    assert keep_compiled(tmp_path / "file") is None

@@ -1,4 +1,3 @@
-import json
 import os
 import subprocess
 import sys
@@ -15,7 +14,6 @@ from capplan.results.store import read_result
 from capplan.results.sweep import Sweep
 from capplan.simulate.progress import Progress
 from capplan.workflow import estimate, find_breaking_point, report, simulate, sweep
-from capplan.workflow.compiled import keep_compiled
 from capplan.workflow.threads import side_by_side
 
 PLAN = """
@@ -180,19 +178,12 @@ def test_more_visitors_can_be_asked_for_than_are_expected(tmp_path: Path) -> Non
     )
 
 
-def test_where_nothing_can_be_stored_the_kernel_is_compiled_each_time(tmp_path: Path) -> None:
-    (tmp_path / "file").write_text("")
-    assert keep_compiled(tmp_path / "file") is None
-
-
 def test_the_compiled_kernel_is_used_again_by_the_next_process(tmp_path: Path) -> None:
     program = """
-import json
-from capplan.simulate.kernel import loop, stations
+import sys
 from capplan.workflow import simulate
 simulate("sale.yaml", only=["prescale"], ranking=False)
-print(json.dumps([[sum(one.stats.cache_hits.values()), sum(one.stats.cache_misses.values())]
-                  for one in (loop.first_arrivals, loop.run, stations.resize)]))
+print("numba" in sys.modules)
 """
     written_plan(tmp_path)
     done = subprocess.run(
@@ -205,4 +196,4 @@ print(json.dumps([[sum(one.stats.cache_hits.values()), sum(one.stats.cache_misse
         check=True,
     )
     # this process has compiled or loaded it, so that one only has to load
-    assert json.loads(done.stdout) == [[1, 0]] * 3
+    assert done.stdout == "False\n"

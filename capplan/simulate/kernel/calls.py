@@ -49,13 +49,27 @@ _SPARE = 8
 """Rows that must be free before an event: no event takes more."""
 
 
-def free_calls(start: int, end: int) -> NDArray[np.void]:
-    """Return the rows from ``start`` to ``end`` of a table, each pointing to the next free one."""
-    rows = np.zeros(end - start, CALL)
-    rows["queue_after"] = np.arange(start + 1, end + 1)
-    rows["queue_after"][-1] = NONE
-    rows["timer_place"] = NONE
+def free_calls(count: int) -> NDArray[np.void]:
+    """Return so many rows, each pointing to the next free one."""
+    rows = np.zeros(count, CALL)
+    _chain(rows, 0, NONE)
     return rows
+
+
+def double_calls(rows: NDArray[np.void], free: int) -> None:
+    """Make the table twice as long, where it is; the new rows stand before ``free``, the next one.
+
+    A copy would take three times the memory for a moment.
+    """
+    count = len(rows)
+    rows.resize(2 * count, refcheck=False)
+    _chain(rows, count, free)
+
+
+def _chain(rows: NDArray[np.void], first: int, after: int) -> None:
+    rows["queue_after"][first:] = np.arange(first + 1, len(rows) + 1, dtype=np.int32)
+    rows["queue_after"][-1] = after
+    rows["timer_place"][first:] = NONE
 
 
 @jitted

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from capplan.model.autoscaler import Autoscaler, Rule
-from capplan.simulate.kernel.stations import resize
+from capplan.simulate.kernel.machine import resize
 from capplan.simulate.kernel.tally import IN_SERVICE
 from capplan.simulate.kernel.world import World
 
@@ -109,9 +109,9 @@ class Scaler:
             return
         self._ready = servers
         if self._stations > 1:
-            resize(world.record, servers, self._slots)
+            resize(world, servers, self._slots)
         else:
-            resize(world.record, 1, slots(self._of, self._slots, servers))
+            resize(world, 1, slots(self._of, self._slots, servers))
             if world.record["callers"]:
                 world.set(callers=servers)
         share = servers / self._of.servers

@@ -19,7 +19,7 @@ from capplan.model.service_time import (
 )
 from capplan.simulate.kernel import cache, desks, downstream
 from capplan.simulate.kernel import stations as st
-from capplan.simulate.kernel.calls import NONE, free_calls
+from capplan.simulate.kernel.calls import NONE, double_calls, free_calls
 from capplan.simulate.kernel.clients import KIND
 from capplan.simulate.kernel.describe import (
     Bots,
@@ -36,7 +36,8 @@ from capplan.simulate.kernel.describe import (
 from capplan.simulate.kernel.edge import SOURCE
 from capplan.simulate.kernel.gateway import nodes
 from capplan.simulate.kernel.guards import MOST_CALLERS, guards
-from capplan.simulate.kernel.loop import FULL, first_arrivals, run
+from capplan.simulate.kernel.loop import FULL
+from capplan.simulate.kernel.machine import first_arrivals, run
 from capplan.simulate.kernel.rng import states
 from capplan.simulate.kernel.scaling import Scaler, slots
 from capplan.simulate.kernel.tally import tally
@@ -73,7 +74,7 @@ def build(setup: Setup) -> World:
     buckets = wheel_size(round_s, max(float(np.max(setup.visits_per_s)), 1.0))
     world = World(
         {
-            "calls": free_calls(0, _ROWS),
+            "calls": free_calls(_ROWS),
             "random": states(setup.seed),
             "buckets": np.full(buckets, NONE, np.int32),
             "kinds": _kinds(setup),
@@ -106,7 +107,7 @@ def build(setup: Setup) -> World:
     world.set(plain=_is_plain(setup))
     if scaling:
         world.scaler = Scaler(scaling, world, fleet.count, fleet.slots)
-    first_arrivals(world.record)
+    first_arrivals(world)
     return world
 
 
@@ -120,11 +121,10 @@ def advance(world: World, until_s: float) -> None:
 
 
 def _run_until(world: World, until_s: float) -> None:
-    while run(world.record, until_s) == FULL:
-        size = int(world.record["calls_size"])
-        more = free_calls(size, 2 * size)
-        more["queue_after"][-1] = world.record["calls_free"]
-        world.replace("calls", np.concatenate([world.tables["calls"], more]))
+    while run(world, until_s) == FULL:
+        size, calls = int(world.record["calls_size"]), world.tables["calls"]
+        double_calls(calls, int(world.record["calls_free"]))
+        world.replace("calls", calls)
         world.set(calls_size=2 * size, calls_free=size)
 
 

@@ -46,7 +46,8 @@ class World:
         self.scaler: Any = None
         """What changes the number of servers, see :mod:`capplan.simulate.kernel.scaling`."""
         self._one = np.zeros(1, WORLD)
-        self.record: Any = self._one[0]
+        self.record: Any = self._one.view(np.recarray)[0]
+        self.address = int(self._one.ctypes.data)
         self.tables: dict[str, NDArray[Any]] = {}
         for name, table in tables.items():
             self.replace(name, table)
