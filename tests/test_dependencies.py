@@ -59,7 +59,12 @@ IMPURE_MODULES = {
     "socket", "socketserver", "sqlite3", "ssl", "subprocess", "sys", "tempfile", "threading",
     "time", "urllib.request", "uuid", "yaml",
 }  # fmt: skip
-PURE_PARTS = {"yaml.safe_dump"}  # text from values
+PURE_PARTS = {
+    "yaml.safe_dump",  # text from values
+    "threading.Lock",  # reads nothing
+    # the tables of a simulation, and the machine code that works on them
+    "ctypes.CFUNCTYPE", "ctypes.c_char", "ctypes.c_double", "ctypes.c_int64", "ctypes.c_void_p",
+}  # fmt: skip
 IMPURE_CALLS = {"open", "print", "input", "exec", "eval", "breakpoint", "__import__"}
 CLOCKS = {"now", "utcnow", "today"}
 SEEDED = {"Generator", "SeedSequence", "BitGenerator", "PCG64", "PCG64DXSM", "Philox"}

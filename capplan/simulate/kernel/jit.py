@@ -11,8 +11,8 @@ all of them. They run as they are, too, a thousand times slower: to be debugged,
 
 from __future__ import annotations
 
-import ctypes
 from collections.abc import Callable
+from ctypes import c_char
 from functools import cache
 from typing import Any, TypeVar
 
@@ -41,7 +41,7 @@ wide: Any = np.int64
 def at(address: int, index: int, dtype: np.dtype[Any]) -> Any:
     """Return a record of the table at ``address``; nobody checks bounds."""
     place = address + index * dtype.itemsize
-    cells: Any = (ctypes.c_char * dtype.itemsize).from_address(int(place))
+    cells: Any = (c_char * dtype.itemsize).from_address(int(place))
     return np.frombuffer(cells, _record(dtype))[0]
 
 
