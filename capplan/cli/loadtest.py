@@ -33,6 +33,7 @@ from capplan.cli.options import (
     SeedOption,
     examples,
     read,
+    read_duration,
     read_rate,
 )
 from capplan.errors import ExitCode, UsageError
@@ -94,7 +95,6 @@ def loadtest(
     from capplan.cli.loadtest_modes import Mode, run
     from capplan.loadtest.phases.asked import AskedPhases, parse_overload, parse_soak
     from capplan.plan.sla import parse_sla
-    from capplan.units import parse_duration
     from capplan.workflow.paired import TIME_BUDGET_S as PAIRED_BUDGET_S
     from capplan.workflow.preparing import TIME_BUDGET_S, Overrides
 
@@ -109,7 +109,7 @@ def loadtest(
         workers=_workers(expect_workers, bind),
         time_budget_s=(PAIRED_BUDGET_S if paired else TIME_BUDGET_S)
         if time_budget is None
-        else read("--time-budget", time_budget, parse_duration),
+        else read_duration("--time-budget", time_budget),
         servers=servers,
         target_pids=tuple(target_pid or ()),
     )

@@ -47,10 +47,20 @@ def read(option: str, text: str, parse: Callable[[str], T]) -> T:
 
 def read_rate(option: str, text: str) -> float:
     """Read a rate in requests/s, whose unit may be left out on the command line."""
+    from capplan.plan.reading import positive, scalar
     from capplan.units import parse_rate
 
     bare = text.replace(".", "", 1).isdecimal()
-    return read(option, f"{text} rps" if bare else text, parse_rate)
+    return read(option, f"{text} rps" if bare else text, scalar(parse_rate, positive))
+
+
+def read_duration(option: str, text: str, *, zero: bool = False) -> float:
+    """Read a duration in seconds, up to a year; none at all only with ``zero``."""
+    from capplan.plan.reading import not_negative, positive, scalar, within_a_year
+    from capplan.units import parse_duration
+
+    bound = within_a_year(not_negative if zero else positive)
+    return read(option, text, scalar(parse_duration, bound))
 
 
 def examples(*lines: str) -> str:

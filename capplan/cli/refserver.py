@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from capplan.cli.options import examples, read, read_rate
+from capplan.cli.options import examples, read, read_duration, read_rate
 
 EPILOG = examples(
     "capplan refserver",
@@ -69,17 +69,16 @@ def refserver(
     from capplan.plan.sla import parse_sla
     from capplan.refserver import RefServerConfig, parse_service
     from capplan.render.refserver import listening
-    from capplan.units import parse_duration
     from capplan.workflow.refserver import refserver as serve
 
     config = RefServerConfig(
         slots=slots,
-        service=parse_service(service, read("--mean", mean, parse_duration), cv),
+        service=parse_service(service, read_duration("--mean", mean), cv),
         port=port,
         seed=seed,
         fail_above_rps=read_rate("--fail-above", fail_above) if fail_above else None,
         queue=queue,
-        lifetime_s=read("--for", lifetime, parse_duration),
+        lifetime_s=read_duration("--for", lifetime),
     )
     limits = read("--sla", sla, parse_sla)
     serve(config, limits, lambda url, truth: say(listening(url, config, limits, truth)))

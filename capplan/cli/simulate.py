@@ -113,15 +113,13 @@ def _options(
     scale: str | None,
 ) -> Options:
     """Read which protections, which demand and which part of it; each simulation takes these."""
-    from capplan.units import parse_count
-
     if visitors is not None and percentile != "p50":
         raise UsageError("--visitors and --percentile exclude each other", "leave one of them out")
     return {
         "with_": _names(with_),
         "without": _names(without),
         "only": None if only is None else _names(only),
-        "visitors": None if visitors is None else read("--visitors", visitors, parse_count),
+        "visitors": None if visitors is None else read("--visitors", visitors, _visitors),
         "percentile": read("--percentile", percentile, _percentile),
         "scale": None if scale is None else read("--scale", scale, _scale),
     }
@@ -129,6 +127,16 @@ def _options(
 
 def _names(text: str) -> tuple[str, ...]:
     return tuple(name for part in text.split(",") if (name := part.strip()))
+
+
+def _visitors(text: str) -> float:
+    from capplan.plan.reading import positive, scalar
+    from capplan.units import parse_count
+
+    count = scalar(parse_count, positive)(text)
+    if count < 1:
+        raise ValueError(f"{text!r} is nobody")
+    return count
 
 
 def _percentile(text: str) -> float:

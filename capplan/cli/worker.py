@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from capplan.cli.options import examples, read
+from capplan.cli.options import examples, read, read_duration
 from capplan.errors import ExitCode, UsageError
 
 EPILOG = examples(
@@ -34,7 +34,6 @@ def worker(
     """
     from capplan.cli.interrupt import sigterm_as_interrupt
     from capplan.loadtest.handshake import TOKEN_VARIABLE
-    from capplan.units import parse_duration
     from capplan.workflow.workers import join, parse_address
 
     host, port = read("the address", address, parse_address)
@@ -44,6 +43,6 @@ def worker(
             f"{TOKEN_VARIABLE} is not set: the load test prints it",
             f"{TOKEN_VARIABLE}=... capplan worker {address}",
         )
-    wait_s = read("--wait", wait, parse_duration)
+    wait_s = read_duration("--wait", wait, zero=True)
     with sigterm_as_interrupt():  # the first process of a container is not ended by default
         join(host, port, token, wait_s, lambda text: print(text, file=sys.stderr, flush=True))

@@ -91,4 +91,9 @@ def _split(target: str) -> SplitResult:
             f"{target!r} is not an address that can be loaded",
             "write it like http://127.0.0.1:8899",
         )
+    if url.query or url.fragment:
+        raise UsageError(
+            f"{without_credentials(target)!r} is more than the address that all paths begin with",
+            "leave out what follows the ? or #: the script says what is asked",
+        )
     return url

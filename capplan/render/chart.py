@@ -89,6 +89,8 @@ def rate_axis(top: float, height: int) -> dict[int, str]:
     >>> rate_axis(8800, 10)
     {9: '0', 7: '2,000', 5: '4,000', 3: '6,000', 0: '8,000'}
     """
+    if top <= 0:
+        return {height - 1: "0"}
     step = _round_step(top / 4)
     ticks = takewhile(lambda value: value <= top, (step * i for i in range(12)))
     return {

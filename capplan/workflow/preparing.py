@@ -8,6 +8,7 @@ from pathlib import Path
 
 from capplan.errors import SetupError, UsageError
 from capplan.loadtest.job import Watching
+from capplan.loadtest.machine import cores
 from capplan.loadtest.measure import Job
 from capplan.loadtest.remote import Wanted
 from capplan.loadtest.sources import sources
@@ -21,6 +22,7 @@ from capplan.workflow.changes import file_hash
 from capplan.workflow.shelf import Shelf, shown
 
 TIME_BUDGET_S = 120.0
+_MOST_PER_CORE = 4
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,6 +80,7 @@ def prepare(plan_file: PlanFile, shelf: Shelf, overrides: Overrides, seed: int) 
         }
     )
     _require_patience(service)
+    _require_cores(overrides.processes or 1)
     usual = plan_file.plan.usual
     return Prepared(
         job=_job(target, service, plan_file.plan.visit, scripts, overrides, seed, _log(shelf)),
@@ -129,6 +132,16 @@ def _require_patience(service: Service) -> None:
                     f"{format_duration(service.timeout)}",
                     "raise service.timeout, or lower the limit",
                 )
+
+
+def _require_cores(processes: int) -> None:
+    """Refuse far more load generators than there are cores: the machine would only thrash."""
+    if processes > _MOST_PER_CORE * cores():
+        raise UsageError(
+            f"--processes {processes} are too many for a machine with {cores()} cores",
+            "one for each core makes the most load; for more, load from more machines: "
+            "--expect-workers",
+        )
 
 
 def _identity(target: str, service: Service, scripts: tuple[Path, ...], servers: int) -> Identity:

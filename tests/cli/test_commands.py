@@ -224,6 +224,9 @@ def test_the_reference_server_says_where_it_is_and_what_theory_expects(capplan: 
     ("options", "message"),
     [
         ("--mean 20", "--mean: '20' is not a duration"),
+        ("--mean 0ms", "--mean: '0ms' must be more than zero"),
+        ("--mean 1e-300ms", "--mean: '1e-300ms' is out of all proportion"),
+        ("--mean 1e308ms", "--mean: '1e308ms' is out of all proportion"),
         ("--service wild", "'wild' is not a service time"),
         ("--sla p95", "--sla: 'p95' is not a limit"),
         ("--fail-above many", "--fail-above: 'many' is not a rate"),
@@ -233,6 +236,25 @@ def test_a_reference_server_that_cannot_be_is_refused(
     options: str, message: str, capplan: Capplan
 ) -> None:
     ran = capplan(f"refserver --for 100ms {options}")
+    assert (ran.code, ran.out) == (2, "")
+    assert ran.err.startswith(f"error: {message}")
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ("--max-rate 0", "--max-rate: '0 rps' must be more than zero"),
+        ("--max-rate -1rps", "--max-rate: '-1rps' must be more than zero"),
+        ("--max-rate 1e308rps", "--max-rate: '1e308rps' is out of all proportion"),
+        ("--time-budget 0s", "--time-budget: '0s' must be more than zero"),
+        ("--time-budget -5s", "--time-budget: '-5s' must be more than zero"),
+        ("--time-budget 9999999h", "--time-budget: '9999999h' must not be more than a year"),
+    ],
+)
+def test_a_load_test_without_rate_or_time_is_refused(
+    options: str, message: str, capplan: Capplan
+) -> None:
+    ran = capplan(f"loadtest sale.yaml {options}")
     assert (ran.code, ran.out) == (2, "")
     assert ran.err.startswith(f"error: {message}")
 

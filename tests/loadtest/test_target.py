@@ -83,6 +83,8 @@ def test_a_machine_that_was_not_named_is_not_even_connected():
         "http://[::1",
         "http://127.0.0.1:99999",
         "http://127.0.0.1:port",
+        "http://127.0.0.1:8899/shop?page=1",
+        "http://127.0.0.1:8899/#top",
     ],
 )
 def test_what_is_no_address_is_a_usage_error_that_shows_it(target):

@@ -74,6 +74,10 @@ def test_rates_are_round_and_few(top: float) -> None:
     assert len(set(labels.values())) == len(labels)
 
 
+def test_a_chart_of_nothing_names_only_the_zero() -> None:
+    assert framed(flat(0.0, 7200.0), NOON, Canvas(30, 3, ascii_only=True))[-3].startswith("0 +")
+
+
 def test_the_frame_names_rates_and_times() -> None:
     assert framed(flat(100.0, 7200.0), NOON, Canvas(30, 6, ascii_only=True)) == [
         "100 +******************************",

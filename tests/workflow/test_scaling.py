@@ -178,3 +178,9 @@ def test_the_terminal_shows_the_run_with_so_many_servers_and_what_the_law_says(p
     cells = f"8 362 to 399 48% {result.made_at:%Y-%m-%d}".split()
     assert cells in [line.split() for line in text.splitlines()]
     assert "scaling law, identified: the throughput peaks at" in text
+
+
+def test_far_more_load_generators_than_cores_are_refused_before_any_load(plan: Path) -> None:
+    with pytest.raises(UsageError, match="--processes 100000 are too many") as refused:
+        loadtest(plan, overrides=Overrides(processes=100_000))
+    assert "--expect-workers" in refused.value.hint
