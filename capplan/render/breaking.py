@@ -137,11 +137,10 @@ def sweep_headline(result: Sweep) -> str:
     protected = [point.acts[-1].paid_ratio for point in result.points]
     best = max(zip(protected, result.points, strict=True), key=lambda pair: pair[0])[1]
     last = best.acts[-1]
-    behind = "protected" if last.protections else "unprotected"
     return (
         f"{result.key} from {result.points[0].text} to {result.points[-1].text}: of the visits "
         f"that could, {format_share(min(protected))} to {format_share(max(protected))} paid "
-        f"({last.name}, {behind}), most at {best.text}."
+        f"({last.label}), most at {best.text}."
     )
 
 

@@ -8,6 +8,9 @@ from rich.text import Text
 from capplan.render.chart import Band, Canvas, plot, rate_axis
 from capplan.render.parts import answer, next_step, notes, table, titled
 from capplan.results.simulation import (
+    AS_PLANNED,
+    ATTACK,
+    SURPRISE,
     Act,
     Difference,
     Law,
@@ -25,7 +28,7 @@ from capplan.units import (
 )
 
 _HEIGHT, _WIDTH = 6, 64
-_STAGED = ("surprise + bots", "surprise", "as planned")
+_STAGED = (ATTACK, SURPRISE, AS_PLANNED)
 
 
 def simulation(result: Simulation, plan: str) -> RenderableType:
@@ -47,9 +50,8 @@ def simulation(result: Simulation, plan: str) -> RenderableType:
 
 def act_line(act: Act) -> str:
     """Say in one line what became of an act."""
-    behind = "protected" if act.protections else "unprotected"
     paid = f"{format_count(act.paid)} of {format_count(round(act.could_pay))} paid"
-    return f"{act.name}, {behind}: {paid}, {_outcome(act)}{_sold(act)}"
+    return f"{act.label}: {paid}, {_outcome(act)}{_sold(act)}"
 
 
 def caption(act: Act) -> str:
@@ -90,9 +92,9 @@ def headline(result: Simulation) -> str:
 
 def _told(act: Act, surprise: float) -> str:
     what = {
-        "as planned": "As planned",
-        "surprise": f"With {surprise:g}x the demand",
-        "surprise + bots": f"With {surprise:g}x the demand and bots",
+        AS_PLANNED: "As planned",
+        SURPRISE: f"With {surprise:g}x the demand",
+        ATTACK: f"With {surprise:g}x the demand and bots",
     }.get(act.name, act.name)
     subject = f"{what}, unprotected" if not act.protections else "With the protections"
     value = "" if not act.lost_value else f", {format_money(act.lost_value)} lost"
@@ -156,8 +158,7 @@ def _charts(result: Simulation) -> RenderableType | None:
     for name in _STAGED[:1]:
         for act in result.acts:
             if act.name == name:
-                behind = "protected" if act.protections else "unprotected"
-                title = f"{act.name}, {behind}: shoppers' requests/s offered (dots), good (line)"
+                title = f"{act.label}: shoppers' requests/s offered (dots), good (line)"
                 blocks += [Text(""), titled(title, _ActChart(act))]
     return Group(*blocks[1:]) if blocks else None
 

@@ -21,7 +21,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from capplan.errors import UsageError
-from capplan.results.simulation import SecondsFile
+from capplan.results.simulation import SecondsFile, act_label
 
 Floats = NDArray[np.floating]
 
@@ -50,6 +50,11 @@ class ActSeconds:
     of_class: Mapping[str, Floats]
     of_service: Mapping[str, Floats]
     of_everybody: Mapping[str, Floats]
+
+    @property
+    def label(self) -> str:
+        """The name of the act, and whether there were protections."""
+        return act_label(self.act, self.protections)
 
 
 def pack(acts: Sequence[ActSeconds]) -> tuple[bytes, SecondsFile]:

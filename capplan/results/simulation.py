@@ -2,12 +2,27 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from datetime import datetime
 from typing import Literal
 
 from pydantic import Field
 
 from capplan.results.base import Frozen, Result
+
+AS_PLANNED = "as planned"
+SURPRISE = "surprise"
+ATTACK = "surprise + bots"
+SECOND = "the second sale"
+
+
+def act_label(name: str, protections: Collection[str]) -> str:
+    """Name an act so that it differs from the one with the same demand.
+
+    >>> act_label(SURPRISE, ("waf",)), act_label(SURPRISE, ())
+    ('surprise, protected', 'surprise, unprotected')
+    """
+    return f"{name}, {'protected' if protections else 'unprotected'}"
 
 
 class ClassOutcome(Frozen):
@@ -104,6 +119,11 @@ class ActInShort(Frozen):
     recovered_at_s: float | None
     metastable: bool
     lost_value: float | None
+
+    @property
+    def label(self) -> str:
+        """The name, and whether there were protections."""
+        return act_label(self.name, self.protections)
 
 
 class Act(ActInShort):

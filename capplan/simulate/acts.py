@@ -12,19 +12,16 @@ from capplan.errors import UsageError
 from capplan.model.service_time import Exponential, ServiceTime, TwoSpeeds
 from capplan.plan.layers import Refreshers, SlowRequests
 from capplan.plan.saleday import BotGroup
+from capplan.results.simulation import AS_PLANNED as AS_PLANNED
+from capplan.results.simulation import ATTACK as ATTACK
+from capplan.results.simulation import SECOND as SECOND
+from capplan.results.simulation import SURPRISE as SURPRISE
 from capplan.simulate.fleet import fleet
 from capplan.simulate.guards import connections, downstream
 from capplan.simulate.kernel.setup import Bots, Kind, Setup
 from capplan.simulate.protections import identities, protect
 from capplan.simulate.scene import Scene
 from capplan.units import format_duration
-
-AS_PLANNED, SURPRISE, ATTACK, SECOND = (
-    "as planned",
-    "surprise",
-    "surprise + bots",
-    "the second sale",
-)
 
 
 @dataclass(frozen=True)

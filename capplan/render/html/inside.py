@@ -73,7 +73,7 @@ def _of_class(act: ActSeconds, name: str, pair: Sequence[ActSeconds], start: dat
     place = act.classes.index(name)
     column = {what: values[:, place] for what, values in act.of_class.items()}
     top = max(float(_coarse(other.of_class["good"][:, place]).max()) for other in pair)
-    title = _title(act)
+    title = act.label
     picture = _frame(f"{name}, {title}: requests offered and answered in time", act, start,
                      max(top * 1.25, 1.0), f"{name}: requests/s")  # fmt: skip
     times, good = _times(act), _coarse(column["good"])
@@ -104,7 +104,7 @@ def _of_service(act: ActSeconds, name: str, pair: Sequence[ActSeconds], start: d
         for other in pair
         for what in ("busy", "queued")
     )
-    title = _title(act)
+    title = act.label
     picture = _frame(f"{name}, {title}: calls in its slots and in its queue", act, start,
                      max(top * 1.15, 1.0), f"{name}: calls")  # fmt: skip
     times = _times(act)
@@ -124,10 +124,6 @@ def _of_service(act: ActSeconds, name: str, pair: Sequence[ActSeconds], start: d
     if opened := int((column["breaker"] == _OPEN).sum()):
         parts.append(f"breaker open for {format_duration(float(opened))}")
     return Figure(title, picture.svg(), ", ".join(parts) + ".")
-
-
-def _title(act: ActSeconds) -> str:
-    return f"{act.act}, {'protected' if act.protections else 'unprotected'}"
 
 
 def _frame(label: str, act: ActSeconds, start: datetime, top: float, title: str) -> Picture:

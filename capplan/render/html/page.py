@@ -34,7 +34,7 @@ from capplan.results.breaking import BreakingPoints
 from capplan.results.capacity import Capacity
 from capplan.results.demand import Demand
 from capplan.results.recommendation import Option, Recommendation
-from capplan.results.simulation import Act, Simulation
+from capplan.results.simulation import AS_PLANNED, Act, Simulation
 from capplan.results.sweep import Sweep
 from capplan.units import (
     format_count,
@@ -331,7 +331,7 @@ def _acts(simulation: Simulation) -> list[dict[str, Any]]:
     first, last = min(times), max(times)
     return [
         {
-            "name": f"{act.name}, {'protected' if act.protections else 'unprotected'}",
+            "name": act.label,
             "picture": figures.act(act, simulation.sale_start, top, first, last),
             "line": simulation_text.caption(act),
             "protections": ", ".join(act.protections),
@@ -360,7 +360,7 @@ def _sweep(result: Sweep) -> dict[str, Any]:
 
 
 def _told(act: Act) -> bool:
-    return act.name != "as planned"
+    return act.name != AS_PLANNED
 
 
 def _notes(*results: Result | None) -> list[Note]:
