@@ -20,9 +20,9 @@ from typing import Any
 from capplan.errors import CapplanError, SetupError
 from capplan.loadtest import schedule
 from capplan.loadtest.child import Child
-from capplan.loadtest.limits import Reach, own_reach
 from capplan.loadtest.peer import ChildDied, Peer
 from capplan.loadtest.protocol import TrialSpec, WorkerConfig
+from capplan.loadtest.reach import Reach, own_reach
 from capplan.loadtest.recording import Recording
 from capplan.loadtest.remote import Entrance, RemoteWorker, Wanted
 

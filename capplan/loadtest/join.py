@@ -30,7 +30,7 @@ from capplan.loadtest.handshake import (
     proven,
     say,
 )
-from capplan.loadtest.limits import file_limit
+from capplan.loadtest.reach import file_limit
 
 _RETRY_S = 0.5
 

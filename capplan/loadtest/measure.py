@@ -10,22 +10,23 @@ from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 
 from capplan.loadtest import search
-from capplan.loadtest.asking import ask
+from capplan.loadtest.asking import Asked, ask
 from capplan.loadtest.binding import what_binds
 from capplan.loadtest.bottleneck import find_bottleneck
 from capplan.loadtest.caps import affordable, allowed, cap_note, pooled, surely_at_most
-from capplan.loadtest.endpoints import excess, unjudged
+from capplan.loadtest.endpoints import unjudged
 from capplan.loadtest.engine import CheckedVisit, Engine
 from capplan.loadtest.evaluate import evaluate, watch_for_hopeless
 from capplan.loadtest.job import Earlier, engine_for
 from capplan.loadtest.job import Job as Job
 from capplan.loadtest.job import Measurement as Measurement
-from capplan.loadtest.limits import without_means
 from capplan.loadtest.machine import Meter, cores
 from capplan.loadtest.observed import observation
 from capplan.loadtest.preview import preview, require_names
 from capplan.loadtest.probes.probe import Probe
 from capplan.loadtest.progress import Progress, snapshot
+from capplan.loadtest.protocol import TrialSpec
+from capplan.loadtest.reach import without_means
 from capplan.loadtest.recording import Recording
 from capplan.loadtest.recovery import (
     SILENT_REQUESTS,
@@ -39,14 +40,13 @@ from capplan.loadtest.recovery import (
 from capplan.loadtest.remedy import Standing, missing
 from capplan.loadtest.resources import target_side, with_use
 from capplan.loadtest.search import Bounds, Next, Settings, Stop
-from capplan.loadtest.summary import describe, mix, trial_notes
+from capplan.loadtest.summary import lowest_miss, mix, trial_notes
 from capplan.loadtest.target import is_here
-from capplan.loadtest.validity import beside_the_target, mean_doubt, widen
+from capplan.loadtest.validity import Usage, beside_the_target, mean_doubt, widen
 from capplan.loadtest.visiting import Pace, paced_by, require_time
 from capplan.loadtest.warmup import settled_s
 from capplan.results.base import Note
 from capplan.results.capacity import CapacityVerdict, Generator, Trial
-from capplan.units import format_rate
 
 FIRST_RATE = 20.0
 BETWEEN_TRIALS_S = 0.4  # to start the schedule, to drain, to send and judge what was recorded
@@ -207,10 +207,27 @@ class Run:
         ``to_the_end`` is not ended early, however much it misses, and its warm-up is as planned:
         two such trials are compared, and leave out the same.
         """
-        job, rate = self.job, step.rate
+        asked = self._asked(engine, step, draw)
+        recording, usage = self._held(engine, step, asked.spec, to_the_end=to_the_end)
+        warmup_s = asked.warmup_s
+        if not self.pace and not to_the_end:  # a shop that was filled has warmed up
+            warmup_s = settled_s(recording.rows(), asked.spec)
+        sla, endpoints = self.job.sla, self.job.endpoints
+        trial = evaluate(recording, step.purpose, warmup_s, sla, endpoints, usage)
+        trial = self._with_the_target(engine, trial, recording)
+        proven = max((t.arrivals_per_s for t in self._valid()), default=0.0)
+        remedy, self.standing = self.standing.after(trial, proven)
+        if remedy == "add_process":
+            engine.grow()
+        self.trials.append(trial)
+        self.pace = self.pace and paced_by(self.pace, trial)
+        self._restate()
+
+    def _asked(self, engine: Engine, step: Next, draw: int | None) -> Asked:
+        """Fit a step to the pool that there may be, and note what keeps it small."""
         reach = engine.reach
         asked = ask(
-            job,
+            self.job,
             step,
             self.pace,
             index=len(self.trials),
@@ -219,27 +236,23 @@ class Run:
             most_users=reach.users,
             requests_left=self._requests_left,
         )
-        spec = asked.spec
-        if reach.because and spec.max_users == reach.users:
+        if reach.because and asked.spec.max_users == reach.users:
             self.short = reach.note
-        planned = rate * spec.duration_s * self.per_arrival
-        limits = job.sla.latency
-        allowed = 1 - limits[0].quantile if limits else job.sla.failures
-        hopeless = watch_for_hopeless(allowed, job.sla.failures, planned, step.purpose)
-        bounds, left_s = self._bounds_rps(), job.time_budget_s - self.spent_s
+        return asked
+
+    def _held(
+        self, engine: Engine, step: Next, spec: TrialSpec, *, to_the_end: bool
+    ) -> tuple[Recording, Usage]:
+        """Hold a load, show how it goes, and end it early where it can only miss."""
+        sla, rate_rps = self.job.sla, step.rate * self.per_arrival
+        allowed = 1 - sla.latency[0].quantile if sla.latency else sla.failures
+        planned = rate_rps * spec.duration_s
+        hopeless = watch_for_hopeless(allowed, sla.failures, planned, step.purpose)
+        bounds, left_s = self._bounds_rps(), self.job.time_budget_s - self.spent_s
 
         def watch(recording: Recording) -> bool:
             self.probe.sample(recording.elapsed_s)
-            self.show(
-                snapshot(
-                    recording,
-                    step.purpose,
-                    rate * self.per_arrival,
-                    bounds,
-                    left_s,
-                    self.predicted_s,
-                )
-            )
+            self.show(snapshot(recording, step.purpose, rate_rps, bounds, left_s, self.predicted_s))
             if recording.silence >= SILENT_REQUESTS:
                 return True
             return not to_the_end and hopeless(recording)
@@ -249,19 +262,8 @@ class Run:
         recording = engine.trial(spec, watch)
         self.spent_s += meter.elapsed_s
         self.made += recording.requests_made
-        usage = meter.usage(fixed=engine.processes if engine.fixed else None, here=engine.here)
-        warmup_s = asked.warmup_s
-        if not self.pace and not to_the_end:  # a shop that was filled has warmed up
-            warmup_s = settled_s(recording.rows(), spec)
-        trial = evaluate(recording, step.purpose, warmup_s, job.sla, job.endpoints, usage)
-        trial = self._with_the_target(engine, trial, recording)
-        proven = max((t.arrivals_per_s for t in self._valid()), default=0.0)
-        remedy, self.standing = self.standing.after(trial, proven)
-        if remedy == "add_process":
-            engine.grow()
-        self.trials.append(trial)
-        self.pace = self.pace and paced_by(self.pace, trial)
-        self._restate()
+        fixed = engine.processes if engine.fixed else None
+        return recording, meter.usage(fixed=fixed, here=engine.here)
 
     def _with_the_target(self, engine: Engine, trial: Trial, recording: Recording) -> Trial:
         """Judge a trial again, by what the target used and whether it was there all the time."""
@@ -297,7 +299,9 @@ class Run:
 
     def finished(self, stop: Stop) -> Measurement:
         """Return the answer."""
-        return self._measurement(stop.verdict, self._explain(stop), stop.bounds)
+        found = "" if stop.verdict == "not_reached" else lowest_miss(self.trials)
+        why = ": ".join(filter(None, (stop.reason, found)))
+        return self._measurement(stop.verdict, why, stop.bounds)
 
     def _valid(self) -> list[Trial]:
         return [t for t in self.trials if t.outcome != "invalid"]
@@ -371,14 +375,3 @@ class Run:
         limit = self.standing.limit
         rate_rps = limit.arrivals_per_s * self.per_arrival if limit else 0.0
         return limit and limit.model_copy(update={"rate_rps": rate_rps})
-
-    def _explain(self, stop: Stop) -> str:
-        missed = [t for t in self.trials if t.outcome == "fail"]
-        if stop.verdict == "not_reached" or not missed:
-            return stop.reason
-        lowest = min(missed, key=lambda t: t.rate_rps)
-        worst = max(lowest.criteria, key=excess)
-        text = f"{describe(worst)} at {format_rate(lowest.rate_rps)}"
-        if worst.name == "failures" and lowest.errors:
-            text += f" ({next(iter(lowest.errors))})"
-        return f"{stop.reason}: {text}" if stop.reason else text

@@ -35,7 +35,7 @@ _OTHER: dict[Name, Name] = {"base": "head", "head": "base"}
 
 
 @dataclass(frozen=True, slots=True)
-class Held:
+class HeldPair:
     """One pair: the place of its trials among those of each side, and which came first."""
 
     base: int
@@ -49,7 +49,7 @@ class PairedMeasurement:
 
     base: Measurement
     head: Measurement
-    pairs: tuple[Held, ...]
+    pairs: tuple[HeldPair, ...]
     estimate: Estimate | None
     stopped: dict[Name, Stop]
     reason: str
@@ -96,7 +96,7 @@ class _Both:
     budget_s: float
     keep: Callable[[Name, PairedMeasurement], None]
     engines: dict[Name, Engine] = field(default_factory=dict)
-    pairs: list[Held] = field(default_factory=list)
+    pairs: list[HeldPair] = field(default_factory=list)
     stopped: dict[Name, Stop] = field(default_factory=dict)
     reason: str = ""
 
@@ -129,7 +129,7 @@ class _Both:
             draw = _FIRST_DRAW + len(self.pairs) + invalid
             for name in (first, _OTHER[first]):
                 self._hold(name, Next(rates[name], held_s, "refine"), draw)
-            newest = Held(len(self._of("base")) - 1, len(self._of("head")) - 1, first)
+            newest = HeldPair(len(self._of("base")) - 1, len(self._of("head")) - 1, first)
             if all(self._of(name)[-1].outcome != "invalid" for name in self.runs):
                 self.pairs.append(newest)
             elif (invalid := invalid + 1) > _MOST_INVALID:

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from capplan.loadtest.endpoints import excess
 from capplan.results.base import Note
 from capplan.results.capacity import Criterion, Trial
-from capplan.units import format_duration, format_share
+from capplan.units import format_duration, format_rate, format_share
 
 
 def describe(criterion: Criterion) -> str:
@@ -24,6 +25,19 @@ def describe(criterion: Criterion) -> str:
         f"{criterion.name}{where} was {format_duration(criterion.measured)}, "
         f"over {format_duration(criterion.limit)}"
     )
+
+
+def lowest_miss(trials: Sequence[Trial]) -> str:
+    """Say what was missed at the lowest rate that failed; nothing where none did."""
+    missed = [t for t in trials if t.outcome == "fail"]
+    if not missed:
+        return ""
+    lowest = min(missed, key=lambda t: t.rate_rps)
+    worst = max(lowest.criteria, key=excess)
+    text = f"{describe(worst)} at {format_rate(lowest.rate_rps)}"
+    if worst.name == "failures" and lowest.errors:
+        text += f" ({next(iter(lowest.errors))})"
+    return text
 
 
 def mix(trials: Sequence[Trial]) -> dict[str, float]:

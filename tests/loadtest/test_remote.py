@@ -18,9 +18,9 @@ from capplan.errors import SetupError, UsageError
 from capplan.loadtest import remote
 from capplan.loadtest.engine import Engine
 from capplan.loadtest.handshake import TOKEN_VARIABLE, nonce, prove
-from capplan.loadtest.limits import own_reach
 from capplan.loadtest.machine import Meter
 from capplan.loadtest.protocol import SUCCESS
+from capplan.loadtest.reach import own_reach
 from capplan.loadtest.recording import Recording
 from capplan.loadtest.remote import Entrance, Wanted
 from capplan.loadtest.validity import MOST_USERS

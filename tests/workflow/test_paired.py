@@ -10,7 +10,7 @@ from rich.console import Console
 from capplan.errors import Interrupted, UsageError
 from capplan.loadtest import measure
 from capplan.loadtest.measure import Measurement
-from capplan.loadtest.paired import Held, PairedMeasurement
+from capplan.loadtest.paired import HeldPair, PairedMeasurement
 from capplan.loadtest.pairing import Estimate
 from capplan.loadtest.search import Bounds, Stop
 from capplan.model.ratio import Ratio
@@ -114,7 +114,7 @@ def found(ratio: Ratio, pairs: int = 8, **changes: Any) -> PairedMeasurement:
     fields: dict[str, Any] = {
         "base": side(95.0, 105.0),
         "head": side(80.0, 90.0),
-        "pairs": tuple(Held(i, i, "base" if i % 2 else "head") for i in range(pairs)),
+        "pairs": tuple(HeldPair(i, i, "base" if i % 2 else "head") for i in range(pairs)),
         "estimate": Estimate(ratio, Ratio(0.5, 0.8, 1.3), (0.8,) * pairs),
         "stopped": {},
         "reason": "",

@@ -6,7 +6,7 @@ import pytest
 
 from capplan.errors import ExitCode, SetupError
 from capplan.loadtest.evaluate import evaluate
-from capplan.loadtest.limits import reach, without_means
+from capplan.loadtest.reach import reach, without_means
 from capplan.loadtest.validity import Held, Usage, judge
 from capplan.model.service_time import Deterministic
 from capplan.refserver import RefServer, RefServerConfig
