@@ -37,6 +37,7 @@ check: $(READY)
 bench: $(READY)
 	$(BIN)/python benchmarks/estimate.py
 	$(BIN)/python benchmarks/recommend.py
+	$(BIN)/python benchmarks/widening.py
 	$(BIN)/python -m pip install --quiet --group bench
 	$(BIN)/python benchmarks/simulate.py
 	$(BIN)/python -m benchmarks.search
