@@ -104,4 +104,4 @@ def _shown(ratio: RatioRange) -> str:
     ends = [
         f"{end - 1:+.1%}" if end is not None else "not known" for end in (ratio.low, ratio.high)
     ]
-    return f"one server sustains {ratio.mid - 1:+.1%} ({ends[0]} to {ends[1]})"
+    return f"what one server sustains changed by {ratio.mid - 1:+.1%} ({ends[0]} to {ends[1]})"

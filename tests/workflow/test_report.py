@@ -422,6 +422,20 @@ def test_a_phone_scrolls_in_one_direction_and_every_slider_has_a_name(sale, tmp_
         assert phone.run("document.querySelectorAll('input[type=range]').length") >= 6
 
 
+@pytest.mark.parametrize(
+    ("width", "medium"), [(390, "screen"), (768, "screen"), (1100, "screen"), (700, "print")]
+)
+def test_the_widest_table_fits_on_every_screen_and_on_paper(tmp_path, width, medium):
+    # with zones, and visits that have a value: nine columns
+    (tmp_path / "tickets.html").write_text(report(EXAMPLES / "tickets.yaml"))
+    with Browser(tmp_path / "profile", width=width) as shown:
+        shown.show_as(medium)
+        shown.open(tmp_path / "tickets.html")
+        assert shown.run("document.documentElement.scrollWidth") <= width
+        tables = "[...document.querySelectorAll('.scroll')]"
+        assert shown.run(f"{tables}.filter(s => s.scrollWidth > s.clientWidth).length") == 0
+
+
 def test_the_page_tells_both_estimates_the_levers_and_how_it_was_measured(sale, browser):
     browser.open(sale.parent / "sale.html")
     demand = read_result(sale.parent / "sale.capplan" / "demand.json", Demand)
