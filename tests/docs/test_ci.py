@@ -8,6 +8,7 @@ import sys
 from collections.abc import Iterable
 from pathlib import Path
 
+import pytest
 import typer
 import yaml
 
@@ -150,6 +151,28 @@ def test_the_recipe_for_gitlab_and_the_workflow_of_init_run(tmp_path, monkeypatc
             done = shell(line, tmp_path, {})
             assert done.returncode == 0, done.stderr
         assert report.exists()
+
+
+@pytest.mark.parametrize("program", ["sh", "bash"])
+@pytest.mark.parametrize(
+    ("code", "goes_on"), [(0, True), (2, False), (3, True), (4, False), (5, True)]
+)
+def test_the_recipe_leaves_to_the_gate_what_the_gate_judges(tmp_path, program, code, goes_on):
+    (recipe,) = re.findall(
+        r"```sh\n(\./start-both.*?)```", (ROOT / "docs" / "ci.md").read_text(), re.S
+    )
+    for name, script in (("start-both-versions.sh", "true"), ("capplan", f"exit {code}")):
+        (tmp_path / name).write_text(f"#!/bin/sh\n{script}\n")
+        (tmp_path / name).chmod(0o755)
+    done = subprocess.run(
+        [program, "-ec", f"{recipe}echo judged"],
+        cwd=tmp_path,
+        env=os.environ | {"PATH": f"{tmp_path}:{os.environ['PATH']}"},
+        capture_output=True,
+        text=True,
+        timeout=20,
+    )
+    assert (done.returncode, done.stdout) == ((0, "judged\n") if goes_on else (code, ""))
 
 
 def test_the_recipes_for_other_ci_are_yaml_and_call_what_exists():
