@@ -9,15 +9,12 @@ from __future__ import annotations
 import base64
 import hashlib
 import json
-import math
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
 from typing import Any
 
 import jinja2
 from markupsafe import Markup
 
-from capplan.plan.schema import Plan
 from capplan.render import breaking as breaking_text
 from capplan.render import capacity as capacity_text
 from capplan.render import demand as demand_text
@@ -25,21 +22,19 @@ from capplan.render import recommendation as advice_text
 from capplan.render import schedule as schedule_text
 from capplan.render import simulation as simulation_text
 from capplan.render.contents import Contents
-from capplan.render.html import figures, worth
+from capplan.render.html import decision, figures, worth
 from capplan.render.html.inside import inside
 from capplan.render.html.svg import PHONE, WIDE, Size
-from capplan.render.html.whatif import panel_data
+from capplan.render.html.whatif import panel_data, sliders
 from capplan.results.base import Note, Result
 from capplan.results.breaking import BreakingPoints
 from capplan.results.capacity import Capacity
 from capplan.results.demand import Demand
-from capplan.results.recommendation import Option, Recommendation
 from capplan.results.simulation import AS_PLANNED, Act, Simulation
 from capplan.results.sweep import Sweep
 from capplan.units import (
     format_count,
     format_duration,
-    format_money,
     format_number,
     format_rate,
     format_share,
@@ -51,18 +46,6 @@ _ENVIRONMENT = jinja2.Environment(
 _STYLE = _ENVIRONMENT.loader.get_source(_ENVIRONMENT, "report.css")[0]  # type: ignore[union-attr] # set above
 _SCRIPT = _ENVIRONMENT.loader.get_source(_ENVIRONMENT, "report.js")[0]  # type: ignore[union-attr] # set above
 _MOST_BARS = 8
-
-
-@dataclass(frozen=True)
-class _Slider:
-    name: str
-    label: str
-    detail: str
-    low: float
-    high: float
-    step: float
-    value: float
-    kind: str
 
 
 def page(found: Contents) -> str:
@@ -83,7 +66,7 @@ def page(found: Contents) -> str:
         answer=advice_text.headline(advice) if advice else demand_text.headline(demand),
         demand_answer=demand_text.headline(demand),
         plainly=advice and advice_text.plainly(advice, _sla(found)),
-        facts=list(_facts(found)),
+        facts=list(decision.facts(found)),
         traffic=_drawn(lambda size: figures.traffic(demand, advice, size)),
         amounts=list(_amounts(demand)),
         estimates=_estimates(demand),
@@ -94,13 +77,13 @@ def page(found: Contents) -> str:
         stress=[(case, format_rate(case.peak_rps)) for case in demand.stress],
         advice=advice,
         schedule_costs=schedule_text.costs(advice) if advice else "",
-        alone=_alone(advice) if advice else [],
+        alone=decision.alone(advice) if advice else [],
         worth_given=bool(advice and advice.options[0].marginal_value is not None),
         zones=bool(advice and advice.options[0].zone_loss_probability is not None),
-        options=[_option(o, advice.resolution) for o in advice.options] if advice else [],
+        options=decision.options(advice) if advice else [],
         cost_and_risk=advice and _drawn(lambda size: figures.cost_and_risk(advice, accepted, size)),
         draws=format_number(len(found.draws.gusts)),
-        sliders=list(_sliders(found)),
+        sliders=list(sliders(found)),
         capacity=found.capacity,
         **_measured(found.capacity),
         sensitivity=[
@@ -207,120 +190,8 @@ def _json(data: dict[str, Any]) -> Markup:
     return Markup(text)
 
 
-def _facts(found: Contents) -> Iterator[dict[str, str]]:
-    """Give the numbers below the answer: what to decide first, then what it rests on."""
-    if found.advice:
-        yield from _decision(found.advice, found.plan)
-    peak, visits = found.demand.peak_rps, found.demand.visits_total
-    orders = found.demand.peak_orders_per_min
-    yield _fact(
-        "peak, median",
-        format_rate(peak.p50),
-        f"{format_number(peak.p5)} to {format_rate(peak.p95)}",
-    )
-    if orders:
-        yield _fact(
-            "orders/min",
-            format_number(orders.p50),
-            f"{format_number(orders.p5)} to {format_number(orders.p95)}",
-        )
-    yield _fact(
-        "visits in all", format_count(visits.p50),
-        f"{format_count(visits.p5)} to {format_count(visits.p95)}",
-    )  # fmt: skip
-    if found.advice:
-        low, high = found.advice.server_rps_low, found.advice.server_rps_high
-        span = f"{format_number(low)} to {format_number(high)}"
-        yield _fact("a server sustains", span, f"rps, {found.advice.capacity_source}")
-
-
-def _decision(advice: Recommendation, plan: Plan) -> Iterator[dict[str, str]]:
-    chosen = advice.chosen
-    same = advice.instance == advice.planned_instance
-    of_today = f"{format_number(chosen.multiple)}x of today's" if same else "of another kind"
-    yield _fact("servers", advice_text.fleet(chosen), of_today)
-    risk = advice_text.shown_risk(chosen.overload_probability, advice.resolution)
-    yield _fact("overload risk", risk, _accepted(plan))
-    along = advice.schedule_cost
-    by_schedule = f"{format_money(along)} by schedule" if along else "of the whole fleet"
-    yield _fact("cost", format_money(chosen.cost), by_schedule)
-
-
-def _accepted(plan: Plan) -> str:
-    return f"accepted is {format_share(plan.policy.overload_risk)}"
-
-
-def _fact(name: str, value: str, detail: str) -> dict[str, str]:
-    return {"name": name, "value": value, "detail": detail}
-
-
-def _option(option: Option, floor: float) -> dict[str, Any]:
-    zone = option.zone_loss_probability
-    return {
-        "servers": advice_text.fleet(option),
-        "cost": format_money(option.cost),
-        "risk": advice_text.shown_risk(option.overload_probability, floor),
-        "zone": "" if zone is None else advice_text.shown_risk(zone, floor),
-        "over": format_duration(option.expected_overload_s),
-        "lost": _lost(option.expected_lost_visits, option.expected_lost_value),
-        "unshed": _lost(option.expected_lost_visits_unshed, option.expected_lost_value_unshed),
-        "more": advice_text.marginal(option),
-        "excuse": "chosen" if option.chosen and not option.excuse else option.excuse,
-        "chosen": option.chosen,
-    }
-
-
-def _alone(advice: Recommendation) -> list[tuple[str, ...]]:
-    """Return the rows of what autoscalers alone would lose; none where they keep up."""
-    found = advice.autoscaling
-    if found is None or not any(one.short_s for one in found.alone):
-        return []
-    return [
-        (
-            one.name,
-            _lost(one.lost_visits, one.lost_value),
-            format_duration(one.short_s) if one.short_s else "-",
-            f"{one.most_servers:,}",
-        )
-        for one in found.alone
-    ]
-
-
 def _sla(found: Contents) -> str:
     return found.capacity.identity.sla if found.capacity else ""
-
-
-def _lost(visits: float, value: float | None) -> str:
-    lost = format_count(round(visits))
-    return lost if value is None else f"{lost} ({format_money(value)})"
-
-
-def _sliders(found: Contents) -> Iterator[_Slider]:
-    reach = {c.channel: c for c in found.plan.audience}
-    for index, channel in enumerate(found.draws.channels):
-        known = reach.get(channel)
-        said = ""
-        if known:
-            said = f"{format_count(known.reach.low)} to {format_count(known.reach.high)} reached"
-            if known.reach.certain:
-                said = f"{format_count(known.reach.low)} reached"
-        yield _factor(f"channel{index}", f"visits from {channel}", said)
-    if found.draws.multiple is not None:
-        yield _factor("usual", "usual orders × multiple", "the second estimate")
-    yield _factor("requests", "requests per visit", "the first page included")
-    if found.advice is None or found.fleets is None:
-        return
-    servers, price = found.advice.servers, found.fleets.price_usd_per_h
-    yield _Slider("servers", "servers", "", 1, len(found.fleets.rates_rps), 1, servers, "count")
-    if price:
-        yield _Slider("price", "price", "per server and hour", 0, 4 * price, price / 100, price,
-                      "money")  # fmt: skip
-    risk = round(math.log10(max(found.plan.policy.overload_risk, 1e-4)), 4)
-    yield _Slider("risk", "accepted risk", "of an overload", -4, -0.3, 0.0001, risk, "risk")
-
-
-def _factor(name: str, label: str, detail: str) -> _Slider:
-    return _Slider(name, label, detail, -0.6, 0.6, 0.01, 0, "factor")
 
 
 def _acts(simulation: Simulation) -> list[dict[str, Any]]:
