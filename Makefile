@@ -51,18 +51,23 @@ docs: $(READY)
 	$(BIN)/python -m capplan.plan.json_schema
 	$(BIN)/python docs/transcript.py $(if $(MEASURE),--measure)
 
-$(LOWEST)/.ready: pyproject.toml | $(READY)
+define require_python
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
+	  { echo "capplan needs Python 3.11 or later; name one: make PYTHON=python3.12"; exit 4; }
+	@$(PYTHON) -c 'import ensurepip' 2>/dev/null || \
+	  { echo "$(PYTHON) cannot make environments here: apt-get install python3-venv"; exit 4; }
+endef
+
+$(LOWEST)/.ready: pyproject.toml
+	$(require_python)
 	@echo "setting up $(LOWEST)"
-	@test -x $(LOWEST)/bin/pip || $(BIN)/python -m venv $(LOWEST)
+	@test -x $(LOWEST)/bin/pip || $(PYTHON) -m venv $(LOWEST)
 	@$(LOWEST)/bin/python -m pip install --quiet --upgrade pip
 	@$(LOWEST)/bin/python -m pip install --quiet --editable . --group lowest
 	@touch $@
 
 $(READY): pyproject.toml
-	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
-	  { echo "capplan needs Python 3.11 or later; name one: make PYTHON=python3.12"; exit 4; }
-	@$(PYTHON) -c 'import ensurepip' 2>/dev/null || \
-	  { echo "$(PYTHON) cannot make environments here: apt-get install python3-venv"; exit 4; }
+	$(require_python)
 	@echo "setting up $(VENV), which takes about a minute"
 	@test -x $(BIN)/pip || $(PYTHON) -m venv $(VENV)
 	@# an old pip knows no dependency groups
