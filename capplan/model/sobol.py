@@ -8,8 +8,8 @@ B (pick and freeze), V the variance of the output f:
 
 Both estimators are Jansen's (M. J. W. Jansen, *Computer Physics Communications* 117, 1999; compared
 in A. Saltelli et al., *Computer Physics Communications* 181, 2010). A and B are the halves of one
-scrambled Sobol' sequence, which makes them far more exact than random ones. An input may be several
-variables together.
+scrambled Sobol' sequence, which makes them far more exact than random ones, and more exact than a
+Latin hypercube or a lattice of as many points. An input may be several variables together.
 """
 
 from __future__ import annotations
