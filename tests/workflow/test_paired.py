@@ -72,7 +72,7 @@ def test_two_real_servers_are_compared_in_turns(plan, monkeypatch):
             plan,
             one.url,
             other.url,
-            overrides=Overrides(time_budget_s=28.0),
+            overrides=Overrides(time_budget_s=36.0),
             watcher=turns,
         )
     assert result.verdict in ("measured", "inconclusive")
