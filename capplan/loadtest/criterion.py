@@ -73,10 +73,10 @@ class Criterion:
         return float((self._weights * self._model.speed_noise**2).sum() ** 0.5)
 
     def explained(self, load: float, start_s: float, measured_s: float) -> float:
-        """Return how much of the variance of log θ a trial at a load will explain.
+        """Return which share of the variance of log θ a trial at a load will explain.
 
-        What it will see is, by what is believed, correlated with log θ: the squared covariance over
-        the variance of what will be seen.
+        What it will see is, by what is believed, correlated with log θ; the share is the square of
+        that correlation.
         """
         o = Observation(load, load, measured_s, "refine", True, False, (), start_s=start_s)
         middle, variance = self._likely.expected(o, _WARM, load * measured_s)
@@ -86,4 +86,5 @@ class Criterion:
         unexpected = middle - float((weights * middle).sum())
         covariance = float((weights * off * unexpected).sum())
         spread = weights * (unexpected**2 + variance + TRIAL_NOISE**2)
-        return covariance**2 / float(spread.sum())
+        doubt = float((weights * off**2).sum())
+        return covariance**2 / (float(spread.sum()) * doubt) if doubt > 0 else 0.0

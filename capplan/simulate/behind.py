@@ -10,7 +10,9 @@ from capplan.errors import UsageError
 from capplan.plan.layers import Downstream
 from capplan.plan.schema import Ceiling, Plan
 from capplan.simulate.shoppers import Step, paying_share, requests_per_visit
-from capplan.units import format_duration
+from capplan.units import format_duration, format_rate
+
+_MOST_SLOTS = 1_000_000  # as many as a plan may give
 
 
 @dataclass(frozen=True)
@@ -86,7 +88,16 @@ def _by_ceiling(plan: Plan, steps: Sequence[Step], given: Downstream, calls: flo
             f"give its slots, or a ceiling of that name under servers.ceilings (calls of "
             f"{format_duration(given.service_time)} fill rate x time slots)",
         )
-    return max(math.ceil(requests_rps * calls * given.service_time - 1e-9), 1)
+    slots = math.ceil(requests_rps * calls * given.service_time - 1e-9)
+    if slots > _MOST_SLOTS:
+        raise UsageError(
+            f"saleday.downstream: {given.name!r} would serve {slots:,} calls at once: "
+            f"{format_rate(requests_rps * calls)} of calls that take "
+            f"{format_duration(given.service_time)}",
+            "look again at its calls and service_time, at the classes' per_visit, and at the "
+            "ceiling of that name; or give its slots",
+        )
+    return max(slots, 1)
 
 
 def _requests_rps(ceiling: Ceiling, steps: Sequence[Step]) -> float | None:

@@ -246,6 +246,14 @@ def test_the_most_telling_load_is_near_the_answer():
     assert belief.most_telling(loads, 0.6, 5.4) == loads[2]
 
 
+def test_what_a_trial_explains_is_a_share_of_the_doubt_that_is_left():
+    """Among n + 1 equal trials the last has at most its part: less, as steepness stays unknown."""
+    for trials in (1, 3, 8):
+        part = 1 / (trials + 1)
+        share = posterior(around_178(trials, "refine")).explained(178.0, 0.6, 5.4)
+        assert part / 10 < share < part
+
+
 @pytest.mark.parametrize(
     ("settings", "predicted_s"),
     [

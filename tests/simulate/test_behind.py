@@ -61,6 +61,16 @@ def test_without_slots_and_without_a_ceiling_the_plan_is_refused():
             surprise(unknown)
 
 
+def test_a_ceiling_that_takes_more_slots_than_a_plan_may_give_is_refused():
+    called = {"service_time": "500 ms", "calls": {"browse": "1e9"}}
+    absurd = sale(
+        {"workers": "90", "downstream": [{"name": "database"} | called]},
+        ceilings=[{"name": "database", "rate": "200/s", "per": "request"}],  # type: ignore[arg-type]
+    )
+    with pytest.raises(UsageError, match=r"'database' would serve 92,3.* calls at once"):
+        surprise(absurd)
+
+
 def test_the_measured_time_has_the_calls_in_it_unless_workers_wait_for_them():
     """The capacity stays as it was measured, either way."""
     held, waited_for = (

@@ -9,6 +9,7 @@ once.
 from __future__ import annotations
 
 from ctypes import CFUNCTYPE, c_double, c_int64, c_void_p
+from threading import Lock
 from typing import Any
 
 from llvmlite import binding as llvm
@@ -37,6 +38,7 @@ class _Loaded:
 
 
 _loaded: list[_Loaded] = []
+_compiling = Lock()
 
 
 def load(code: bytes) -> None:
@@ -46,12 +48,16 @@ def load(code: bytes) -> None:
 
 
 def code() -> bytes:
-    """Return the machine code that runs; compile it where none was loaded."""
-    if not _loaded:
-        from capplan.simulate.kernel.compiler import compiled  # loads numba
+    """Return the machine code that runs; compile it where none was loaded.
 
-        load(compiled())
-    return _loaded[0].code
+    Who was interrupted and asks again waits for the compilation that is under way.
+    """
+    with _compiling:
+        if not _loaded:
+            from capplan.simulate.kernel.compiler import compiled  # loads numba
+
+            load(compiled())
+        return _loaded[0].code
 
 
 def run(world: World, until_s: float) -> int:
