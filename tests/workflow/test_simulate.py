@@ -94,7 +94,7 @@ def test_an_interrupt_keeps_the_acts_that_are_over(tmp_path: Path) -> None:
     result = simulate(written_plan(tmp_path), show=impatient, act_done=over.append)
     assert result.interrupted
     assert list(result.acts) == over
-    assert len(over) == 2
+    assert len(over) >= 2  # and those beside which were over when it came
     kept = read_result(tmp_path / "sale.capplan" / "simulation.json", Simulation)
     assert kept.interrupted
 
