@@ -449,7 +449,7 @@ def test_the_page_tells_both_estimates_the_levers_and_how_it_was_measured(sale, 
     assert 0 < int(levers[-1][3]) < advice.servers
     text = browser.run("document.querySelector('main').innerText")
     for said in ("from the audience, bottom up", "from usual orders, top down", "peak, orders/min",
-                 "As wrong as a published failure", "Measured on 2026-11-24 at http://127.0.0.1:8899",
+                 "As wrong as a published failure", "Measured on 2026-11-30 at http://127.0.0.1:8899",
                  "the knee", "seed"):  # fmt: skip
         assert said in text
     alone = "[...document.querySelectorAll('#servers table')].at(-1).innerText"
