@@ -1,5 +1,6 @@
 """``capplan report``: the page in a real browser, and what it computes against Python."""
 
+import re
 import shutil
 from html import escape
 from pathlib import Path
@@ -452,9 +453,17 @@ def test_the_page_tells_both_estimates_the_levers_and_how_it_was_measured(sale, 
                  "As wrong as a published failure", "Measured on 2026-11-30 at http://127.0.0.1:8899",
                  "the knee", "seed"):  # fmt: skip
         assert said in text
+    assert "an autoscaler alone would keep up" in text
+    assert re.search(
+        r"knee, \d", browser.run("document.querySelector('#capacity svg').textContent")
+    )
+
+
+def test_the_page_tells_what_autoscaling_alone_would_lose(tmp_path, browser):
+    (tmp_path / "tickets.html").write_text(report(EXAMPLES / "tickets.yaml"))
+    browser.open(tmp_path / "tickets.html")
     alone = "[...document.querySelectorAll('#servers table')].at(-1).innerText"
     assert "Kubernetes HPA on CPU" in browser.run(alone)
-    assert "knee, 1" in browser.run("document.querySelector('#capacity svg').textContent")
 
 
 def test_a_slider_moves_by_the_keyboard(sale, browser):
