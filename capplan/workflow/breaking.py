@@ -51,7 +51,7 @@ def find_breaking_point(
     """
     read = _read(plan, seed, options)
 
-    from capplan.simulate.breaking import breaking_points  # loads scipy and numba
+    from capplan.simulate.breaking import breaking_points  # loads scipy, which takes its time
     from capplan.simulate.scene import scene
 
     keep_compiled()
@@ -92,7 +92,7 @@ def sweep(
     wanted = variation(read.plan_file.plan, asked, steps)
     plans = [varied(read.plan_file.plan, wanted.key, value) for value in wanted.values]
 
-    from capplan.simulate.scene import scene  # loads scipy and numba
+    from capplan.simulate.scene import scene  # loads scipy, which takes its time
     from capplan.simulate.sweep import swept
 
     keep_compiled()

@@ -64,7 +64,7 @@ def simulate(
     origin = provenance(plan_file, sections.SIMULATION, seed)
 
     from capplan.results.seconds import pack
-    from capplan.simulate.acts import scripts  # loads scipy and numba
+    from capplan.simulate.acts import scripts  # loads scipy, which takes its time
     from capplan.simulate.play import simulation
     from capplan.simulate.scaled import check_size
     from capplan.simulate.scene import scene as set_scene
