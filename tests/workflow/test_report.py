@@ -448,9 +448,11 @@ def test_the_page_tells_both_estimates_the_levers_and_how_it_was_measured(sale, 
     advice = read_result(sale.parent / "sale.capplan" / "recommendation.json", Recommendation)
     assert int(levers[0][3]) == advice.servers  # as planned
     assert 0 < int(levers[-1][3]) < advice.servers
+    capacity = read_result(sale.parent / "sale.capplan" / "capacity.json", Capacity)
     text = browser.run("document.querySelector('main').innerText")
     for said in ("from the audience, bottom up", "from usual orders, top down", "peak, orders/min",
-                 "As wrong as a published failure", "Measured on 2026-11-30 at http://127.0.0.1:8899",
+                 "As wrong as a published failure",
+                 f"Measured on {capacity.made_at:%Y-%m-%d} at http://127.0.0.1:8899",
                  "the knee", "seed"):  # fmt: skip
         assert said in text
     assert "an autoscaler alone would keep up" in text
