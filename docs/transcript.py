@@ -11,6 +11,7 @@ examples, and is shown as the command showed it; only ``--measure`` runs the com
 
 All commands of a document run in one folder, a copy of ``examples``, as if it were ``NOW``: a
 recommendation says so when the sale is over, and the documentation must not change with the date.
+But whoever tries an example does so today: a sale that is over is moved on by a year, first of all.
 """
 
 from __future__ import annotations
@@ -25,6 +26,7 @@ import sys
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -33,7 +35,9 @@ EXAMPLES = ROOT / "examples" / "README.md"
 DOCUMENTS = [ROOT / "README.md", EXAMPLES, *sorted((ROOT / "docs").glob("*.md"))]
 KEPT = ("demand.json", "recommendation.json", "verdict.json")
 CAPACITY = Path("examples") / "sale.capplan" / "capacity.json"
-NOW = "2026-11-24T12:00:00+00:00"
+PLANS = sorted((ROOT / "examples").glob("*.yaml"))
+NOW = "2026-11-30T12:00:00+00:00"  # before the sales of all plans
+START = re.compile(r"(?<=^  start: )\S+", re.MULTILINE)
 BLOCK = re.compile(r"<!-- (?P<kind>run|measured) -->\n```console\n(?P<body>.*?)```\n", re.DOTALL)
 
 _CAPPLAN = f"""#!{sys.executable}
@@ -174,6 +178,22 @@ def keep(results: dict[Path, dict[str, Any]]) -> None:
             path.write_text(json.dumps(result, indent=2, ensure_ascii=False) + "\n", "utf-8")
 
 
+def ahead(plan: str, now: datetime) -> str:
+    """Move the sale of a plan on until it starts after ``now``, by 52 weeks each time.
+
+    That keeps the weekday, the time of day and, but for a few days in spring and autumn, what the
+    clocks show against UTC.
+    """
+
+    def move(match: re.Match[str]) -> str:
+        start = datetime.fromisoformat(match[0])
+        while start <= now:
+            start += timedelta(weeks=52)
+        return start.isoformat()
+
+    return START.sub(move, plan, count=1)
+
+
 @contextmanager
 def workplace() -> Iterator[Workplace]:
     """Make a workplace, and remove it in the end."""
@@ -196,7 +216,11 @@ def _shop() -> Iterator[None]:
 
 
 def main() -> None:
-    """Rewrite the documents."""
+    """Rewrite the documents, after the sales of the examples that are over."""
+    for plan in PLANS:
+        before = plan.read_text("utf-8")
+        if (moved := ahead(before, datetime.now(UTC))) != before:
+            plan.write_text(moved, "utf-8")
     for document in DOCUMENTS:
         text = document.read_text("utf-8")
         with workplace() as place:

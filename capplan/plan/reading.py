@@ -131,7 +131,7 @@ def read_moment(value: Any) -> datetime:
             moment = datetime.fromisoformat(text.strip())
         except ValueError:
             raise ValueError(
-                f"{text[:40]!r} is not a time: write it like 2026-11-27T12:00:00+01:00"
+                f"{text[:40]!r} is not a time: write it like 2027-11-26T12:00:00+01:00"
             ) from None
     if moment.utcoffset() is None:
         raise ValueError(f"{str(value)[:40]!r} has no time zone: add one, such as +01:00 or Z")

@@ -163,7 +163,7 @@ Moment = Annotated[
             "type": "string",
             "format": "date-time",
             "description": "A time with its zone.",
-            "examples": ["2026-11-27T12:00:00+01:00"],
+            "examples": ["2027-11-26T12:00:00+01:00"],
         }
     ),
 ]

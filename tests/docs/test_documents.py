@@ -5,6 +5,7 @@ import itertools
 import json
 import re
 import shlex
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +14,7 @@ import typer
 
 from capplan.cli.main import app
 from capplan.errors import ExitCode
+from capplan.plan.load import load_plan
 
 ROOT = Path(__file__).parents[2]
 spec = importlib.util.spec_from_file_location("transcript", ROOT / "docs" / "transcript.py")
@@ -67,6 +69,34 @@ def test_what_is_shown_is_what_a_fresh_run_prints(document):
             assert len(results) >= 3 * 2 + 6
             for path, result in results.items():
                 assert transcript.holds(json.loads(path.read_text("utf-8")), result), path
+
+
+@pytest.mark.parametrize("plan", transcript.PLANS, ids=lambda plan: plan.stem)
+def test_the_documents_are_made_before_the_sale_of_an_example(plan):
+    start = load_plan(plan).plan.sale.start
+    made_at = datetime.fromisoformat(transcript.NOW)
+    assert start > made_at
+    text = plan.read_text("utf-8")
+    assert transcript.ahead(text, made_at) == text
+    moved = transcript.ahead(text, start)
+    assert [line for line in moved.splitlines() if line not in text.splitlines()] == [
+        f"  start: {(start + timedelta(days=364)).isoformat()}"
+    ]
+
+
+@pytest.mark.parametrize(
+    ("now", "start"),
+    [
+        ("2026-11-27T10:59:59+00:00", "2026-11-27T12:00:00+01:00"),
+        ("2026-11-27T11:00:00+00:00", "2027-11-26T12:00:00+01:00"),
+        ("2027-11-26T10:59:59+00:00", "2027-11-26T12:00:00+01:00"),
+        ("2029-06-01T00:00:00+00:00", "2029-11-23T12:00:00+01:00"),
+    ],
+)
+def test_a_sale_that_is_over_is_moved_to_the_same_weekday_and_time_of_a_later_year(now, start):
+    plan = "sale:\n  start: {}  # noon\n  duration: 2 h\nsaleday: {{bots: [{{start: 30 s}}]}}\n"
+    before = plan.format("2026-11-27T12:00:00+01:00")
+    assert transcript.ahead(before, datetime.fromisoformat(now)) == plan.format(start)
 
 
 @pytest.mark.parametrize("document", DOCUMENTS)

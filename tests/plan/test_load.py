@@ -136,7 +136,7 @@ def test_a_byte_order_mark_is_passed_over(tmp_path):
             "2026-11-27T12:00:00+01:00",
             "tomorrow",
             "sale.yaml:2: sale.start: 'tomorrow' is not a time: write it like"
-            " 2026-11-27T12:00:00+01:00",
+            " 2027-11-26T12:00:00+01:00",
         ),
         ("400k", "NaN", "sale.yaml:5: audience[0].reach: 'NaN' is not a count such as 400k or"
          " 1.2M"),
