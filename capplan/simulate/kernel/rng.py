@@ -8,6 +8,7 @@ random numbers).
 from __future__ import annotations
 
 import math
+from functools import lru_cache
 from typing import Any
 
 import numpy as np
@@ -33,12 +34,17 @@ _ULP = 2.0**-53
 
 
 def states(seed: int) -> NDArray[np.void]:
-    """Return the states of all streams under one seed."""
-    rows = [
-        tuple(stream(seed, f"simulate.{name}").integers(1, 2**64 - 1, 4, dtype=np.uint64))
+    """Return the states of all streams under one seed, at their beginning."""
+    return np.frombuffer(_first_states(seed), STATE).copy()
+
+
+@lru_cache(maxsize=16)  # acts that are compared have the same seed
+def _first_states(seed: int) -> bytes:
+    drawn = [
+        stream(seed, f"simulate.{name}").integers(1, 2**64 - 1, 4, dtype=np.uint64)
         for name in STREAMS
     ]
-    return np.array(rows, STATE)
+    return np.array(drawn).tobytes()
 
 
 @jitted
