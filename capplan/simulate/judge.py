@@ -72,16 +72,12 @@ def _metastable(
     smoothed_s = min(_SMOOTHED_S, len(load))
     bearable = _moving(load, smoothed_s) < _moving(capacity_rps, smoothed_s)
     asked, answered = _moving(offered, _WINDOW_S), _moving(good, _WINDOW_S)
-    calm = 0
-    for first, fine in enumerate(bearable):
-        calm = calm + 1 if fine else 0
-        calm_s = calm + smoothed_s - 1
-        window = first + smoothed_s - _WINDOW_S  # the calm has lasted to its end
-        if calm_s < after_s + _WINDOW_S or asked[window] < _LEAST:
-            continue
-        if answered[window] < METASTABLE * asked[window]:
-            return True
-    return False
+    places = np.arange(len(bearable))
+    broken = np.maximum.accumulate(np.where(bearable, -1, places))
+    # goodput is judged in the windows that end with the calm; a shorter act has none that counts
+    calm_s = (places - broken + smoothed_s - 1)[_WINDOW_S - smoothed_s :]
+    stuck = (asked >= _LEAST) & (answered < METASTABLE * asked)
+    return bool(np.any((calm_s >= after_s + _WINDOW_S) & stuck))
 
 
 def _moving(counts: Ints | Floats, seconds: int) -> Floats:
