@@ -166,13 +166,13 @@ def ranking(visitors: float | None = None) -> tuple[float, float]:
 
     The error is half the interval of what a protection is worth, of the visits that could pay.
     """
-    from capplan.simulate.worth import comparison, rank
+    from capplan.simulate.worth import comparison, rank, simulated
     from capplan.workflow.threads import side_by_side
 
     plan, sale = example(visitors)
     planned = comparison(sale, plan.saleday.protections)
     start = time.perf_counter()
-    found = rank(planned, plan.saleday.protections, 1, side_by_side)
+    found = rank(planned, plan.saleday.protections, simulated(planned, 1, side_by_side))
     taken_s = time.perf_counter() - start
     errors = [one.alone.error for one in found.protections]
     return taken_s, float(np.median(errors)) / found.runs[0].could_pay

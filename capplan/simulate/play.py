@@ -36,7 +36,7 @@ def play(
     keep: Callable[[ActSeconds], None] = lambda seconds: None,
     workers: Workers = one_by_one,
 ) -> Iterator[Act]:
-    """Simulate the acts and yield them in their order, each as soon as it is over.
+    """Give the acts to the workers, and yield them in their order, each as soon as it is over.
 
     ``scale`` is the share of demand and fleet that is simulated. ``keep`` gets what happened second
     by second. After an interrupt those that are over are yielded before it goes on.
@@ -55,13 +55,14 @@ def play(
         keep(shown)
         return one
 
-    try:
-        for number in workers(simulated, range(len(todo))):
-            yield taken(number)
-    except KeyboardInterrupt:
-        for number in sorted(over):
-            yield taken(number)
-        raise
+    def in_order(numbers: Iterator[int]) -> Iterator[Act]:
+        try:
+            yield from map(taken, numbers)
+        except KeyboardInterrupt:
+            yield from map(taken, sorted(over))
+            raise
+
+    return in_order(workers(simulated, range(len(todo))))
 
 
 class _Clocks:

@@ -67,7 +67,8 @@ def run(
 class Workers(Protocol):
     """Does jobs, perhaps side by side, and yields what they return in their order.
 
-    Each job is given along with what tells it to halt, because the work was broken off.
+    It may begin before the first result is asked for. Each job is given along with what tells it
+    to halt, because the work was broken off.
     """
 
     def __call__(self, work: Callable[[J, Halt], T], jobs: Sequence[J]) -> Iterator[T]:

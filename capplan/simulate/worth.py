@@ -8,7 +8,7 @@ several replications scatter (paired t interval).
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import combinations as combinations_of
 
@@ -108,27 +108,35 @@ def _every(full: tuple[str, ...]) -> list[tuple[str, ...]]:
     return [one for count in range(len(full) + 1) for one in combinations_of(full, count)]
 
 
+def simulated(
+    planned: Comparison, seed: int, workers: Workers = one_by_one
+) -> Iterator[RankingRun]:
+    """Give the runs to the workers, and yield them: all sets, replicated, and those further."""
+    replications = range(planned.replications)
+    jobs = [(one, seed + number) for number in replications for one in planned.sets]
+    jobs += [(one, seed) for one in planned.further]
+
+    def work(job: tuple[tuple[str, ...], int], halt: Halt) -> RankingRun:
+        return _run(planned, *job, halt)
+
+    return workers(work, jobs)
+
+
 def rank(
     planned: Comparison,
     chosen: Sequence[str],
-    seed: int,
-    workers: Workers = one_by_one,
+    found: Iterable[RankingRun],
     show: Show = lambda progress: None,
 ) -> Ranking:
-    """Simulate every set of protections, and say what each protection changes in visits paid."""
+    """Say what each protection changes in visits paid, by the runs that were simulated."""
     full, sets = _of_effect(planned.scene, chosen), planned.sets
     runs = planned.replications
-    jobs = [(one, seed + run) for run in range(runs) for one in sets]
-    jobs += [(one, seed) for one in planned.further]
-
-    def simulated(job: tuple[tuple[str, ...], int], halt: Halt) -> RankingRun:
-        return _run(planned, *job, halt)
-
-    done: list[RankingRun] = []
-    for one in workers(simulated, jobs):
-        done.append(one)
-        show(Progress("what each protection is worth", None, None, len(done) / len(jobs)))
     compared = runs * len(sets)
+    done: list[RankingRun] = []
+    for one in found:
+        done.append(one)
+        share = len(done) / (compared + len(planned.further))
+        show(Progress("what each protection is worth", None, None, share))
     paid = np.array([one.paid for one in done[:compared]], float).reshape(runs, len(sets))
     by_set = {one: paid[:, place] for place, one in enumerate(sets)}
     worths = [

@@ -12,7 +12,7 @@ from capplan.plan.saleday import PROTECTIONS
 from capplan.plan.schema import Plan
 from capplan.results.capacity import Capacity
 from capplan.results.demand import Demand
-from capplan.results.simulation import Act, Ranking, Simulation
+from capplan.results.simulation import Act, Ranking, SecondsFile, Simulation
 from capplan.results.store import write_text
 from capplan.simulate.progress import Progress
 from capplan.workflow import sections
@@ -21,7 +21,7 @@ from capplan.workflow.compiled import keep_compiled
 from capplan.workflow.demand import current_demand
 from capplan.workflow.provenance import provenance
 from capplan.workflow.shelf import open_plan
-from capplan.workflow.threads import side_by_side
+from capplan.workflow.threads import all_cores
 
 if TYPE_CHECKING:
     from capplan.results.seconds import ActSeconds
@@ -63,7 +63,6 @@ def simulate(
     traffic, notes = current_demand(plan_file, shelf, seed)
     origin = provenance(plan_file, sections.SIMULATION, seed)
 
-    from capplan.results.seconds import pack
     from capplan.simulate.acts import scripts  # loads scipy, which takes its time
     from capplan.simulate.play import simulation
     from capplan.simulate.scaled import check_size
@@ -79,7 +78,7 @@ def simulate(
     compared = comparison(scene, chosen, combinations=combinations) if ranking else None
     work = _Work(scene, todo, compared, chosen, seed, scale or 1.0)
     done = _play(work, show, act_done)
-    packed, kept = pack(done.seconds)
+    packed, kept = done.packed
     result = simulation(
         scene, done.acts, traffic, origin, notes=(*notes, *(compared.notes if compared else ())),
         scale=work.scale, percentile=percentile, shed=done.shed, worth=done.worth,
@@ -115,15 +114,20 @@ class _Done:
     seconds: list[ActSeconds] = field(default_factory=list)
     shed: Act | None = None
     worth: Ranking | None = None
+    packed: tuple[bytes, SecondsFile] = field(init=False)
     interrupted: bool = False
 
 
 def _play(work: _Work, show: Show, act_done: Callable[[Act], None]) -> _Done:
-    """Simulate all of it, or what is over when an interrupt comes; without one act that goes on."""
+    """Simulate all of it, or what is over when an interrupt comes; without one act that goes on.
+
+    The ranking begins while the last acts go on, and the acts are packed meanwhile.
+    """
+    from capplan.results.seconds import pack
     from capplan.simulate.acts import shedding
     from capplan.simulate.play import play
     from capplan.simulate.scaled import attempts
-    from capplan.simulate.worth import rank
+    from capplan.simulate.worth import rank, simulated
 
     scene, seed, scale, done = work.scene, work.seed, work.scale, _Done()
     ranked = work.compared if work.compared and work.compared.affordable else None
@@ -131,17 +135,23 @@ def _play(work: _Work, show: Show, act_done: Callable[[Act], None]) -> _Done:
     share = of_acts / (of_acts + (ranked.attempts if ranked else 0.0))
     try:
         shown = _part(show, 0.0, share)
-        for act in play(scene, work.todo, seed, scale, shown, done.seconds.append, side_by_side):
-            done.acts.append(act)
-            act_done(act)
-        done.shed = next(play(scene, [shedding(scene)], seed, scale))
-        if ranked:
-            done.worth = rank(ranked, work.chosen, seed, side_by_side, _part(show, share, 1.0))
+        with all_cores() as begin:
+            acts = play(scene, work.todo, seed, scale, shown, done.seconds.append, begin)
+            shed = play(scene, [shedding(scene)], seed, scale, workers=begin)
+            runs = simulated(ranked, seed, begin) if ranked else ()
+            for act in acts:
+                done.acts.append(act)
+                act_done(act)
+            done.packed = pack(done.seconds)
+            done.shed = next(shed)
+            if ranked:
+                done.worth = rank(ranked, work.chosen, runs, _part(show, share, 1.0))
     except KeyboardInterrupt:
         if not done.acts:
             raise
         done.interrupted = True
-    done.seconds = done.seconds[: len(done.acts)]
+        done.seconds = done.seconds[: len(done.acts)]
+        done.packed = pack(done.seconds)
     return done
 
 

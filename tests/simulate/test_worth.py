@@ -8,13 +8,14 @@ from scipy import stats
 
 from capplan.errors import UsageError
 from capplan.plan.saleday import PROTECTIONS
+from capplan.results.simulation import Ranking
 from capplan.simulate.acts import ATTACK, Script, stage
 from capplan.simulate.guards import possible
 from capplan.simulate.kernel.setup import simulate_until
 from capplan.simulate.progress import Progress
 from capplan.simulate.scaled import shrink
-from capplan.simulate.together import perform
-from capplan.simulate.worth import comparison, rank
+from capplan.simulate.together import Workers, one_by_one, perform
+from capplan.simulate.worth import comparison, rank, simulated
 from capplan.workflow.threads import side_by_side
 from tests.simulate.builders import visits
 from tests.simulate.test_play import sale
@@ -32,9 +33,14 @@ def paid(protections: tuple[str, ...], seed: int, scale: float) -> float:
     return round(visits(world, "paid") / part.share)
 
 
+def ranked(workers: Workers = one_by_one, **options: bool) -> Ranking:
+    planned = comparison(STAGE, CHOSEN, **options)
+    return rank(planned, CHOSEN, simulated(planned, SEED, workers))
+
+
 @pytest.fixture(scope="module")
 def ranking():
-    return rank(comparison(STAGE, CHOSEN), CHOSEN, SEED)
+    return ranked()
 
 
 def test_every_protection_is_ranked_alone_and_those_of_the_plan_when_missing(ranking):
@@ -84,7 +90,7 @@ def test_the_runs_show_the_collapse_and_what_holds(ranking):
 
 
 def test_every_combination_can_be_asked_for_and_changes_nothing_of_the_ranking(ranking):
-    found = rank(comparison(STAGE, CHOSEN, combinations=True), CHOSEN, SEED)
+    found = ranked(combinations=True)
     assert found.protections == ranking.protections
     sets = {run.protections for run in found.runs if set(run.protections) <= set(CHOSEN)}
     assert len(sets) == 2 ** len(CHOSEN)
@@ -93,8 +99,13 @@ def test_every_combination_can_be_asked_for_and_changes_nothing_of_the_ranking(r
 
 
 def test_threads_change_nothing_but_the_time(ranking):
+    assert ranked(side_by_side) == ranking
+
+
+def test_the_progress_of_a_ranking_rises_to_its_end(ranking):
     shown: list[Progress] = []
-    assert rank(comparison(STAGE, CHOSEN), CHOSEN, SEED, side_by_side, shown.append) == ranking
+    planned = comparison(STAGE, CHOSEN)
+    assert rank(planned, CHOSEN, simulated(planned, SEED), shown.append) == ranking
     done = [one.done for one in shown]
     assert done == sorted(done)
     assert done[-1] == 1.0

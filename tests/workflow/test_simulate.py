@@ -3,7 +3,7 @@ import subprocess
 import sys
 from collections.abc import Callable
 from pathlib import Path
-from threading import Barrier
+from threading import Barrier, Event
 
 import pytest
 
@@ -14,7 +14,7 @@ from capplan.results.store import read_result
 from capplan.results.sweep import Sweep
 from capplan.simulate.progress import Progress
 from capplan.workflow import estimate, find_breaking_point, report, simulate, sweep
-from capplan.workflow.threads import side_by_side
+from capplan.workflow.threads import all_cores, side_by_side
 
 PLAN = """
 sale: {start: 2026-11-27T12:00:00+01:00, duration: 5 min}
@@ -160,6 +160,19 @@ def test_an_interrupt_halts_what_is_under_way() -> None:
     begun.wait(30)
     results.close()  # type: ignore[attr-defined]
     assert halted == [1]
+
+
+def test_more_work_begins_before_the_results_of_the_first_are_asked_for() -> None:
+    begun = Event()
+
+    def last(job: int, halt: Callable[[], bool]) -> int:
+        begun.set()
+        return 10 * job
+
+    with all_cores() as begin:
+        first, second = begin(lambda job, halt: job, [1, 2]), begin(last, [1])
+        assert begun.wait(30)
+        assert (list(first), list(second)) == ([1, 2], [10])
 
 
 def test_progress_rises_to_the_end(tmp_path: Path) -> None:
