@@ -10,13 +10,14 @@ from capplan.simulate.acts import Script, stage
 from capplan.simulate.kernel.setup import advance, build
 from capplan.simulate.kernel.world import World
 from capplan.simulate.outcome import in_short
-from capplan.simulate.scaled import shrink
+from capplan.simulate.scaled import attempts, shrink
 from capplan.simulate.scene import Scene
 
 J = TypeVar("J")
 T = TypeVar("T")
 
-_SLICE_S = 20.0
+_SLICE = 2e5
+"""Attempts, by the estimate, after which a simulation says how far it is: a tenth of a second."""
 
 Halt: TypeAlias = Callable[[], bool]
 """Says whether nobody waits for the answer any more."""
@@ -55,8 +56,9 @@ def run(
     part, smaller = shrink(scene, script, scale)
     world = build(stage(part, smaller, seed))
     until_s, seconds = 0.0, float(part.seconds)
+    slice_s = max(seconds * _SLICE / max(attempts(part, smaller), 1.0), 1.0)
     while until_s < seconds:
-        until_s = min(until_s + _SLICE_S, seconds)
+        until_s = min(until_s + slice_s, seconds)
         advance(world, until_s)
         tell(until_s)
         if halt():

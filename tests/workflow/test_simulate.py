@@ -88,7 +88,7 @@ def test_an_interrupt_keeps_the_acts_that_are_over(tmp_path: Path) -> None:
     over: list[Act] = []
 
     def impatient(progress: Progress) -> None:
-        if len(over) >= 2 and (progress.clock_s or 0) > 60:
+        if len(over) >= 2:
             raise KeyboardInterrupt
 
     result = simulate(written_plan(tmp_path), show=impatient, act_done=over.append)
