@@ -83,7 +83,7 @@ for panel, command, epilog in (
 def run() -> None:
     """Run the command line of this process and end it with the exit code of the answer."""
     # by default garbage is looked for some hundred times while modules load: a tenth of a command
-    gc.set_threshold(50_000, 20, 20)
+    gc.set_threshold(200_000, 20, 20)
     code = main(sys.argv[1:])
     _flush(sys.stdout)
     gc.freeze()  # nothing that is left is searched for garbage, which takes a tenth of a second
