@@ -12,7 +12,7 @@ from functools import lru_cache
 
 import numpy as np
 
-from capplan.loadtest.criterion import Criterion
+from capplan.loadtest.criterion import Criterion, learn
 from capplan.loadtest.levels import LevelAt, above, median
 from capplan.loadtest.observation import Observation
 from capplan.loadtest.trial_model import Floats
@@ -89,7 +89,7 @@ def _over_criteria(low: float, high: float, count: int, seen: Sequence[Observati
     survival, criteria = np.ones_like(grid), []
     for index, miss in enumerate(seen[0].misses):
         if miss.allowed > 0 and any(o.misses[index].share > 0 for o in seen):
-            criterion = Criterion(low, high, count, seen, index)
+            criterion = learn(low, high, count, seen, [o.misses[index] for o in seen])
             survival *= 1 - np.cumsum(criterion.density) + criterion.density / 2
             criteria.append(criterion)
     levels = [at_loads(seen, index) for index in range(len(seen[0].levels))]

@@ -12,15 +12,11 @@ from functools import cached_property
 import numpy as np
 from scipy.special import logit
 
-from capplan.loadtest.observation import Observation
-from capplan.loadtest.trial_model import (
-    ALL,
-    BUNCH_S,
-    TRIAL_NOISE,
-    Floats,
-    TrialModel,
-    log_likelihood,
-)
+from capplan.loadtest.failure_model import FailureModel, at_once
+from capplan.loadtest.latency_model import LatencyModel
+from capplan.loadtest.nearer import beyond, idle, nearer
+from capplan.loadtest.observation import Misses, Observation
+from capplan.loadtest.trial_model import ALL, TRIAL_NOISE, Floats, TrialModel, log_likelihood
 
 _WARM = np.inf  # seconds of load behind a target that is warm
 _UNLIKELY = 1e-3  # rates that the choice of the next load leaves aside
@@ -30,15 +26,14 @@ class Criterion:
     """What is believed of one criterion."""
 
     def __init__(
-        self, low: float, high: float, count: int, seen: Sequence[Observation], index: int
+        self, model: TrialModel, seen: Sequence[Observation], misses: Sequence[Misses]
     ) -> None:
-        """Learn from the criterion ``index`` of each trial which of ``count`` rates is θ."""
-        like = seen[0].misses[index]
-        self._model = model = TrialModel(low, high, count, like.allowed, like.limit_s)
+        """Learn from the ``misses`` of each trial which of the model's rates is θ."""
+        self._model = model
         self._log_theta = np.log(model.theta)
         belief, loaded_s = model.log_prior, 0.0
-        for o in seen:
-            belief = belief + log_likelihood(model, o, o.misses[index], loaded_s)
+        for o, miss in zip(seen, misses, strict=True):
+            belief = belief + log_likelihood(model, o, miss, loaded_s)
             loaded_s += o.start_s + o.measured_s
         weights = np.exp(belief - belief.max())
         self._weights = weights / weights.sum()
@@ -59,13 +54,14 @@ class Criterion:
         return float(self.density @ self._log_theta.ravel())
 
     @property
+    def steepness(self) -> float:
+        """The geometric mean of s."""
+        return float(np.exp((self._weights * np.log(self._model.steepness)).sum()))
+
+    @property
     def episode_s(self) -> float:
-        """How long misses hang together at the sustained rate; see ``TrialModel``."""
-        limit_s = self._model.limit_s
-        if limit_s is None:
-            return BUNCH_S
-        steepness = np.exp((self._weights * np.log(self._model.steepness)).sum())
-        return float(4 * steepness * limit_s / np.log(1 / self._model.allowed) ** 2)
+        """How long misses hang together at the sustained rate."""
+        return self._model.episode_s(self.steepness)
 
     @property
     def speed_noise(self) -> float:
@@ -82,9 +78,35 @@ class Criterion:
         middle, variance = self._likely.expected(o, _WARM, load * measured_s)
         middle = np.clip(middle, logit(self._model.allowed / 10), logit(ALL))
         weights = self._weights[self._kept].sum(axis=3, keepdims=True)
-        off = self._log_theta[self._kept] - self.middle
+        log_theta = self._log_theta[self._kept]
+        off = log_theta - float((weights * log_theta).sum())
         unexpected = middle - float((weights * middle).sum())
         covariance = float((weights * off * unexpected).sum())
         spread = weights * (unexpected**2 + variance + TRIAL_NOISE**2)
         doubt = float((weights * off**2).sum())
         return covariance**2 / (float(spread.sum()) * doubt) if doubt > 0 else 0.0
+
+
+def learn(
+    low: float, high: float, count: int, seen: Sequence[Observation], misses: Sequence[Misses]
+) -> Criterion:
+    """Return what trials say of the criterion of which they saw ``misses``, each of them.
+
+    θ is one of ``count`` rates from ``low`` to ``high`` arrivals/s.
+    """
+    allowed, limit_s = misses[0].allowed, misses[0].limit_s
+    if limit_s is None:
+        model = FailureModel(low, high, count, allowed, at_once(seen, misses))
+        return Criterion(model, seen, misses)
+    resting = idle(misses)
+    variation = resting.variation if resting else 1.0
+    far = Criterion(LatencyModel(low, high, count, allowed, limit_s, variation), seen, misses)
+    near = nearer(misses, resting.mean_s) if resting else None
+    if near is None:
+        return far
+    often, wait_s = near[0].allowed, near[0].limit_s or limit_s
+    known = Criterion(LatencyModel(low, high, count, often, wait_s, variation), seen, near)
+    log_theta = np.log(np.geomspace(low, high, count))
+    shares = often, allowed
+    known.density = beyond(log_theta, known.density, far.density, known.steepness, shares)
+    return known

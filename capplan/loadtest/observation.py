@@ -16,7 +16,8 @@ class Misses:
 
     ``share`` of the ``requests`` missed it where ``allowed`` may; ``variance`` is the squared
     standard error of the share by batch means; ``limit_s`` is the limit on latency, None for
-    failures.
+    failures. Of latencies, ``mean_s`` is the mean in seconds, and ``slower`` are points of their
+    distribution in rising order: a latency, and the share of requests that were slower.
     """
 
     allowed: float
@@ -24,6 +25,8 @@ class Misses:
     requests: int
     variance: float
     limit_s: float | None
+    mean_s: float | None = None
+    slower: tuple[tuple[float, float], ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

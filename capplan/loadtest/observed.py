@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from capplan.loadtest.observation import Misses, Observation
 from capplan.loadtest.resources import level
-from capplan.results.capacity import Criterion, Trial
+from capplan.results.capacity import Criterion, LatencySummary, Trial
 
 
 def observation(trial: Trial) -> Observation:
@@ -32,8 +32,27 @@ def _offered(trial: Trial) -> float:
 
 
 def _misses(criterion: Criterion, trial: Trial) -> Misses:
-    latency = criterion.name != "failures"
-    limit_s = criterion.limit if latency else None
-    counts = {None: trial.requests} | {e.name: e.requests for e in trial.endpoints}
-    requests = counts.get(criterion.endpoint, 0)
-    return Misses(criterion.allowed, criterion.exceedance, requests, criterion.variance, limit_s)
+    own = {e.name: e for e in trial.endpoints}
+    stats = trial if criterion.endpoint is None else own.get(criterion.endpoint)
+    requests = stats.requests if stats else 0
+    told = criterion.allowed, criterion.exceedance, requests, criterion.variance
+    if criterion.name == "failures":
+        return Misses(*told, limit_s=None)
+    if stats is None:
+        return Misses(*told, criterion.limit)
+    return Misses(*told, criterion.limit, stats.latency_s.mean, _slower(stats.latency_s, criterion))
+
+
+def _slower(latency_s: LatencySummary, criterion: Criterion) -> tuple[tuple[float, float], ...]:
+    points = [
+        (latency_s.p50, 0.5),
+        (latency_s.p75, 0.25),
+        (latency_s.p90, 0.1),
+        (latency_s.p95, 0.05),
+        (latency_s.p99, 0.01),
+        (latency_s.p999, 0.001),
+        (latency_s.max, 0.0),
+        (criterion.limit, criterion.exceedance),
+    ]
+    known = [(at_s, share) for at_s, share in points if at_s is not None]
+    return tuple(sorted(known, key=lambda point: (point[0], -point[1])))

@@ -21,10 +21,10 @@ GROW, SHRINK = 2.0, 4.0
 LOWEST_RATE = 1.0
 _AT_LIMIT = 0.98  # the limit moves a little, as the requests per arrival are better known
 _BRACKETED = 1.5  # bisect until the lowest failed rate is this close to the highest that passed
-_AROUND = np.geomspace(0.94, 1.12, 7)  # loads that may narrow the answer, times its middle
-_NARROW = 0.125  # ln(high/low) at which the search stops before its budget is spent
-_ENOUGH = 7  # long trials, or as many as tell the mean speed of the target
-_MEAN_SPEED = 0.0228  # to this standard error
+_AROUND = np.geomspace(0.92, 1.08, 7)  # loads that may narrow the answer, times its middle
+_NARROW = 0.122  # ln(high/low) at which the search stops before its budget is spent
+_ENOUGH = 9  # long trials, or as many as tell the mean speed of the target
+_MEAN_SPEED = 0.018  # to this standard error
 _FEWEST = 2  # that such a widening counts with: the trials before them say something, too
 _USUAL = 7  # refining trials that a search needs
 _EPISODES = 3  # in which misses hang together, that a refining trial holds if there is time for it
@@ -59,12 +59,12 @@ class Settings:
     @property
     def refine_s(self) -> float:
         """How long a trial at least lasts that narrows the answer, or confirms it."""
-        return max(self.min_trial_s, 4.0, min(6.0, self.time_budget_s / 10))
+        return max(self.min_trial_s, 4.0, min(5.0, self.time_budget_s / 10))
 
     @property
     def longest_s(self) -> float:
         """How long such a trial lasts at most: one alone must not take the whole budget."""
-        return max(self.refine_s, min(9.0, self.time_budget_s / 7))
+        return max(self.refine_s, min(7.5, self.time_budget_s / 7))
 
 
 @dataclass(frozen=True, slots=True)
