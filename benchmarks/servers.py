@@ -2,7 +2,7 @@
 
 Each is a queue of equal slots, first come first served, in virtual time. What makes it hard to
 measure is added one by one: long or varied services, a speed that differs from trial to trial,
-pauses, a slow start, refusals above a load.
+pauses, a slow start, refusals above a load, or where a queue is full.
 """
 
 from __future__ import annotations
@@ -52,8 +52,9 @@ class Server:
     ``noise`` is the standard deviation of the logarithm of its speed from trial to trial; the truth
     is that of the usual speed. A cold server begins at the speed ``cold`` (1 is its usual one) and
     comes nearer to the usual one by a factor e every 10 s of load. Above ``refuse_above``
-    arrivals within the last second every second arrival is refused at once. ``stalls`` are pauses
-    that are none of its own, such as those of its host: the truth is without them.
+    arrivals within the last second every second arrival is refused at once; so is one that finds
+    all ``places`` taken, those of the slots included. ``stalls`` are pauses that are none of its
+    own, such as those of its host: the truth is without them.
     """
 
     name: str
@@ -64,6 +65,7 @@ class Server:
     pauses: Pauses | None = None
     cold: float = 1.0
     refuse_above: float | None = None
+    places: int | None = None
     stalls: Pauses | None = None
 
     @property
@@ -82,6 +84,8 @@ class Server:
         sojourn_s = np.zeros(len(arrivals_s))
         clock = _Clock.draw(self.pauses or self.stalls, arrivals_s, rng)
         begun_s = clock.working_s(taken_s)
+        if self.places is not None:
+            return Answers(*_bounded_sojourns_s(arrivals_s, services_s, self.slots, self.places))
         busy_s = _fifo_sojourns_s(begun_s, services_s[~refused], self.slots)
         sojourn_s[~refused] = clock.wall_s(begun_s + busy_s) - taken_s
         return Answers(sojourn_s, refused)
@@ -124,6 +128,24 @@ def _fifo_sojourns_s(
         free_at_s[first] = max(free_at_s[first], arrivals_s[i]) + services_s[i]
         sojourns_s[i] = free_at_s[first] - arrivals_s[i]
     return sojourns_s
+
+
+@njit(cache=True)
+def _bounded_sojourns_s(
+    arrivals_s: FloatArray, services_s: FloatArray, slots: int, places: int
+) -> tuple[FloatArray, NDArray[np.bool_]]:  # pragma: no cover
+    """Do the same where who finds all places taken is refused; say who was."""
+    free_at_s, leaves_s = np.full(slots, -np.inf), np.full(places, -np.inf)
+    sojourns_s = np.zeros(len(arrivals_s))
+    refused = np.zeros(len(arrivals_s), np.bool_)
+    for i in range(len(arrivals_s)):
+        place, slot = np.argmin(leaves_s), np.argmin(free_at_s)
+        refused[i] = leaves_s[place] > arrivals_s[i]
+        if not refused[i]:
+            free_at_s[slot] = max(free_at_s[slot], arrivals_s[i]) + services_s[i]
+            leaves_s[place] = free_at_s[slot]
+            sojourns_s[i] = free_at_s[slot] - arrivals_s[i]
+    return sojourns_s, refused
 
 
 @dataclass
@@ -197,7 +219,7 @@ def _truth_rps(server: Server) -> float:
 
 @cache
 def _steady_truth_rps(server: Server) -> float:
-    plain = server.pauses is None and server.refuse_above is None
+    plain = server.pauses is None and server.refuse_above is None and server.places is None
     if plain and isinstance(server.service, Exponential):
         limit = server.sla.latency[0]
         return mmc_sustained_rps(server.slots, server.service.mean_s, limit.quantile, limit.limit_s)
@@ -219,7 +241,7 @@ def _steady_truth_rps(server: Server) -> float:
 
 
 def _server(
-    name: str, slots: int, service: ServiceTime, sla: str, **difficulty: float | Pauses
+    name: str, slots: int, service: ServiceTime, sla: str, **difficulty: float | Pauses | int
 ) -> Server:
     return Server(name, slots, service, parse_sla(sla), **difficulty)  # type: ignore[arg-type]
 
@@ -236,4 +258,6 @@ SERVERS = (
     _server("M/G/8, cold start", *_EIGHT, cold=0.7),
     _server("M/G/8, refusals", *_EIGHT, refuse_above=350.0),
     _server("M/G/8, standstills", *_EIGHT, stalls=Pauses(4.0, 60.0)),
+    _server("M/M/8, 28 places", 8, service_time("exponential", 0.020), "p99<200ms", places=28),
+    _server("M/M/40, no queue", 40, service_time("exponential", 0.020), "p99<200ms", places=40),
 )
