@@ -6,7 +6,7 @@ tens. Near the limit their odds rise with a power of the load,
 
     logit share(λ) = logit allowed + s·ln(λ/θ)
 
-as Erlang's loss formula does, with s between 3 and 400. What fails may fail alone or in bunches;
+as Erlang's loss formula does, with s between 2 and 700. What fails may fail alone or in bunches;
 how many at once, the trials tell: the variance of the share between parts of a trial, over that of
 independent requests.
 """
@@ -25,11 +25,11 @@ from capplan.loadtest.trial_model import SPREADS, Floats, TrialModel
 BUNCH_S = 0.5
 """How long failures are taken to hang together before any were seen."""
 
-_STEEPNESS, _STEEPNESS_SPREAD = 40.0, 1.0
+_STEEPNESS, _STEEPNESS_SPREAD = 40.0, 1.2
 _LINE_ERROR = 0.3  # a power law far from the limit is a guess
 _UNKNOWN = 0.65  # of the sampling variance is left once the arrivals that chance drew are known
 _LOWERED = 0.5, 1.2  # of few failures, as of a lognormal; and of bunches
-_LONGER = 1.4  # power: the longer bunches are, the less of one lies in a part of a trial
+_LONGER = 1.5  # power: the longer bunches are, the less of one lies in a part of a trial
 _GUESSED = 5.0  # failures that the first guess counts for
 _CERTAIN = 50.0  # more of them in one trial tell no more
 _STEP = 4.0  # steps for each factor e: while it stays, what trials say is known
