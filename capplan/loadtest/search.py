@@ -26,7 +26,7 @@ _NARROW = 0.122  # ln(high/low) at which the search stops before its budget is s
 _ENOUGH = 9  # long trials, or as many as tell the mean speed of the target
 _MEAN_SPEED = 0.018  # to this standard error
 _FEWEST = 2  # that such a widening counts with: the trials before them say something, too
-_USUAL = 7  # refining trials that a search needs
+_USUAL = 9  # refining trials that a search needs
 _EPISODES = 3  # in which misses hang together, that a refining trial holds if there is time for it
 _LEFT_OUT = 0.1  # of a refining trial is likely to be warm-up
 _HELD = 0.45  # of a trial counts at least: up to half of it may be warm-up
@@ -128,7 +128,7 @@ def predict_s(settings: Settings, between_s: float = 0.0) -> float:
     refining trials, and one that confirms. ``between_s`` is spent before each trial.
 
     >>> predict_s(Settings(time_budget_s=120.0, first_rate=20.0))
-    74.2
+    76.7
     """
     doublings = 6
     if settings.max_rate is not None:
