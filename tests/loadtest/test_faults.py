@@ -252,7 +252,8 @@ def test_an_answer_that_is_no_http_fails(tmp_path):
 
 def test_a_server_may_hang_up_after_an_answer(tmp_path):
     def hang_up(connection: socket.socket) -> None:
-        connection.sendall(OK)
+        # in one packet, so that no request is under way when the connection ends
+        connection.sendall(OK, socket.MSG_MORE)
         connection.shutdown(socket.SHUT_WR)
 
     assert endings(tmp_path, hang_up) == ({SUCCESS}, {})
