@@ -84,11 +84,12 @@ class Server:
         sojourn_s = np.zeros(len(arrivals_s))
         clock = _Clock.draw(self.pauses or self.stalls, arrivals_s, rng)
         begun_s = clock.working_s(taken_s)
-        if self.places is not None:
-            return Answers(*_bounded_sojourns_s(arrivals_s, services_s, self.slots, self.places))
-        busy_s = _fifo_sojourns_s(begun_s, services_s[~refused], self.slots)
+        if self.places is None:
+            busy_s = _fifo_sojourns_s(begun_s, services_s[~refused], self.slots)
+        else:
+            busy_s = _bounded_sojourns_s(begun_s, services_s[~refused], self.slots, self.places)
         sojourn_s[~refused] = clock.wall_s(begun_s + busy_s) - taken_s
-        return Answers(sojourn_s, refused)
+        return Answers(np.nan_to_num(sojourn_s), refused | np.isnan(sojourn_s))
 
     def _refused(self, arrivals_s: FloatArray, rng: np.random.Generator) -> NDArray[np.bool_]:
         if self.refuse_above is None:
@@ -133,19 +134,17 @@ def _fifo_sojourns_s(
 @njit(cache=True)
 def _bounded_sojourns_s(
     arrivals_s: FloatArray, services_s: FloatArray, slots: int, places: int
-) -> tuple[FloatArray, NDArray[np.bool_]]:  # pragma: no cover
-    """Do the same where who finds all places taken is refused; say who was."""
+) -> FloatArray:  # pragma: no cover
+    """Do the same where who finds all places taken is refused: not a number."""
     free_at_s, leaves_s = np.full(slots, -np.inf), np.full(places, -np.inf)
-    sojourns_s = np.zeros(len(arrivals_s))
-    refused = np.zeros(len(arrivals_s), np.bool_)
+    sojourns_s = np.full(len(arrivals_s), np.nan)
     for i in range(len(arrivals_s)):
         place, slot = np.argmin(leaves_s), np.argmin(free_at_s)
-        refused[i] = leaves_s[place] > arrivals_s[i]
-        if not refused[i]:
+        if leaves_s[place] <= arrivals_s[i]:
             free_at_s[slot] = max(free_at_s[slot], arrivals_s[i]) + services_s[i]
             leaves_s[place] = free_at_s[slot]
             sojourns_s[i] = free_at_s[slot] - arrivals_s[i]
-    return sojourns_s, refused
+    return sojourns_s
 
 
 @dataclass
@@ -241,7 +240,7 @@ def _steady_truth_rps(server: Server) -> float:
 
 
 def _server(
-    name: str, slots: int, service: ServiceTime, sla: str, **difficulty: float | Pauses | int
+    name: str, slots: int, service: ServiceTime, sla: str, **difficulty: float | Pauses
 ) -> Server:
     return Server(name, slots, service, parse_sla(sla), **difficulty)  # type: ignore[arg-type]
 

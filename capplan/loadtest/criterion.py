@@ -96,17 +96,17 @@ def learn(
     """
     allowed, limit_s = misses[0].allowed, misses[0].limit_s
     if limit_s is None:
-        model = FailureModel(low, high, count, allowed, at_once(seen, misses))
-        return Criterion(model, seen, misses)
+        together = at_once(seen, misses)
+        return Criterion(FailureModel(low, high, count, allowed, together), seen, misses)
     resting = idle(misses)
     variation = resting.variation if resting else 1.0
     far = Criterion(LatencyModel(low, high, count, allowed, limit_s, variation), seen, misses)
     near = nearer(misses, resting.mean_s) if resting else None
     if near is None:
         return far
-    often, wait_s = near[0].allowed, near[0].limit_s or limit_s
-    known = Criterion(LatencyModel(low, high, count, often, wait_s, variation), seen, near)
+    model = LatencyModel(low, high, count, near.allowed, near.wait_s, variation)
+    known = Criterion(model, seen, near.misses)
     log_theta = np.log(np.geomspace(low, high, count))
-    shares = often, allowed
+    shares = near.allowed, allowed
     known.density = beyond(log_theta, known.density, far.density, known.steepness, shares)
     return known

@@ -39,6 +39,18 @@ class Idle:
     variation: float
 
 
+@dataclass(frozen=True, slots=True)
+class Nearer:
+    """A nearer limit, and what each trial saw of it.
+
+    It lies ``wait_s`` beyond the latency of the idle target; the share ``allowed`` may miss it.
+    """
+
+    wait_s: float
+    allowed: float
+    misses: tuple[Misses, ...]
+
+
 def idle(misses: Sequence[Misses]) -> Idle | None:
     """Return what the trials with the lowest latencies show; None where nothing was answered."""
     means_s = [m.mean_s for m in misses if m.mean_s is not None]
@@ -48,19 +60,20 @@ def idle(misses: Sequence[Misses]) -> Idle | None:
     return Idle(min(means_s), _variation(max(calm, key=lambda m: m.requests)))
 
 
-def nearer(misses: Sequence[Misses], idle_s: float) -> list[Misses] | None:
-    """Return what each trial saw of a nearer limit; None where that would tell nothing.
+def nearer(misses: Sequence[Misses], idle_s: float) -> Nearer | None:
+    """Return a nearer limit; None where it would tell nothing.
 
-    Its ``limit_s`` counts from the latency ``idle_s`` of the idle target.
+    ``idle_s`` is the latency of the idle target.
     """
     limit_s, allowed = misses[0].limit_s, misses[0].allowed
     if limit_s is None or limit_s <= idle_s or not 0 < allowed <= _RARE:
         return None
     part = min(_EXPONENT / -log(allowed), _PART)
     wait_s, often = part * (limit_s - idle_s), allowed**part
-    near = [_over(m, idle_s + wait_s, often, wait_s) for m in misses]
+    near = tuple(_over(m, idle_s + wait_s, often, wait_s) for m in misses)
     calmest = min(range(len(misses)), key=lambda i: misses[i].mean_s or inf)
-    return near if near[calmest].share <= _OFTEN_IDLE * often else None
+    told = near[calmest].share <= _OFTEN_IDLE * often
+    return Nearer(wait_s, often, near) if told else None
 
 
 def beyond(

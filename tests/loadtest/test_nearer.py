@@ -37,18 +37,18 @@ def test_of_an_exponential_tail_the_nearer_share_is_a_power_of_the_share_itself(
     busy = exponential(0.02, mean_wait_s)
     near = nearer([calm(), busy], idle_s=0.02)
     assert near is not None
-    part = (near[1].limit_s or 0) / 0.18
-    assert near[1].share == pytest.approx(busy.share**part, rel=1e-6)
-    assert near[1].allowed == pytest.approx(0.01**part)
+    part = (near.misses[1].limit_s or 0) / 0.18
+    assert near.misses[1].share == pytest.approx(busy.share**part, rel=1e-6)
+    assert near.misses[1].allowed == pytest.approx(0.01**part)
 
 
 def test_the_nearer_limit_lies_where_one_in_seven_may_miss_it():
     """f²·exp(-f·y) is largest at f·y = 2; exp(-2) is 0.135."""
     near = nearer([calm()], idle_s=0.02)
     assert near is not None
-    assert near[0].allowed == pytest.approx(np.exp(-2))
-    assert near[0].limit_s == pytest.approx(0.18 * 2 / np.log(100))
-    assert near[0].share < 1 / 1000
+    assert near.misses[0].allowed == pytest.approx(np.exp(-2))
+    assert near.misses[0].limit_s == pytest.approx(0.18 * 2 / np.log(100))
+    assert near.misses[0].share < 1 / 1000
 
 
 @pytest.mark.parametrize(
@@ -68,8 +68,8 @@ def test_a_nearer_limit_that_would_tell_nothing_is_not_used(misses):
 def test_latencies_beyond_all_that_is_known_are_rarer_than_any():
     near = nearer([calm(), replace(calm(), slower=((0.01, 0.5), (0.03, 0.0)))], idle_s=0.02)
     assert near is not None
-    assert near[1].share == 0
-    assert near[1].variance ** 0.5 < 1 / 1000
+    assert near.misses[1].share == 0
+    assert near.misses[1].variance ** 0.5 < 1 / 1000
 
 
 # the idle target
