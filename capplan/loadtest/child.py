@@ -26,6 +26,7 @@ del sys.path[0]
 from capplan.loadtest.worker.__main__ import main
 main()
 """
+START_TIMEOUT_S = 30.0
 _HOME = Path(__file__).parents[2]
 
 
@@ -96,7 +97,8 @@ class Child(Peer):
             f"look for an endless loop in the script; the generator's log: {self.log}",
         )
 
-    def _died(self) -> ChildDied:
+    def death(self) -> ChildDied:
+        """Say how the process ended, with the last lines of its log."""
         code = self._process.wait()
         how = f"killed by signal {-code}" if code < 0 else f"code {code}"
         tail = self.log.read_text(errors="replace").strip().splitlines()[-5:]

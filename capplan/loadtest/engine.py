@@ -1,37 +1,36 @@
-"""Runs trials in child processes that carry the user's Locust script.
+"""Runs trials in processes that carry the user's Locust script.
 
-Each of n children draws its own Poisson arrivals at λ/n: together they are Poisson at λ, so no
-child has to know of another. They start at one instant, end together, and what they recorded is one
-recording. A child that dies makes its trial worthless and is replaced; a worker on another machine
-is missed from then on, until another one joins.
+One generator is a child that is alone. Several are workers of a Locust master, here or on other
+machines. Each of n draws its own Poisson arrivals at λ/n: together they are Poisson at λ, so none
+has to know of another. One that dies makes its trial worthless and is replaced; a worker on another
+machine is missed from then on, until another one joins.
 """
 
 from __future__ import annotations
 
 import math
-import selectors
-from collections.abc import Callable, Iterable, Iterator
-from dataclasses import asdict, dataclass, field, replace
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field, replace
 from pathlib import Path
-from time import monotonic, perf_counter
+from time import monotonic
 from types import TracebackType
 from typing import Any
 
 from capplan.errors import CapplanError, SetupError
 from capplan.loadtest import schedule
-from capplan.loadtest.child import Child
+from capplan.loadtest.child import START_TIMEOUT_S, Child
+from capplan.loadtest.distributed import LocalWorker, Master, private_address
 from capplan.loadtest.peer import ChildDied, Peer
 from capplan.loadtest.protocol import TrialSpec, WorkerConfig
 from capplan.loadtest.reach import Reach, own_reach
 from capplan.loadtest.recording import Recording
 from capplan.loadtest.remote import Entrance, RemoteWorker, Wanted
+from capplan.loadtest.running import Running
 
-START_TIMEOUT_S = 30.0
 LONGEST_CHECK_S = 3600.0
 SILENCE_S = 15.0
 """A child that says nothing for so long is stuck in a task that never gives control back."""
 
-_GO_IN_S = 0.1  # long enough for every child to hear of it first
 _WATCH_EVERY_S = 0.09
 
 
@@ -63,7 +62,7 @@ class CheckedVisit:
 
 @dataclass
 class Engine:
-    """Child processes, and workers elsewhere, that serve one script. Use it as a context manager.
+    """Processes here, and workers elsewhere, that serve one script. Use it as a context manager.
 
     ``processes`` is how many there are together, and at first how many are started here. When it is
     ``fixed`` none is added. ``tell`` hears of workers that come and go.
@@ -77,6 +76,7 @@ class Engine:
     tell: Callable[[str], None] = lambda text: None
     ready: Ready = field(init=False)
     _children: list[Peer] = field(init=False, default_factory=list)
+    _master: Master | None = field(init=False, default=None)
     _entrance: Entrance | None = field(init=False, default=None)
     _lost_before: bool = field(init=False, default=False)
 
@@ -86,17 +86,13 @@ class Engine:
         except OSError as error:
             raise SetupError(f"the load generator could not start: {error}") from error
         try:
-            for worker in range(self.processes):
-                self._children.append(self._child(worker))
-            if self.wanted:
-                self._entrance = Entrance(self.wanted, self.config, self.tell)
-                self._children += self._entrance.gather(self.processes)
-            found = [child.expect("ready", START_TIMEOUT_S) for child in self._children]
+            self._start()
+            ready = self._begin(self._children)
         except BaseException:
             self.kill()
             raise
         self.processes = len(self._children)
-        self.ready = Ready(found[0]["classes"], tuple(found[0]["notes"]))
+        self.ready = Ready(ready["classes"], tuple(ready["notes"]))
         return self
 
     def __exit__(
@@ -111,11 +107,18 @@ class Engine:
             self.kill()
 
     def grow(self) -> None:
-        """Add one process here, which takes its share from the next trial on."""
-        child = self._child(len(self._children))
-        self._children.append(child)
-        child.expect("ready", START_TIMEOUT_S)
+        """Add one process here, which takes its share from the next trial on.
+
+        A generator that was alone leaves: two of them need a master.
+        """
         self.processes += 1
+        if self._master:
+            self._children.append(self._child(len(self._children)))
+            self._begin(self._children[-1:])
+        else:
+            self._children.pop().quit()
+            self._start()
+            self._begin(self._children)
 
     def check(
         self, expect: Iterable[str] = (), limit_s: float = math.inf
@@ -151,7 +154,7 @@ class Engine:
         """
         self._let_in()
         recording = Recording(spec, self.processes)
-        running = _Running(self._children, spec, SILENCE_S + self.config.timeout_s)
+        running = Running(self._children, spec, SILENCE_S + self.config.timeout_s)
         watched_at = 0.0
         for worker, message in running.messages():
             if message["is"] == "rows":
@@ -173,20 +176,18 @@ class Engine:
         return recording
 
     def quit(self) -> None:
-        """Let the script's own clean-up run for a moment, then end the children."""
-        for child in self._children:
+        """Let the script's own clean-up run for a moment, then end the processes."""
+        for child in (*self._children, *self._masters):
             child.quit()
-        self._close()
 
     def kill(self) -> None:
-        """End the children at once; the load stops with them."""
-        for child in self._children:
+        """End the processes at once; the load stops with them."""
+        for child in (*self._children, *self._masters):
             child.kill()
-        self._close()
 
     @property
     def pids(self) -> tuple[int, ...]:
-        """The process ids of the children that run here."""
+        """The process ids of the generators that run here."""
         return tuple(child.pid for child in self._children if isinstance(child, Child))
 
     @property
@@ -200,9 +201,29 @@ class Engine:
         elsewhere = [c.files for c in self._children if isinstance(c, RemoteWorker)]
         return own_reach(self.processes - len(elsewhere), elsewhere)
 
-    def _close(self) -> None:
-        if self._entrance:
-            self._entrance.close()
+    def _start(self) -> None:
+        """Start what there is to be from the beginning."""
+        if self.wanted or self.processes > 1:
+            at = self.wanted.address() if self.wanted else private_address()
+            self._master = Master(self.config, self.log, at)
+        for worker in range(self.processes):
+            self._children.append(self._child(worker))
+        if self._master and self.wanted:
+            self._entrance = Entrance(self._master, self.wanted, self.config, self.tell)
+            self._children += self._entrance.gather(self.processes)
+
+    def _begin(self, newcomers: list[Peer]) -> dict[str, Any]:
+        """Wait until they have loaded the script, and begin; return what the first one found."""
+        found = [child.expect("ready", START_TIMEOUT_S) for child in newcomers]
+        if self._master:
+            self._master.begin()
+        for child in newcomers:
+            child.send({"do": "begin"})
+        return found[0]
+
+    @property
+    def _masters(self) -> tuple[Master, ...]:
+        return (self._master,) if self._master else ()
 
     def _let_in(self) -> None:
         """Let workers take part that have come since the last trial."""
@@ -210,7 +231,7 @@ class Engine:
             return
         for worker in self._entrance.newcomers(len(self._children)):
             try:
-                worker.expect("ready", START_TIMEOUT_S)
+                self._begin([worker])
             except CapplanError as error:  # it cannot cost those that work their load
                 self.tell(f"the worker on {worker.name} is not used: {error}")
                 worker.kill()
@@ -219,9 +240,14 @@ class Engine:
         self.processes = len(self._children)
 
     def _child(self, worker: int) -> Child:
-        return Child(replace(self.config, index=worker), self.log)
+        config = replace(self.config, index=worker)
+        if self._master:
+            return LocalWorker(config, self.log, self._master)
+        return Child(config, self.log)
 
     def _replace(self, lost: dict[int, ChildDied]) -> None:
+        if self._master and self._master.has_ended:
+            raise self._master.death()
         here = [worker for worker in lost if self._children[worker].replaceable]
         if here and self._lost_before:
             raise lost[here[0]]
@@ -230,8 +256,8 @@ class Engine:
             self._children[worker].kill()
         for worker in here:
             self._children[worker] = self._child(worker)
-        for worker in here:
-            self._children[worker].expect("ready", START_TIMEOUT_S)
+        if here:
+            self._begin([self._children[worker] for worker in here])
         if gone := {w: death for w, death in lost.items() if w not in here}:
             self._go_on_without(gone)
 
@@ -244,98 +270,3 @@ class Engine:
             self.tell(f"{death}: the search goes on with the others")
         if 0 in gone:
             self._children[0].send({"do": "lead"})
-
-
-class _Running:
-    """One trial in several children: which of them still work, and which have died."""
-
-    def __init__(self, children: list[Peer], spec: TrialSpec, silence_s: float) -> None:
-        self.ending = False
-        self.lost: dict[int, ChildDied] = {}
-        self._children = children
-        self._spec = spec
-        self._silence_s = silence_s
-        self._active = set(range(len(children)))
-        self._preparing = set(self._active)
-        for worker, child in enumerate(children):
-            child.heard_at = monotonic()
-            share = spec.share(worker, len(children))
-            self._tell(worker, {"do": "trial", "spec": asdict(share)})
-
-    def end(self) -> None:
-        """Tell all children to issue no more."""
-        self.ending = True
-        self._tell_all({"do": "end"})
-
-    def messages(self) -> Iterator[tuple[int, dict[str, Any]]]:
-        """Yield what the children say of this trial, until each is done or dead."""
-        with selectors.DefaultSelector() as selector:
-            for worker in self._active:
-                selector.register(self._children[worker], selectors.EVENT_READ, worker)
-            while self._active:
-                for key, _ in selector.select(timeout=self._patience_s()):
-                    for message in self._hear(key.data):
-                        if message.get("trial") == self._spec.index:
-                            yield key.data, message
-                for key in list(selector.get_map().values()):
-                    if key.data not in self._active:
-                        selector.unregister(key.fileobj)
-
-    def _hear(self, worker: int) -> list[dict[str, Any]]:
-        try:
-            messages = self._children[worker].receive()
-        except ChildDied as death:
-            self._bury(worker, death)
-            return []
-        kinds = {m["is"] for m in messages if m.get("trial") == self._spec.index}
-        if "prepared" in kinds:
-            self._preparing.discard(worker)
-            self._go()
-        if "done" in kinds:
-            self._active.discard(worker)
-        return messages
-
-    def _go(self) -> None:
-        if not self._preparing:
-            at = perf_counter() + _GO_IN_S
-            for worker in sorted(self._active):
-                try:
-                    self._children[worker].go(at)
-                except ChildDied as death:
-                    self._bury(worker, death)
-            for child in self._children:  # who stood by had nothing to say
-                child.heard_at = monotonic()
-
-    def _patience_s(self) -> float:
-        """Return how long the most silent child may still say nothing.
-
-        One here that is stuck raises; one elsewhere is as good as dead.
-        """
-        speaking = self._preparing or self._active
-        worker = min(speaking, key=lambda w: self._children[w].heard_at)
-        silent = self._children[worker]
-        left_s = silent.heard_at + self._silence_s - monotonic()
-        if left_s > 0:
-            return left_s
-        stuck = silent.stuck(self._silence_s)
-        if not isinstance(stuck, ChildDied):
-            raise stuck
-        self._bury(worker, stuck)
-        return 0.0
-
-    def _bury(self, worker: int, death: ChildDied) -> None:
-        self.lost[worker] = death
-        self._active.discard(worker)
-        self._preparing.discard(worker)
-        if not self.ending:
-            self.end()
-
-    def _tell_all(self, message: dict[str, Any]) -> None:
-        for worker in sorted(self._active):
-            self._tell(worker, message)
-
-    def _tell(self, worker: int, message: dict[str, Any]) -> None:
-        try:
-            self._children[worker].send(message)
-        except ChildDied as death:
-            self._bury(worker, death)

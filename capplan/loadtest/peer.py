@@ -42,7 +42,7 @@ class Peer(ABC):
         try:
             self._socket.sendall(json.dumps(message).encode() + b"\n")
         except OSError:
-            raise self._died() from None
+            raise self.death() from None
 
     @abstractmethod
     def go(self, at: float) -> None:
@@ -55,7 +55,7 @@ class Peer(ABC):
         except OSError:  # reset, or a machine that no longer answers
             chunk = b""
         if not chunk:
-            raise self._died()
+            raise self.death()
         self.heard_at = monotonic()
         *lines, self._pending = (self._pending + chunk).split(b"\n")
         messages = [json.loads(line) for line in lines]
@@ -86,7 +86,7 @@ class Peer(ABC):
         """Say that the generator has been silent for too long."""
 
     @abstractmethod
-    def _died(self) -> ChildDied:
+    def death(self) -> ChildDied:
         """Say how the generator ended."""
 
 

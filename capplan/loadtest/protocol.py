@@ -1,12 +1,21 @@
-"""What the load test and its child process say to each other, as JSON lines on one socket.
+"""What the load test and its load generators say to each other.
 
-Parent to child: one ``WorkerConfig``, then commands ``{"do": "check" | "trial" | "go" | "lead" |
-"end" | "quit"}``.
-Child to parent: ``{"is": "ready" | "refused" | "checking" | "checked" | "prepared" | "rows" |
+With one of them these are JSON lines on one socket. Several are workers of a Locust master: the
+load test speaks with the master's process, which passes on by Locust's messages what is for a
+worker, and the other way round.
+
+To a generator: one ``WorkerConfig``, then commands ``{"do": "begin" | "check" | "trial" | "go" |
+"lead" | "end" | "quit" | "leave"}``.
+From a generator: ``{"is": "ready" | "refused" | "checking" | "checked" | "prepared" | "rows" |
 "wire" | "visits" | "progress" | "done"}``. A child that has spawned its users says ``prepared``;
 when all have, ``go`` names the instant of the performance counter at which their schedules start.
 That clock is the machine's, the same in every process of it; a worker on another machine is told in
 how many seconds instead. ``lead`` says that the first child is gone, and this one takes its place.
+``begin`` says that all are there, ``quit`` lets the script's own clean-up run, ``leave`` does not.
+
+To a master: ``{"do": "line" | "answer" | "begin" | "quit"}``; from it: ``{"is": "listening" |
+"refused" | "begun" | "knock" | "stranger"}``. A ``line`` comes with the sockets on which it is to
+pass on what a worker says. Who comes from another machine says ``knock`` first, and gets an answer.
 This module is imported on both sides and must stay light.
 """
 
@@ -21,6 +30,15 @@ from typing import Any, Literal
 Unit = Literal["task", "visit"]
 """What arrives: one leaf task of a user that is always there, or a new user with a whole visit."""
 
+Role = Literal["alone", "master", "worker"]
+"""What a process of the load generator is to Locust: all there is, or a part of several."""
+
+MESSAGE = "capplan"
+"""The type of our messages among those of Locust and of the script."""
+
+MOST_USERS = 5000
+"""The largest pool, over all processes; a script sees it as the number that is aimed at."""
+
 SUCCESS, FAILURE, TIMEOUT = 0, 1, 2
 """How a request ended. A timeout has no latency that could be compared with a limit."""
 
@@ -32,6 +50,19 @@ TASK_FAILED = "(task failed)"
 
 NOT_ASKED = "(raised before a request)"
 """Endpoint of arrivals whose task raised, when it is known that it had sent nothing."""
+
+
+@dataclass(frozen=True, slots=True)
+class MasterAddress:
+    """Where a master of Locust listens, and the token without which it lets nobody in.
+
+    ``line`` is by which of its lines the load test speaks with the worker that is told this.
+    """
+
+    host: str
+    port: int
+    token: str
+    line: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,6 +82,8 @@ class WorkerConfig:
     visit_tasks: int = 5
     index: int = 0
     """Which of several children this is: the script sees it as the runner's ``worker_index``."""
+    role: Role = "alone"
+    master: MasterAddress | None = None
 
     @classmethod
     def from_json(cls, fields: dict[str, Any]) -> WorkerConfig:
@@ -58,7 +91,8 @@ class WorkerConfig:
         values: dict[str, Any] = {
             key: tuple(value) if isinstance(value, list) else value for key, value in fields.items()
         }
-        return cls(**values)
+        master = MasterAddress(**fields["master"]) if fields.get("master") else None
+        return cls(**{**values, "master": master})
 
 
 ANSWERED, SHED, FAILED, TIMED_OUT = 0, 1, 2, 3
@@ -113,7 +147,7 @@ class TrialSpec:
     unconnected: bool = False
     retry: Retry | None = None
     most_requests: int | None = None
-    most_users: int = 5000
+    most_users: int = MOST_USERS
 
     @classmethod
     def from_json(cls, fields: dict[str, Any]) -> TrialSpec:

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from capplan.errors import SetupError
-from capplan.loadtest.validity import MOST_USERS
+from capplan.loadtest.protocol import MOST_USERS
 from capplan.results.base import Note
 from capplan.results.capacity import Trial
 

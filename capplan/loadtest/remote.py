@@ -1,7 +1,7 @@
-"""Load generators on other machines: they connect here, get the script, and are like children then.
+"""Workers on other machines: they come to Locust's master, get the script, and serve like others.
 
-The wire is that of a local child. Two things differ: the locustfiles travel, since the other
-machine does not have them, and a start is told in seconds from now, since its clock is another one.
+Two things differ from a worker of this machine: the locustfiles travel, since the other machine
+does not have them, and a start is told in seconds from now, since its clock is another one.
 """
 
 from __future__ import annotations
@@ -19,19 +19,10 @@ from typing import Any
 
 from capplan import __version__
 from capplan.errors import SetupError
-from capplan.loadtest.handshake import (
-    PATIENCE_S,
-    TOKEN_VARIABLE,
-    HandshakeFailed,
-    hear,
-    keep_alive,
-    nonce,
-    prove,
-    proven,
-    say,
-)
+from capplan.loadtest.distributed import Master
 from capplan.loadtest.peer import ChildDied, Peer
-from capplan.loadtest.protocol import WorkerConfig
+from capplan.loadtest.protocol import MasterAddress, WorkerConfig
+from capplan.loadtest.seal import TOKEN_VARIABLE
 from capplan.loadtest.sources import sources
 from capplan.loadtest.target import host_of, is_loopback
 from capplan.units import format_duration
@@ -44,16 +35,31 @@ _QUIT_S = 2.0
 
 @dataclass(frozen=True, slots=True)
 class Wanted:
-    """How many workers there have to be, and where they knock: ``host`` and ``port``."""
+    """How many workers there have to be, and where they come to: ``host`` and ``port``."""
 
     count: int
     host: str
     port: int
     token: str
 
+    def address(self) -> MasterAddress:
+        """Return where the master can listen; ``SetupError`` where it cannot.
+
+        Locust's own message of that would be in the log, and says less.
+        """
+        try:
+            with _listen(self.host, self.port) as listener:
+                host = listener.getsockname()[0]
+        except (OSError, UnicodeError) as error:
+            raise SetupError(
+                f"no worker could connect to {self.host}:{self.port}: {error}",
+                "name another address with --bind",
+            ) from error
+        return MasterAddress(host, self.port, self.token)
+
 
 class RemoteWorker(Peer):
-    """A load generator on another machine, which has proven itself and has the script."""
+    """A worker of Locust on another machine, which has the script."""
 
     replaceable = False
 
@@ -63,7 +69,6 @@ class RemoteWorker(Peer):
         super().__init__(connection, config)
         self.name = name
         self.files = files
-        self.send(asdict(config))
 
     def go(self, at: float) -> None:
         """Let the schedule start at an instant; on the way the message loses a moment."""
@@ -77,11 +82,11 @@ class RemoteWorker(Peer):
             while self._socket.recv(1 << 16):
                 pass
         except (SetupError, OSError):
-            pass  # closing the socket ends it as well
+            pass  # the end of the master ends it as well
         self.kill()
 
     def kill(self) -> None:
-        """Hang up: the worker's process leaves when its socket ends."""
+        """Hang up: the master tells the worker to leave."""
         with suppress(OSError):  # it is gone already
             self._socket.shutdown(socket.SHUT_RDWR)
         self._socket.close()
@@ -93,33 +98,19 @@ class RemoteWorker(Peer):
             "look at its output: the machine is gone, or a task never gives control back",
         )
 
-    def _died(self) -> ChildDied:
+    def death(self) -> ChildDied:
+        """Say that the worker is no more."""
         return ChildDied(f"the worker on {self.name} has gone", "look at its output")
 
 
 class Entrance:
-    """Where workers knock; ``tell`` hears what a person should know."""
+    """Who may come in to the master; ``tell`` hears what a person should know."""
 
-    def __init__(self, wanted: Wanted, config: WorkerConfig, tell: Callable[[str], None]) -> None:
-        self._wanted, self._config, self._tell = wanted, config, tell
+    def __init__(
+        self, master: Master, wanted: Wanted, config: WorkerConfig, tell: Callable[[str], None]
+    ) -> None:
+        self._master, self._wanted, self._config, self._tell = master, wanted, config, tell
         self._scripts = sources([Path(name) for name in config.locustfiles])
-        try:
-            self._listener = _listen(wanted.host, wanted.port)
-        except (OSError, UnicodeError) as error:
-            raise SetupError(
-                f"no worker could connect to {wanted.host}:{wanted.port}: {error}",
-                "name another address with --bind",
-            ) from error
-
-    @property
-    def port(self) -> int:
-        """The port on which it really listens."""
-        port: int = self._listener.getsockname()[1]
-        return port
-
-    def close(self) -> None:
-        """Let nobody in any more."""
-        self._listener.close()
 
     def gather(self, first: int) -> list[RemoteWorker]:
         """Wait for all workers that are wanted; raise ``SetupError`` when they do not come.
@@ -127,16 +118,17 @@ class Entrance:
         ``first`` is the index of the first of them.
         """
         wanted = self._wanted
-        at = _joined(_reachable(wanted.host), self.port)
+        port = self._master.address.port
+        at = _joined(_reachable(wanted.host), port)
         many = "1 worker" if wanted.count == 1 else f"{wanted.count} workers"
         self._tell(
-            f"waiting for {many} on {_joined(wanted.host, self.port)}; start each with:\n"
+            f"waiting for {many} on {_joined(wanted.host, port)}; start each with:\n"
             f"  {TOKEN_VARIABLE}={wanted.token} capplan worker {at}"
         )
         deadline, workers = monotonic() + WAIT_S, list[RemoteWorker]()
         try:
             while len(workers) < wanted.count:
-                if not select.select([self._listener], [], [], max(0.0, deadline - monotonic()))[0]:
+                if not select.select([self._master], [], [], max(0.0, deadline - monotonic()))[0]:
                     raise SetupError(
                         f"{len(workers)} of {many} came within {format_duration(WAIT_S)}",
                         f"start them with: {TOKEN_VARIABLE}=... capplan worker {at}",
@@ -149,49 +141,46 @@ class Entrance:
         return workers
 
     def newcomers(self, index: int) -> Iterator[RemoteWorker]:
-        """Yield those who knock now and prove themselves; the first gets that ``index``."""
-        while select.select([self._listener], [], [], 0.0)[0]:
-            connection, (source, *_) = self._listener.accept()
-            address = str(source).removeprefix("::ffff:")  # IPv4 at an entrance for both
-            connection.settimeout(PATIENCE_S)
-            try:
-                worker = self._welcome(connection, address, index)
-            except (HandshakeFailed, SetupError) as failed:
-                connection.close()
-                self._tell(f"a worker at {address} was not let in: {failed}")
-                continue
-            index += 1
-            self._tell(f"worker {index} is here: {worker.name}")
-            yield worker
+        """Yield those who have come since, and may take part; the first gets that ``index``."""
+        while select.select([self._master], [], [], 0.0)[0]:
+            heard = self._master.receive()
+            if any(message["is"] == "stranger" for message in heard):
+                self._tell(
+                    "a worker was not let in: it does not know the token of this load test "
+                    f"({TOKEN_VARIABLE})"
+                )
+            for message in heard:
+                if message["is"] == "knock" and (worker := self._welcome(message, index)):
+                    index += 1
+                    self._tell(f"worker {index} is here: {worker.name}")
+                    yield worker
 
-    def _welcome(self, connection: socket.socket, address: str, index: int) -> RemoteWorker:
-        ours = nonce()
-        say(connection, capplan=__version__, nonce=ours)
-        hello = hear(connection)
-        theirs, token = str(hello.get("nonce")), self._wanted.token
-        if refusal := self._refusal(hello, address, ours, theirs):
-            say(connection, refused=refusal)
-            raise HandshakeFailed(refusal)
+    def _welcome(self, hello: dict[str, Any], index: int) -> RemoteWorker | None:
+        address = str(hello.get("address"))
+        if refusal := self._refusal(hello, address):
+            self._answer(hello, {"refused": refusal})
+            self._tell(f"a worker at {address} was not let in: {refusal}")
+            return None
         root = Path(os.path.commonpath([path.parent for path in self._scripts]))
         shipped = {
             path.relative_to(root).as_posix(): base64.b64encode(path.read_bytes()).decode()
             for path in self._scripts
         }
-        say(connection, proof=prove(token, "parent", theirs, ours), files=shipped)
-        unpacked = PurePosixPath(str(hear(connection).get("unpacked")))
         there = tuple(
-            str(unpacked / Path(name).relative_to(root).as_posix())
+            PurePosixPath(Path(name).relative_to(root)).as_posix()
             for name in self._config.locustfiles
         )
-        connection.settimeout(None)
-        keep_alive(connection)
+        at = self._master.next_line()
+        line = self._master.line(at.line)
+        config = replace(self._config, locustfiles=there, index=index, role="worker", master=at)
+        self._answer(hello, {"files": shipped, "config": asdict(config)})
         name = f"{hello.get('host')} ({address})"
-        config = replace(self._config, locustfiles=there, index=index)
-        return RemoteWorker(connection, config, name, int(hello.get("files", 1024)))
+        return RemoteWorker(line, config, name, int(hello.get("files", 1024)))
 
-    def _refusal(self, hello: dict[str, Any], address: str, ours: str, theirs: str) -> str:
-        if not proven(hello.get("proof"), self._wanted.token, "worker", ours, theirs):
-            return f"it does not know the token of this load test ({TOKEN_VARIABLE})"
+    def _answer(self, hello: dict[str, Any], message: dict[str, Any]) -> None:
+        self._master.send({"do": "answer", "to": hello["from"], "message": message})
+
+    def _refusal(self, hello: dict[str, Any], address: str) -> str:
         if hello.get("capplan") != __version__:
             return f"it has capplan {hello.get('capplan')}, and this is {__version__}"
         if is_loopback(host_of(self._config.target)) and not is_loopback(address):

@@ -14,9 +14,6 @@ from capplan.results.base import Note
 from capplan.results.capacity import Health, Outcome, Trial
 from capplan.units import format_duration, format_share
 
-MOST_USERS = 5000
-"""The largest pool, over all processes."""
-
 MAX_LATENESS_S = 0.010
 MAX_GENERATOR_CPU = 0.80
 MAX_HELD_UP = 0.3

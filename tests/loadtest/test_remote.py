@@ -17,13 +17,13 @@ from capplan import __version__
 from capplan.errors import SetupError, UsageError
 from capplan.loadtest import remote
 from capplan.loadtest.engine import Engine
-from capplan.loadtest.handshake import TOKEN_VARIABLE, nonce, prove
+from capplan.loadtest.seal import TOKEN_VARIABLE, nonce, prove
 from capplan.loadtest.machine import Meter
 from capplan.loadtest.protocol import SUCCESS
 from capplan.loadtest.reach import own_reach
 from capplan.loadtest.recording import Recording
 from capplan.loadtest.remote import Entrance, Wanted
-from capplan.loadtest.validity import MOST_USERS
+from capplan.loadtest.protocol import MOST_USERS
 from capplan.model.service_time import Deterministic
 from capplan.refserver import RefServer, RefServerConfig
 from capplan.workflow.workers import parse_address, wanted

@@ -12,7 +12,8 @@ from capplan.loadtest.measure import Measurement, Run
 from capplan.loadtest.protocol import NOT_STARTED, TrialSpec, WorkerConfig
 from capplan.loadtest.recording import Recording
 from capplan.loadtest.search import Bounds, Next
-from capplan.loadtest.validity import MAX_GENERATOR_CPU, MOST_USERS, Usage
+from capplan.loadtest.protocol import MOST_USERS
+from capplan.loadtest.validity import MAX_GENERATOR_CPU, Usage
 from capplan.model.service_time import Deterministic
 from capplan.plan.sla import parse_sla
 from capplan.refserver import RefServer, RefServerConfig

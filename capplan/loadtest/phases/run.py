@@ -22,10 +22,10 @@ from capplan.loadtest.phases.drift import drift
 from capplan.loadtest.phases.overload import Definitions
 from capplan.loadtest.phases.watch import SurgeWatch, moment
 from capplan.loadtest.progress import Progress
-from capplan.loadtest.protocol import FAILURE, Retry, TrialSpec
+from capplan.loadtest.protocol import FAILURE, MOST_USERS, Retry, TrialSpec
 from capplan.loadtest.recording import Recording
 from capplan.loadtest.search import Bounds
-from capplan.loadtest.validity import MOST_USERS, Usage
+from capplan.loadtest.validity import Usage
 from capplan.results.base import Note
 from capplan.results.phases import Opening, Overload, Phases, Soak
 from capplan.units import format_rate

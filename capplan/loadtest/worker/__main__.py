@@ -9,14 +9,14 @@ from types import FrameType
 
 from capplan.loadtest.protocol import WorkerConfig
 from capplan.loadtest.worker.files import raise_file_limit
-from capplan.loadtest.worker.link import Link
+from capplan.loadtest.worker.link import ParentLink
 
 
 def main() -> None:
     """Serve the parent on the socket whose descriptor is the last argument."""
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, _leave)
-    link = Link(int(sys.argv[-1]))  # its thread has to start before Locust patches threads
+    link = ParentLink(int(sys.argv[-1]))  # its thread has to start before Locust patches threads
     config = WorkerConfig.from_json(link.first())
     raise_file_limit()
 

@@ -5,7 +5,6 @@ Importing this imports Locust, which patches threads and sockets.
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable, Mapping
 from time import perf_counter
 from typing import Any
@@ -17,7 +16,9 @@ from capplan.loadtest.protocol import TrialSpec, WorkerConfig
 from capplan.loadtest.worker import clients
 from capplan.loadtest.worker.check import check
 from capplan.loadtest.worker.gate import Gate
-from capplan.loadtest.worker.link import Link
+from capplan.loadtest.worker.link import Link, ParentLink
+from capplan.loadtest.worker.master import Conductor
+from capplan.loadtest.worker.messages import MasterLink, seal_all
 from capplan.loadtest.worker.pool import Pool
 from capplan.loadtest.worker.recorder import Recorder
 from capplan.loadtest.worker.script import Script, ScriptRefused
@@ -33,24 +34,32 @@ _CLEAN_UP_S = 1.0
 _Command = Mapping[str, Any]
 
 
-def serve(link: Link, config: WorkerConfig) -> None:
-    """Load the script and do what the parent asks, until it says quit.
+def serve(parent: ParentLink, config: WorkerConfig) -> None:
+    """Load the script and do what the load test asks, until it says quit.
 
-    A script that cannot be used is refused with a message to the parent, and ends this.
+    A script that cannot be used is refused with a message to the load test, and ends this.
     """
+    link = MasterLink(config.master) if config.role == "worker" and config.master else parent
     wire = Wire()
     wire.install()
     _bound_clients(link, config, wire)
     try:
+        if config.role == "master" and config.master:
+            seal_all(config.master.token)
         script = Script(config)
     except ScriptRefused as refusal:
         _refuse(link, str(refusal), refusal.trace, refusal.why)
-        return
+        link.leave(0)
     try:
+        if config.role == "master":
+            Conductor(parent, script).serve()
+        if isinstance(link, MasterLink):
+            link.attach(script.runner)
         Generator(link, config, script, wire).serve()
     except SystemExit as left:  # gevent hands it here from the user whose task calls sys.exit
         why = f"it ends the whole process: {script.describe(left)}"
         _refuse(link, why, script.trace(left))
+        link.leave(0)
 
 
 def _bound_clients(link: Link, config: WorkerConfig, wire: Wire) -> None:
@@ -83,12 +92,14 @@ class Generator:
         classes = {cls.__name__: weight for cls, weight in self._script.weights.items()}
         self._link.send({"is": "ready", "classes": classes, "notes": self._script.notes})
         obey: dict[str, Callable[[_Command], None]] = {
+            "begin": lambda command: self._pool.begin(),
             "check": self._check,
             "lead": lambda command: self._script.lead(),
             "trial": self._begin,
             "go": self._go,
             "end": self._end,
             "quit": self._quit,
+            "leave": lambda command: self._link.leave(0),
         }
         while True:
             command = self._link.poll()
@@ -138,7 +149,7 @@ class Generator:
     def _quit(self, command: _Command) -> None:
         self._tally.settle()  # the script may look at its statistics once more
         gevent.spawn(self._clean_up).join(timeout=_CLEAN_UP_S)
-        os._exit(0)
+        self._link.leave(0)
 
     def _clean_up(self) -> None:
         if self._visits:
@@ -147,7 +158,9 @@ class Generator:
 
     def _trial_broke(self, run: Any) -> None:
         self._refuse_its(run.exception)
-        os._exit(1)  # its traceback is in the log by then, and the parent shows the end of it
+        self._link.leave(
+            1
+        )  # its traceback is in the log by then, and the parent shows the end of it
 
     def _refuse_its(self, error: BaseException) -> bool:
         """Refuse the script for an error in which it has a part; return whether it has."""

@@ -1,8 +1,9 @@
-"""The child's end of the socket to its parent.
+"""The generator's end of its line to the load test.
 
-A native thread reads it, started before Locust patches threads. The end of the stream means that
-the parent is gone, however it died: the process leaves at once, even when a task of the script
-never gives control back.
+Either a socket that the parent has passed on, or Locust's messages by way of a master. The socket
+is there in both cases, and a native thread reads it, started before Locust patches threads: its end
+means that the parent is gone, however it died. The process leaves at once then, even when a task of
+the script never gives control back.
 """
 
 from __future__ import annotations
@@ -11,18 +12,41 @@ import _thread
 import json
 import os
 import socket
+from abc import ABC, abstractmethod
 from collections import deque
-from typing import Any
+from typing import Any, NoReturn
+
+_MOST_DESCRIPTORS = 16
 
 
-class Link:
+class Link(ABC):
+    """What the generator hears from the load test, and says to it."""
+
+    def __init__(self) -> None:
+        self._inbox: deque[dict[str, Any]] = deque()
+
+    def poll(self) -> dict[str, Any] | None:
+        """Return the next message, or None when there is none yet."""
+        return self._inbox.popleft() if self._inbox else None
+
+    @abstractmethod
+    def send(self, message: dict[str, Any]) -> None:
+        """Write one message."""
+
+    @abstractmethod
+    def leave(self, code: int) -> NoReturn:
+        """End this process when what was said is on its way."""
+
+
+class ParentLink(Link):
     """JSON lines to and from the parent."""
 
     def __init__(self, descriptor: int) -> None:
+        super().__init__()
         os.set_inheritable(descriptor, False)  # what the script starts must not keep it open
         self._socket = socket.socket(fileno=descriptor)
         self._socket.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 1 << 22)
-        self._inbox: deque[dict[str, Any]] = deque()
+        self._descriptors: deque[int] = deque()
         self._arrived = _thread.allocate_lock()
         self._arrived.acquire()
         _thread.start_new_thread(self._read, ())
@@ -32,9 +56,9 @@ class Link:
         self._arrived.acquire()
         return self._inbox.popleft()
 
-    def poll(self) -> dict[str, Any] | None:
-        """Return the next message, or None when there is none yet."""
-        return self._inbox.popleft() if self._inbox else None
+    def descriptor(self) -> int:
+        """Return the first file descriptor that came with the messages and was not yet taken."""
+        return self._descriptors.popleft()
 
     def send(self, message: dict[str, Any]) -> None:
         """Write one message; a parent that no longer reads ends the process."""
@@ -43,16 +67,23 @@ class Link:
         except OSError:
             os._exit(1)
 
+    def leave(self, code: int) -> NoReturn:
+        """End this process: what it has sent is the kernel's already."""
+        os._exit(code)
+
     def _read(self) -> None:
         pending = b""
         first = True
         while True:
             try:
-                chunk = self._socket.recv(1 << 16)
+                chunk, passed, _, _ = socket.recv_fds(self._socket, 1 << 16, _MOST_DESCRIPTORS)
             except OSError:
-                chunk = b""
+                chunk, passed = b"", []
             if not chunk:
                 os._exit(0)
+            for descriptor in passed:
+                os.set_inheritable(descriptor, False)
+                self._descriptors.append(descriptor)
             *lines, pending = (pending + chunk).split(b"\n")
             self._inbox.extend(json.loads(line) for line in lines)
             if lines and first:

@@ -10,7 +10,7 @@ from typing import Any
 
 import gevent
 from locust import User
-from locust.runners import STATE_RUNNING
+from locust.runners import STATE_RUNNING, WorkerRunner
 
 from capplan.loadtest.worker.gate import Gate
 from capplan.loadtest.worker.script import Script
@@ -32,7 +32,6 @@ class Pool:
         self._full_until = 0.0
         self._stop = script.guard_end(ended)
         script.environment.events.user_error.add_listener(self.on_user_error)
-        script.environment.events.test_start.fire(environment=script.environment)
 
     @property
     def size(self) -> int:
@@ -91,6 +90,10 @@ class Pool:
         with suppress(gevent.Timeout):  # a task may catch what ends it
             gevent.killall(stuck, timeout=1.0)
 
+    def begin(self) -> None:
+        """Tell the script that the test starts."""
+        self._script.environment.events.test_start.fire(environment=self._script.environment)
+
     def stop(self) -> None:
         """End all users and tell the script that the test is over, and then that all is."""
         self._stop()
@@ -102,6 +105,8 @@ class Pool:
         """Tell the script that its users are there: some hold back until then."""
         runner = self._script.runner
         runner.update_state(STATE_RUNNING)
+        if isinstance(runner, WorkerRunner):
+            runner.spawning_complete(sum(runner.user_classes_count.values()))  # tells the master
         self._script.environment.events.spawning_complete.fire(user_count=runner.user_count)
 
     def add(self, cls: type[User], count: int) -> None:

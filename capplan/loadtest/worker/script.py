@@ -14,7 +14,7 @@ from locust import User
 from locust.env import Environment
 from locust.util.load_locustfile import load_locustfile
 
-from capplan.loadtest.protocol import WorkerConfig
+from capplan.loadtest.protocol import MOST_USERS, WorkerConfig
 from capplan.loadtest.worker import options
 from capplan.loadtest.worker.clients import HostRefused
 
@@ -60,8 +60,8 @@ class Script:
         for cls in self.classes:
             if not cls.tasks:
                 raise ScriptRefused(f"the user class {cls.__name__} has no tasks")
-        self.runner: Any = self.environment.create_local_runner()
-        self.runner.worker_index = config.index  # by which scripts deal out their accounts
+        self.runner: Any = _runner(self.environment, config)
+        self.runner.target_user_count = MOST_USERS
         self.environment.events.init.fire(
             environment=self.environment, runner=self.runner, web_ui=None
         )
@@ -89,12 +89,12 @@ class Script:
         """Run the users with a fixed number here from now on: the process that had them is gone."""
         self.beside = self._all_beside
 
-    def guard_end(self, ended: Callable[[], None]) -> Callable[[], None]:
+    def guard_end(self, ended: Callable[[], None]) -> Callable[..., None]:
         """Call ``ended`` when the script stops the test by itself; return the real stop.
 
         Without users every arrival would go unserved, as if the target had failed.
         """
-        stop: Callable[[], None] = self.runner.stop
+        stop: Callable[..., None] = self.runner.stop
         self.runner.stop = self.runner.quit = ended
         return stop
 
@@ -167,7 +167,21 @@ def _choose(classes: dict[str, type[User]], names: list[str]) -> list[type[User]
     return [classes[name] for name in names or classes]
 
 
+def _runner(environment: Environment, config: WorkerConfig) -> Any:
+    at = config.master
+    if config.role == "master" and at:
+        return environment.create_master_runner(at.host, at.port)
+    runner: Any
+    if config.role == "worker" and at:
+        runner = environment.create_worker_runner(at.host, at.port)
+    else:
+        runner = environment.create_local_runner()
+    runner.worker_index = config.index  # by which scripts deal out their accounts
+    return runner
+
+
 def _environment(classes: list[type[User]], parsed: Any, config: WorkerConfig) -> Environment:
+    parsed.master, parsed.worker = config.role == "master", config.role == "worker"
     try:
         return Environment(
             user_classes=classes,
