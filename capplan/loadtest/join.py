@@ -114,7 +114,7 @@ def _sealed(
 ) -> Iterator[tuple[zmq.Socket[bytes], zmq.Socket[bytes]]]:
     """Connect; the second socket hears of the handshake and of the end."""
     with zmq.Context() as context, closing(context.socket(zmq.DEALER)) as client:
-        client.linger, client.ipv6 = 0, True
+        client.linger, client.ipv6, client.reconnect_ivl = 0, True, -1
         client.identity = name.encode()
         seal(client, token)
         with closing(client.get_monitor_socket(_EVENTS)) as ears:

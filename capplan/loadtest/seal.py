@@ -22,7 +22,7 @@ def seal(socket: zmq.Socket[bytes], token: str) -> None:
     A ROUTER is the master's, everything else a worker's.
     """
     master_public, master_secret = _keys(token)
-    if socket.socket_type == zmq.ROUTER:
+    if socket.type == zmq.ROUTER:
         socket.curve_secretkey, socket.curve_server = master_secret, True
     else:
         socket.curve_publickey, socket.curve_secretkey = zmq.curve_keypair()

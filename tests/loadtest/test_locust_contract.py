@@ -481,6 +481,56 @@ PROGRAMS = {
             Buyer(environment).client.get("/")
         assert len(times) == 2 and all(0 < t < 30_000 for t in times), times
     """,
+    "each socket of a runner is made in one place, before it is bound or connected": """
+        import zmq
+        from locust.rpc import zmqrpc
+
+        assert names(zmqrpc.BaseSocket.__init__)[:2] == ["self", "sock_type"]
+        plain, made = zmqrpc.BaseSocket.__init__, []
+
+        def init(self, sock_type, *arguments):
+            plain(self, sock_type, *arguments)
+            assert self.socket.LAST_ENDPOINT == b""
+            made.append(sock_type)
+
+        zmqrpc.BaseSocket.__init__ = init
+        server = zmqrpc.Server("127.0.0.1", 0)
+        client = zmqrpc.Client("127.0.0.1", server.port, "me")
+        assert made == [zmq.ROUTER, zmq.DEALER]
+        assert server.socket.LAST_ENDPOINT != b""
+    """,
+    "a master and its workers pass on messages of any type, and can be told what not to do": """
+        from locust.rpc import Message
+
+        done, heard = [], []
+        master = Environment(events=locust.event.Events()).create_master_runner("127.0.0.1", 0)
+        master.start = master.stop = master.check_stopped = lambda *_, **__: done.append(_)
+        worker = Environment(events=locust.event.Events()).create_worker_runner(
+            "127.0.0.1", master.server.port
+        )
+        gevent.sleep(0.1)
+        assert list(master.clients) == [worker.client_id] and master.worker_count == 1
+        for runner in (master, worker):
+            runner.register_message(
+                "ours", lambda environment, msg: heard.append((msg.type, msg.data, msg.node_id))
+            )
+        said = Message("ours", {"n": 1, "raw": b"2"}, worker.client_id)
+        worker.client.socket.send(said.serialize())
+        master.server.send_to_client(Message("ours", {"n": 2}, worker.client_id))
+        gevent.sleep(0.1)
+        assert sorted(heard, key=str) == sorted([
+            ("ours", {"n": 1, "raw": b"2"}, worker.client_id), ("ours", {"n": 2}, worker.client_id)
+        ], key=str), heard
+        worker.spawning_complete(0)
+        worker._send_stats()
+        gevent.sleep(0.1)
+        assert master.clients[worker.client_id].state == "running"
+        assert done  # it looks these up when it needs them
+        import msgpack
+        assert msgpack.loads(said.serialize()) == ["ours", {"n": 1, "raw": b"2"}, worker.client_id]
+        master.clients.pop(worker.client_id, None)
+        assert master.worker_count == 0
+    """,
     "a greenlet shares the dict of its spawner as it was then": """
         gevent.getcurrent().spawn_tree_locals = {}
         seen = {}

@@ -1,5 +1,6 @@
 """Workers that connect, as separate processes: one load, the script that travels, a death."""
 
+import contextlib
 import os
 import re
 import select
@@ -9,21 +10,22 @@ import subprocess
 import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any
+from types import SimpleNamespace
+from typing import Any, cast
 
 import pytest
 
 from capplan import __version__
 from capplan.errors import SetupError, UsageError
 from capplan.loadtest import remote
+from capplan.loadtest.distributed import Master
 from capplan.loadtest.engine import Engine
-from capplan.loadtest.seal import TOKEN_VARIABLE, nonce, prove
 from capplan.loadtest.machine import Meter
-from capplan.loadtest.protocol import SUCCESS
+from capplan.loadtest.protocol import MOST_USERS, SUCCESS, MasterAddress
 from capplan.loadtest.reach import own_reach
 from capplan.loadtest.recording import Recording
 from capplan.loadtest.remote import Entrance, Wanted
-from capplan.loadtest.protocol import MOST_USERS
+from capplan.loadtest.seal import TOKEN_VARIABLE
 from capplan.model.service_time import Deterministic
 from capplan.refserver import RefServer, RefServerConfig
 from capplan.workflow.workers import parse_address, wanted
@@ -124,8 +126,8 @@ def test_workers_hold_one_load_and_the_others_go_on_when_one_dies(tmp_path, join
             alone = fleet.trial(spec(index=2), to_the_end)
             assert fleet.processes == 1
             late = joining(addresses[0])
-            assert fleet._entrance is not None
-            assert select.select([fleet._entrance._listener], [], [], 20.0)[0]  # it knocks
+            assert fleet._master is not None
+            assert select.select([fleet._master], [], [], 20.0)[0]  # it knocks
             again = fleet.trial(spec(index=3), to_the_end)
         assert late.wait(10) == workers[2].wait(10) == 0
 
@@ -144,41 +146,56 @@ def test_workers_hold_one_load_and_the_others_go_on_when_one_dies(tmp_path, join
     stranger, _ = workers[0].communicate(timeout=10)
     assert workers[0].returncode == 4
     assert "it does not know the token" in stranger
-    assert sum("was not let in" in text for text in told) == 1
+    assert sum("was not let in: it does not know the token" in text for text in told) == 1
     assert sum("goes on with the others" in text for text in told) == 1
 
 
 @pytest.mark.load
 def test_workers_that_do_not_come_are_not_waited_for_for_ever(tmp_path, monkeypatch):
     monkeypatch.setattr(remote, "WAIT_S", 0.2)
-    config = worker(script(tmp_path, "class Buyer(User):\n    pass\n"), "http://127.0.0.1:1")
+    body = """
+    class Buyer(User):
+        @task
+        def t(self):
+            pass
+    """
+    config = worker(script(tmp_path, body), "http://127.0.0.1:1")
     fleet = Engine(config, tmp_path / "log", 0, wanted=Wanted(2, "127.0.0.1", 0, TOKEN))
     with pytest.raises(SetupError, match="0 of 2 workers came within"), fleet:
         pass
 
 
-def test_an_address_that_cannot_be_bound_is_named(tmp_path):
-    config = worker(script(tmp_path, ""), "http://127.0.0.1:1")
+@pytest.mark.load
+def test_a_script_that_cannot_be_used_is_refused_before_anybody_is_waited_for(tmp_path):
+    config = worker(script(tmp_path, "class Buyer(User):\n    pass\n"), "http://127.0.0.1:1")
+    fleet = Engine(config, tmp_path / "log", 0, wanted=Wanted(2, "127.0.0.1", 0, TOKEN))
+    with pytest.raises(UsageError, match="the user class Buyer has no tasks"), fleet:
+        pass
+
+
+def test_an_address_that_cannot_be_bound_is_named():
     with pytest.raises(SetupError, match=r"no worker could connect to 192\.0\.2\.7:1") as refused:
-        Entrance(Wanted(1, "192.0.2.7", 1, TOKEN), config, lambda _: None)
+        Wanted(1, "192.0.2.7", 1, TOKEN).address()
     assert "--bind" in refused.value.hint
 
 
+def test_a_host_with_a_name_is_bound_by_its_address():
+    """ZeroMQ knows no names where it listens."""
+    assert Wanted(1, "localhost", 0, TOKEN).address() == MasterAddress("127.0.0.1", 0, TOKEN)
+
+
 @pytest.mark.parametrize(
-    ("host", "family", "shown"),
-    [
-        ("127.0.0.1", socket.AF_INET, "127.0.0.1:7"),
-        ("::", socket.AF_INET6, "[::]:7"),
-        ("fd00::5", socket.AF_INET6, "[fd00::5]:7"),
-    ],
+    ("host", "family"),
+    [("127.0.0.1", socket.AF_INET), ("::", socket.AF_INET6), ("fd00::5", socket.AF_INET6)],
 )
-def test_workers_may_knock_at_an_address_of_either_family(
-    tmp_path, monkeypatch, host, family, shown
-):
-    """What the machine has of IPv6 is not asked: only what would be bound, and what is printed."""
+def test_workers_may_come_to_an_address_of_either_family(monkeypatch, host, family):
+    """What the machine has of IPv6 is not asked: only what would be bound."""
     asked: list[Any] = []
 
-    class Listener:
+    class Listener(contextlib.nullcontext[None]):
+        def __enter__(self) -> Any:
+            return self
+
         def getsockname(self) -> tuple[str, int]:
             return host, 7
 
@@ -186,41 +203,49 @@ def test_workers_may_knock_at_an_address_of_either_family(
         asked.append((address, family))
         return Listener()
 
-    def give_up(*_: object) -> tuple[list[int], list[int], list[int]]:
-        return [], [], []
-
     monkeypatch.setattr(socket, "create_server", create_server)
-    monkeypatch.setattr(select, "select", give_up)
-    told: list[str] = []
-    entrance = Entrance(
-        Wanted(1, host, 7, TOKEN), worker(script(tmp_path, ""), "http://shop"), told.append
-    )
-    with pytest.raises(SetupError, match="0 of 1 worker came"):
-        entrance.gather(0)
+    assert Wanted(1, host, 7, TOKEN).address() == MasterAddress(host, 7, TOKEN)
     assert asked == [((host, 7), family)]
+
+
+@contextlib.contextmanager
+def entrance(folder: Path, target: str, host: str, told: list[str]) -> Iterator[Entrance]:
+    """The entrance to a master to whom nobody comes."""
+    config = worker(script(folder, ""), target)
+    nobody, silent = socket.socketpair()
+    with nobody, silent:
+        master = SimpleNamespace(fileno=nobody.fileno, address=MasterAddress(host, 7, TOKEN))
+        yield Entrance(cast(Master, master), Wanted(1, host, 7, TOKEN), config, told.append)
+
+
+@pytest.mark.parametrize(
+    ("host", "shown"),
+    [("127.0.0.1", "127.0.0.1:7"), ("::", "[::]:7"), ("fd00::5", "[fd00::5]:7")],
+)
+def test_workers_are_told_where_to_come_to(tmp_path, monkeypatch, host, shown):
+    monkeypatch.setattr(remote, "WAIT_S", 0.05)
+    told: list[str] = []
+    with (
+        entrance(tmp_path, "http://shop", host, told) as opened,
+        pytest.raises(SetupError, match="0 of 1 worker came"),
+    ):
+        opened.gather(0)
     assert f"on {shown};" in told[0]
 
 
 @pytest.mark.parametrize(
-    ("target", "address", "hello", "words"),
+    ("target", "address", "version", "words"),
     [
-        ("http://shop", "10.0.0.9", {}, ""),
-        ("http://127.0.0.1:80", "127.0.0.1", {}, ""),
-        ("http://127.0.0.1:80", "10.0.0.9", {}, "would be its own machine"),
-        ("http://localhost", "10.0.0.9", {}, "would be its own machine"),
-        ("http://shop", "10.0.0.9", {"capplan": "0.0.1"}, "it has capplan 0.0.1, and this is"),
-        ("http://shop", "10.0.0.9", {"proof": "no"}, "does not know the token"),
+        ("http://shop", "10.0.0.9", __version__, ""),
+        ("http://127.0.0.1:80", "127.0.0.1", __version__, ""),
+        ("http://127.0.0.1:80", "10.0.0.9", __version__, "would be its own machine"),
+        ("http://localhost", "10.0.0.9", __version__, "would be its own machine"),
+        ("http://shop", "10.0.0.9", "0.0.1", "it has capplan 0.0.1, and this is"),
     ],
 )
-def test_who_cannot_take_part_is_told_why(tmp_path, target, address, hello, words):
-    entrance = Entrance(
-        Wanted(1, "127.0.0.1", 0, TOKEN), worker(script(tmp_path, ""), target), lambda _: None
-    )
-    ours, theirs = nonce(), nonce()
-    proof = prove(TOKEN, "worker", ours, theirs)
-    hello = {"capplan": __version__, "proof": proof} | hello
-    refusal = entrance._refusal(hello, address, ours, theirs)
-    entrance.close()
+def test_who_cannot_take_part_is_told_why(tmp_path, target, address, version, words):
+    with entrance(tmp_path, target, "::", []) as opened:
+        refusal = opened._refusal({"capplan": version}, address)
     assert words in refusal
     assert bool(refusal) == bool(words)
 

@@ -155,6 +155,7 @@ class Generator:
         if self._visits:
             self._visits.close()
         self._pool.stop()
+        self._script.report()
 
     def _trial_broke(self, run: Any) -> None:
         self._refuse_its(run.exception)

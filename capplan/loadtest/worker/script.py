@@ -12,6 +12,7 @@ from typing import Any
 import locust
 from locust import User
 from locust.env import Environment
+from locust.runners import WorkerRunner
 from locust.util.load_locustfile import load_locustfile
 
 from capplan.loadtest.protocol import MOST_USERS, WorkerConfig
@@ -88,6 +89,11 @@ class Script:
     def lead(self) -> None:
         """Run the users with a fixed number here from now on: the process that had them is gone."""
         self.beside = self._all_beside
+
+    def report(self) -> None:
+        """Send the master what a worker's statistics hold, as Locust does at the end."""
+        if isinstance(self.runner, WorkerRunner):
+            self.runner._send_stats()
 
     def guard_end(self, ended: Callable[[], None]) -> Callable[..., None]:
         """Call ``ended`` when the script stops the test by itself; return the real stop.
