@@ -22,6 +22,7 @@ _COLUMNS = 1_000
 _LOOKS = 100
 _ROUNDING = 1e-12
 _PLATEAU = 1e-3
+_NOTHING = 1e-9  # of the highest rate
 
 
 def profile(
@@ -36,7 +37,7 @@ def profile(
     t_s = _times(inputs, window_s, _end(inputs, duration_s))
     rates = traffic_of(inputs, slice(0, count)).rate(t_s, window_s) * scale[:count, None]
     p5, p50, p95 = np.quantile(rates, _LEVELS, axis=0)
-    shape = Profile(t_s=_short(t_s), rps_p5=_short(p5), rps_p50=_short(p50), rps_p95=_short(p95))
+    shape = Profile(t_s=_short(t_s), rps_p5=_band(p5), rps_p50=_band(p50), rps_p95=_band(p95))
     # of a plateau, its beginning
     return shape, float(t_s[int(np.argmax(p50 >= (1 - _PLATEAU) * p50.max()))])
 
@@ -62,7 +63,7 @@ def by_second(inputs: Inputs, window_s: float, duration_s: float, scale: Floats)
         # sorted once for all three, which is faster than to look for each
         ranked = np.sort(rates[:, start : start + _COLUMNS].T, axis=1).T
         bands[:, start : start + _COLUMNS] = ranked[at] * (1 - part) + ranked[next_at] * part
-    p5, p50, p95 = (_short(band) for band in bands)
+    p5, p50, p95 = (_band(band) for band in bands)
     return Profile(t_s=_short(t_s), rps_p5=p5, rps_p50=p50, rps_p95=p95)
 
 
@@ -147,6 +148,14 @@ def _begins(inputs: Inputs) -> list[float]:
 
 def _end(inputs: Inputs, duration_s: float) -> float:
     return duration_s + float(np.quantile(inputs.visit_s, 0.95))
+
+
+def _band(rates: Floats) -> tuple[float, ...]:
+    """Return rates without what is left of none at all when sums of many requests are subtracted.
+
+    That is some 1e-12 of the highest rate, and not the same on each processor.
+    """
+    return _short(np.where(rates < _NOTHING * rates.max(), 0.0, rates))
 
 
 def _short(values: Floats) -> tuple[float, ...]:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import secrets
+import select
 import socket
 from dataclasses import replace
 from pathlib import Path
@@ -31,6 +32,7 @@ class Master(Child):
         super().__init__(replace(config, role="master", master=at), log)
         self._lines = 0
         self._begun = False
+        self._heard: list[dict[str, Any]] = []
         try:
             port = self.expect("listening", START_TIMEOUT_S)["port"]
         except BaseException:
@@ -40,21 +42,43 @@ class Master(Child):
 
     def begin(self) -> None:
         """Tell the script once that the test starts, and wait for what it does then."""
-        if not self._begun:
-            self._begun = True
-            self.send({"do": "begin"})
-            self.expect("begun", START_TIMEOUT_S)
+        if self._begun:
+            return
+        self._begun = True
+        self.send({"do": "begin"})
+        while not self.take("begun"):
+            if not self.listen(START_TIMEOUT_S):
+                raise self.stuck(START_TIMEOUT_S)
+
+    def listen(self, patience_s: float = 0.0) -> bool:
+        """Take in what the process says within that time, and return whether it said anything.
+
+        Raises where it refuses the script or has died.
+        """
+        readable = bool(select.select([self], [], [], patience_s)[0])
+        if readable:
+            self._heard += self.receive()
+        return readable
+
+    def take(self, kind: str) -> list[dict[str, Any]]:
+        """Return what it has said of one kind, once."""
+        taken = [message for message in self._heard if message["is"] == kind]
+        self._heard = [message for message in self._heard if message["is"] != kind]
+        return taken
 
     def next_line(self) -> MasterAddress:
         """Return what a new worker has to be told: where to connect, and by which line."""
         self._lines += 1
         return replace(self.address, line=self._lines)
 
-    def line(self, number: int, *lifelines: socket.socket) -> socket.socket:
-        """Return our end of a line; the master gets a worker's lifeline as well, and keeps it."""
+    def line(self, number: int, index: int, *lifelines: socket.socket) -> socket.socket:
+        """Return our end of a line to the worker with that index.
+
+        The master gets the lifeline of a worker on this machine as well, and keeps it.
+        """
         ours, theirs = socket.socketpair()
         ends = (theirs, *lifelines)
-        command = {"do": "line", "line": number, "sockets": len(ends)}
+        command = {"do": "line", "line": number, "index": index, "sockets": len(ends)}
         try:
             self._pass(command, ends)
         except BaseException:
@@ -64,11 +88,6 @@ class Master(Child):
             for end in ends:
                 end.close()
         return ours
-
-    @property
-    def has_ended(self) -> bool:
-        """Whether the process is no more."""
-        return self._process.poll() is not None
 
     def _pass(self, command: dict[str, Any], sockets: tuple[socket.socket, ...]) -> None:
         said = json.dumps(command).encode() + b"\n"
@@ -86,7 +105,7 @@ class LocalWorker(Child):
         at = replace(at, host=_EVERYWHERE.get(at.host, at.host))
         super().__init__(replace(config, role="worker", master=at), log)
         try:
-            self._socket = master.line(at.line, self._socket)
+            self._socket = master.line(at.line, config.index, self._socket)
         except BaseException:
             self.kill()
             raise

@@ -9,8 +9,9 @@ machine is missed from then on, until another one joins.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field, replace
+from itertools import count
 from pathlib import Path
 from time import monotonic
 from types import TracebackType
@@ -32,6 +33,7 @@ SILENCE_S = 15.0
 """A child that says nothing for so long is stuck in a task that never gives control back."""
 
 _WATCH_EVERY_S = 0.09
+_LAST_WORDS_S = 0.2  # of a master that may be dying
 
 
 @dataclass(frozen=True, slots=True)
@@ -167,6 +169,8 @@ class Engine:
                 recording.progress(message, worker)
             if monotonic() - watched_at >= _WATCH_EVERY_S and not running.ending:
                 watched_at = monotonic()
+                if self._master:
+                    self._master.listen()
                 if watch(recording):
                     recording.ended_early = True
                     running.end()
@@ -210,7 +214,7 @@ class Engine:
             self._children.append(self._child(worker))
         if self._master and self.wanted:
             self._entrance = Entrance(self._master, self.wanted, self.config, self.tell)
-            self._children += self._entrance.gather(self.processes)
+            self._children += self._entrance.gather(self._free_indexes())
 
     def _begin(self, newcomers: list[Peer]) -> dict[str, Any]:
         """Wait until they have loaded the script, and begin; return what the first one found."""
@@ -229,7 +233,7 @@ class Engine:
         """Let workers take part that have come since the last trial."""
         if self._entrance is None:
             return
-        for worker in self._entrance.newcomers(len(self._children)):
+        for worker in self._entrance.newcomers(self._free_indexes()):
             try:
                 self._begin([worker])
             except CapplanError as error:  # it cannot cost those that work their load
@@ -239,6 +243,11 @@ class Engine:
                 self._children.append(worker)
         self.processes = len(self._children)
 
+    def _free_indexes(self) -> Iterator[int]:
+        """Return the indexes that no generator has, from the lowest on."""
+        taken = {child.index for child in self._children}
+        return (index for index in count() if index not in taken)
+
     def _child(self, worker: int) -> Child:
         config = replace(self.config, index=worker)
         if self._master:
@@ -246,8 +255,8 @@ class Engine:
         return Child(config, self.log)
 
     def _replace(self, lost: dict[int, ChildDied]) -> None:
-        if self._master and self._master.has_ended:
-            raise self._master.death()
+        if lost and self._master:
+            self._master.listen(_LAST_WORDS_S)  # which raises when it has died, and they with it
         here = [worker for worker in lost if self._children[worker].replaceable]
         if here and self._lost_before:
             raise lost[here[0]]
@@ -255,7 +264,7 @@ class Engine:
         for worker in lost:
             self._children[worker].kill()
         for worker in here:
-            self._children[worker] = self._child(worker)
+            self._children[worker] = self._child(self._children[worker].index)
         if here:
             self._begin([self._children[worker] for worker in here])
         if gone := {w: death for w, death in lost.items() if w not in here}:

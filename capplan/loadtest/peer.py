@@ -33,6 +33,11 @@ class Peer(ABC):
         self._config = config
         self._pending = b""
 
+    @property
+    def index(self) -> int:
+        """Which of the generators it is, as its script sees it."""
+        return self._config.index
+
     def fileno(self) -> int:
         """Return the descriptor that becomes readable when the generator has said something."""
         return self._socket.fileno()

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import base64
 import os
-import select
 import socket
 from collections.abc import Callable, Iterator
 from contextlib import suppress
@@ -112,10 +111,10 @@ class Entrance:
         self._master, self._wanted, self._config, self._tell = master, wanted, config, tell
         self._scripts = sources([Path(name) for name in config.locustfiles])
 
-    def gather(self, first: int) -> list[RemoteWorker]:
+    def gather(self, free: Iterator[int]) -> list[RemoteWorker]:
         """Wait for all workers that are wanted; raise ``SetupError`` when they do not come.
 
-        ``first`` is the index of the first of them.
+        ``free`` are the indexes that nobody has.
         """
         wanted = self._wanted
         port = self._master.address.port
@@ -128,34 +127,32 @@ class Entrance:
         deadline, workers = monotonic() + WAIT_S, list[RemoteWorker]()
         try:
             while len(workers) < wanted.count:
-                if not select.select([self._master], [], [], max(0.0, deadline - monotonic()))[0]:
+                if not self._master.listen(max(0.0, deadline - monotonic())):
                     raise SetupError(
                         f"{len(workers)} of {many} came within {format_duration(WAIT_S)}",
                         f"start them with: {TOKEN_VARIABLE}=... capplan worker {at}",
                     )
-                workers += self.newcomers(first + len(workers))
+                workers += self.newcomers(free)
         except BaseException:
             for worker in workers:
                 worker.kill()
             raise
         return workers
 
-    def newcomers(self, index: int) -> Iterator[RemoteWorker]:
-        """Yield those who have come since, and may take part; the first gets that ``index``."""
-        while select.select([self._master], [], [], 0.0)[0]:
-            heard = self._master.receive()
-            if any(message["is"] == "stranger" for message in heard):
-                self._tell(
-                    "a worker was not let in: it does not know the token of this load test "
-                    f"({TOKEN_VARIABLE})"
-                )
-            for message in heard:
-                if message["is"] == "knock" and (worker := self._welcome(message, index)):
-                    index += 1
-                    self._tell(f"worker {index} is here: {worker.name}")
-                    yield worker
+    def newcomers(self, free: Iterator[int]) -> Iterator[RemoteWorker]:
+        """Yield those who have come since, and may take part."""
+        self._master.listen()
+        if self._master.take("stranger"):
+            self._tell(
+                "a worker was not let in: it does not know the token of this load test "
+                f"({TOKEN_VARIABLE})"
+            )
+        for hello in self._master.take("knock"):
+            if worker := self._welcome(hello, free):
+                self._tell(f"worker {worker.index + 1} is here: {worker.name}")
+                yield worker
 
-    def _welcome(self, hello: dict[str, Any], index: int) -> RemoteWorker | None:
+    def _welcome(self, hello: dict[str, Any], free: Iterator[int]) -> RemoteWorker | None:
         address = str(hello.get("address"))
         if refusal := self._refusal(hello, address):
             self._answer(hello, {"refused": refusal})
@@ -170,15 +167,16 @@ class Entrance:
             PurePosixPath(Path(name).relative_to(root)).as_posix()
             for name in self._config.locustfiles
         )
-        at = self._master.next_line()
-        line = self._master.line(at.line)
+        at, index = replace(self._master.next_line(), token=""), next(free)  # it knows the token
+        line = self._master.line(at.line, index)
         config = replace(self._config, locustfiles=there, index=index, role="worker", master=at)
-        self._answer(hello, {"files": shipped, "config": asdict(config)})
+        self._answer(hello, {"files": shipped, "config": asdict(config)}, at.line)
         name = f"{hello.get('host')} ({address})"
         return RemoteWorker(line, config, name, int(hello.get("files", 1024)))
 
-    def _answer(self, hello: dict[str, Any], message: dict[str, Any]) -> None:
-        self._master.send({"do": "answer", "to": hello["from"], "message": message})
+    def _answer(self, hello: dict[str, Any], message: dict[str, Any], line: int = 0) -> None:
+        answer = {"do": "answer", "to": hello["from"], "line": line, "message": message}
+        self._master.send(answer)
 
     def _refusal(self, hello: dict[str, Any], address: str) -> str:
         if hello.get("capplan") != __version__:

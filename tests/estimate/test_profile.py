@@ -6,7 +6,7 @@ from scipy.integrate import trapezoid
 
 from capplan.estimate import by_second, forecast
 from capplan.estimate.follow import traffic_of
-from tests.estimate.builders import SALE, WHOLE, channel, plan
+from tests.estimate.builders import SALE, WHOLE, channel, demand_of, plan
 
 SHORT = WHOLE | {"sale": SALE | {"duration": "20 min"}}
 
@@ -43,3 +43,11 @@ def test_a_window_that_is_no_whole_number_of_seconds_is_kept():
     exact = traffic_of(found.inputs, slice(None)).rate(some, 2.5) * found.calm_scale[:, None]
     expected = np.quantile(exact, 0.5, axis=0)
     assert shown.rps_p50[5::53] == pytest.approx(expected, rel=1e-2, abs=0.01 * max(shown.rps_p50))
+
+
+def test_when_nobody_is_left_the_rate_is_none_and_no_residue_of_rounding():
+    """Sums of 1e8 requests are known to 1e-8, and differences of them are what a rate is made of."""
+    many = plan(channel(reach="200M", visits="50% to 100%", arrive="at the start"), sale=SALE)
+    for shown in (by_second(forecast(many, 1, 200)), demand_of(many, 200).profile):
+        for band in (shown.rps_p5, shown.rps_p50, shown.rps_p95):
+            assert min((rate for rate in band if rate), default=1.0) > 1e-9 * max(band)

@@ -42,9 +42,9 @@ def at_init(environment, **_):
 def at_start(environment, **_):
     runner = environment.runner
     if isinstance(runner, WorkerRunner):
-        print("begins with", len(accounts), "accounts", flush=True)
+        print(runner.worker_index, "begins with", len(accounts), "accounts", flush=True)
     elif isinstance(runner, MasterRunner):
-        print("starts with", runner.worker_count, "workers", flush=True)
+        print("starts with", *sorted(map(runner.get_worker_index, runner.clients)), flush=True)
         every = list(range(runner.target_user_count))
         for k, worker in enumerate(runner.clients):
             runner.send_message("accounts", every[k :: len(runner.clients)], client_id=worker)
@@ -87,8 +87,9 @@ def test_a_script_that_hands_out_data_gives_each_process_its_own(tmp_path, proce
         assert said == {
             "init MasterRunner": 1,
             "init WorkerRunner": 2,
-            "starts with 2 workers": 1,
-            "begins with 2500 accounts": 2,
+            "starts with 0 1": 1,
+            "0 begins with 2500 accounts": 1,
+            "1 begins with 2500 accounts": 1,
         }
 
 
@@ -126,10 +127,15 @@ def test_a_script_that_stops_the_test_at_the_master_is_refused(tmp_path):
     body = """
     from locust.runners import WorkerRunner
 
+    def check(environment):
+        while not environment.runner.stats.total.num_requests:
+            gevent.sleep(0.1)
+        environment.runner.quit()
+
     @events.test_start.add_listener
     def at_start(environment, **_):
         if not isinstance(environment.runner, WorkerRunner):
-            environment.runner.quit()
+            gevent.spawn(check, environment)
 
     class Buyer(FastHttpUser):
         @task
@@ -138,10 +144,10 @@ def test_a_script_that_stops_the_test_at_the_master_is_refused(tmp_path):
     """
     with (
         ref_server() as target,
+        engine(script(tmp_path, body), target.url, processes=2) as fleet,
         pytest.raises(UsageError, match="it stops the test by itself"),
-        engine(script(tmp_path, body), target.url, processes=2),
     ):
-        pass
+        fleet.trial(spec(100.0, 60.0), to_the_end)
 
 
 def test_a_script_that_only_a_worker_cannot_use_is_refused_with_its_reason(tmp_path):

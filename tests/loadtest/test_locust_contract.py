@@ -528,6 +528,8 @@ PROGRAMS = {
         assert done  # it looks these up when it needs them
         import msgpack
         assert msgpack.loads(said.serialize()) == ["ours", {"n": 1, "raw": b"2"}, worker.client_id]
+        master.worker_indexes[worker.client_id] = 7
+        assert master.get_worker_index(worker.client_id) == 7
         master.clients.pop(worker.client_id, None)
         assert master.worker_count == 0
     """,

@@ -42,11 +42,13 @@ class Line:
 
     def __init__(
         self,
+        index: int,
         ours: socket.socket,
         lifeline: socket.socket | None,
         pass_on: Callable[[str, _Command], None],
         forget: Callable[[str], None],
     ) -> None:
+        self.index = index
         self.client: str | None = None
         self.lifeline = lifeline
         self.is_open = True
@@ -120,7 +122,7 @@ class Conductor:
         gevent.spawn(self._look_for_strangers)
         obey: dict[str, Callable[[_Command], None]] = {
             "line": self._line,
-            "answer": lambda command: self._tell(command["to"], command["message"]),
+            "answer": self._answer,
             "begin": self._begin,
             "quit": self._quit,
         }
@@ -136,7 +138,14 @@ class Conductor:
         """Take the sockets of a worker that is about to connect."""
         ends = [socket.socket(fileno=self._link.descriptor()) for _ in range(command["sockets"])]
         lifeline = ends[1] if len(ends) > 1 else None
-        self._lines[command["line"]] = Line(ends[0], lifeline, self._tell, self._forget)
+        line = Line(command["index"], ends[0], lifeline, self._tell, self._forget)
+        self._lines[command["line"]] = line
+
+    def _answer(self, command: _Command) -> None:
+        """Pass on what becomes of somebody who knocked, unless they are gone again."""
+        said = Message(MESSAGE, command["message"], command["to"])
+        if not self._reached(said) and command["line"] in self._lines:
+            self._lines[command["line"]].end()
 
     def _begin(self, command: _Command) -> None:
         """Tell the script that the test starts: all its workers are there."""
@@ -168,6 +177,7 @@ class Conductor:
             return
         line = self._lines.get(message.pop("line"))
         if line and line.is_open:
+            self._runner.worker_indexes[msg.node_id] = line.index  # not in the order of connecting
             line.hear(msg.node_id, message)
         else:
             self._tell(msg.node_id, {"do": "leave"})
@@ -180,15 +190,19 @@ class Conductor:
             gevent.sleep(_KNOCK_EVERY_S)
             for line in list(self._lines.values()):
                 client = None if line.lifeline else line.client
-                if client and line.is_open and not self._is_connected(client):
+                if (
+                    client
+                    and line.is_open
+                    and not self._reached(Message("heartbeat", None, client))
+                ):
                     line.end()
 
-    def _is_connected(self, client: str) -> bool:
-        """Send a heartbeat as Locust does, and learn whether there was somebody to send it to."""
-        router, beat = self._runner.server.socket, Message("heartbeat", None, client)
+    def _reached(self, message: Message) -> bool:
+        """Send a message, and return whether whom it is for is connected."""
+        router = self._runner.server.socket
         router.setsockopt(zmq.ROUTER_MANDATORY, 1)
         try:
-            router.send_multipart([client.encode(), beat.serialize()], zmq.NOBLOCK)
+            router.send_multipart([message.node_id.encode(), message.serialize()], zmq.NOBLOCK)
         except zmq.ZMQError as error:
             return error.errno != zmq.EHOSTUNREACH
         finally:
@@ -203,6 +217,11 @@ class Conductor:
         while True:
             parse_monitor_message(ears.recv_multipart())
             self._link.send({"is": "stranger"})
+
+
+def _heartbeat(client: str) -> Message:
+    """Return what Locust's masters say now and then."""
+    return Message("heartbeat", None, client)
 
 
 def _messages(connection: socket.socket) -> Iterator[dict[str, Any]]:
