@@ -38,6 +38,8 @@ def worker_command(descriptor: int) -> list[str]:
 class Child(Peer):
     """A load generator in a process of this machine. ``config`` is already on its way to it."""
 
+    called = "the load generator"
+
     def __init__(self, config: WorkerConfig, log: Path) -> None:
         self.log = log
         ours, theirs = socket.socketpair()
@@ -55,7 +57,7 @@ class Child(Peer):
                 )
         except OSError as error:
             ours.close()
-            raise SetupError(f"the load generator could not start: {error}") from error
+            raise SetupError(f"{self.called} could not start: {error}") from error
         finally:
             theirs.close()
         try:
@@ -92,7 +94,7 @@ class Child(Peer):
     def stuck(self, silence_s: float) -> SetupError:
         """Say that the child has been silent for too long."""
         return SetupError(
-            f"the load generator has said nothing for {silence_s:.0f} s: a task or the start of "
+            f"{self.called} has said nothing for {silence_s:.0f} s: a task or the start of "
             f"the script never gives control back",
             f"look for an endless loop in the script; the generator's log: {self.log}",
         )
@@ -104,5 +106,5 @@ class Child(Peer):
         tail = self.log.read_text(errors="replace").strip().splitlines()[-5:]
         last = ("\n  " + "\n  ".join(tail)) if tail else ""
         return ChildDied(
-            f"the load generator ended by itself ({how}){last}", f"see its log: {self.log}"
+            f"{self.called} ended by itself ({how}){last}", f"see its log: {self.log}"
         )

@@ -28,6 +28,8 @@ def private_address() -> MasterAddress:
 class Master(Child):
     """The process of Locust's master. It listens when this has been made."""
 
+    called = "Locust's master"
+
     def __init__(self, config: WorkerConfig, log: Path, at: MasterAddress) -> None:
         super().__init__(replace(config, role="master", master=at), log)
         self._lines = 0
