@@ -35,7 +35,7 @@ from pathlib import Path
 
 import numpy as np
 
-from capplan.loadtest.engine import Engine
+from capplan.loadtest.generators.engine import Engine
 from capplan.loadtest.protocol import TrialSpec, WorkerConfig
 
 USERS = 50

@@ -33,7 +33,7 @@ from capplan.loadtest.pairing import (
 )
 from capplan.loadtest.protocol import COLUMNS, SUCCESS, TrialSpec, pack
 from capplan.loadtest.recording import Recording
-from capplan.loadtest.search import Bounds, Next, Settings, decide, known_bounds
+from capplan.loadtest.search.policy import Bounds, Next, Settings, decide, known_bounds
 from capplan.loadtest.validity import Usage
 from capplan.model.ggc import fifo_sojourns_s, sustained_rate
 from capplan.model.ratio import Ratio, independent

@@ -30,12 +30,12 @@ import numpy as np
 from benchmarks.servers import SERVERS, Answers, Bench, Server
 from capplan.loadtest.evaluate import evaluate, hopeless_share
 from capplan.loadtest.measure import FIRST_RATE
-from capplan.loadtest.observation import Observation
 from capplan.loadtest.observed import observation
 from capplan.loadtest.protocol import COLUMNS, FAILURE, SUCCESS, TrialSpec, pack
 from capplan.loadtest.recording import Recording
 from capplan.loadtest.recovery import after_a_break
-from capplan.loadtest.search import Next, Settings, Stop, decide
+from capplan.loadtest.search.observation import Observation
+from capplan.loadtest.search.policy import Next, Settings, Stop, decide
 from capplan.loadtest.validity import Usage
 from capplan.loadtest.warmup import settled_s
 from capplan.model.service_time import FloatArray

@@ -39,7 +39,7 @@ from capplan.cli.options import (
 from capplan.errors import ExitCode, UsageError
 
 if TYPE_CHECKING:
-    from capplan.loadtest.remote import Wanted
+    from capplan.loadtest.generators.remote import Wanted
 
 EPILOG = examples(
     "capplan loadtest sale.yaml",

@@ -33,7 +33,7 @@ def worker(
     cores.
     """
     from capplan.cli.interrupt import sigterm_as_interrupt
-    from capplan.loadtest.seal import TOKEN_VARIABLE
+    from capplan.loadtest.generators.seal import TOKEN_VARIABLE
     from capplan.workflow.workers import join, parse_address
 
     host, port = read("the address", address, parse_address)

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from capplan.loadtest.job import Job
 from capplan.loadtest.protocol import TrialSpec
-from capplan.loadtest.search import Next
+from capplan.loadtest.search.policy import Next
 from capplan.loadtest.visiting import Pace
 
 

@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 
-from capplan.loadtest import levels
-from capplan.loadtest.belief import at_loads, posterior
 from capplan.loadtest.endpoints import around, find_binding
-from capplan.loadtest.observation import Observation
+from capplan.loadtest.search import levels
+from capplan.loadtest.search.belief import at_loads, posterior
+from capplan.loadtest.search.observation import Observation
 from capplan.results.capacity import Binding, Criterion, Trial
 
 

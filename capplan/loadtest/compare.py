@@ -13,7 +13,7 @@ from capplan.errors import UsageError
 from capplan.loadtest.observed import observation
 from capplan.loadtest.pairing import CONFIDENCE
 from capplan.loadtest.protocol import NOT_STARTED
-from capplan.loadtest.search import known_bounds
+from capplan.loadtest.search.policy import known_bounds
 from capplan.model.ratio import Ratio, independent, paired
 from capplan.results.base import Note, Provenance
 from capplan.results.capacity import Capacity, Trial

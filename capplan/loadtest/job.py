@@ -6,10 +6,10 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from capplan.loadtest.engine import Engine
+from capplan.loadtest.generators.engine import Engine
+from capplan.loadtest.generators.remote import Wanted
 from capplan.loadtest.protocol import Unit, WorkerConfig
-from capplan.loadtest.remote import Wanted
-from capplan.loadtest.search import Bounds
+from capplan.loadtest.search.policy import Bounds
 from capplan.plan.schema import Metrics
 from capplan.plan.sla import Sla
 from capplan.results.base import Note

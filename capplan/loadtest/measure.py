@@ -9,14 +9,13 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 
-from capplan.loadtest import search
 from capplan.loadtest.asking import Asked, ask
 from capplan.loadtest.binding import what_binds
 from capplan.loadtest.bottleneck import find_bottleneck
 from capplan.loadtest.caps import affordable, allowed, cap_note, pooled, surely_at_most
 from capplan.loadtest.endpoints import unjudged
-from capplan.loadtest.engine import CheckedVisit, Engine
 from capplan.loadtest.evaluate import evaluate, watch_for_hopeless
+from capplan.loadtest.generators.engine import CheckedVisit, Engine
 from capplan.loadtest.job import Earlier, engine_for
 from capplan.loadtest.job import Job as Job
 from capplan.loadtest.job import Measurement as Measurement
@@ -39,7 +38,8 @@ from capplan.loadtest.recovery import (
 )
 from capplan.loadtest.remedy import Standing, missing
 from capplan.loadtest.resources import target_side, with_use
-from capplan.loadtest.search import Bounds, Next, Settings, Stop
+from capplan.loadtest.search import policy
+from capplan.loadtest.search.policy import Bounds, Next, Settings, Stop
 from capplan.loadtest.summary import lowest_miss, mix, trial_notes
 from capplan.loadtest.target import is_here
 from capplan.loadtest.validity import Usage, beside_the_target, mean_doubt, widen
@@ -158,7 +158,7 @@ class Run:
     def predict(self) -> None:
         """Say how much load the search will need, before it begins."""
         between_s = self.pace.prefill_s if self.pace else BETWEEN_TRIALS_S
-        self.predicted_s = search.predict_s(self._settings(self.per_arrival), between_s)
+        self.predicted_s = policy.predict_s(self._settings(self.per_arrival), between_s)
 
     def next_step(self) -> Next | Stop:
         """Ask the search what to do, unless the generator leaves it no choice."""
@@ -167,17 +167,17 @@ class Run:
         room = failed or standing.leaves_room_above([o.rate for o in seen])
         if standing.given_up or not room:
             why = _WORTHLESS if standing.limit is None else _LIMIT
-            return Stop("inconclusive", search.known_bounds(seen), why)
+            return Stop("inconclusive", policy.known_bounds(seen), why)
         most = surely_at_most(self._whole()) or self.per_arrival
         self.allowed = allowed(self.job.max_rate_rps, most, self.allowed if seen else None)
         settings = self._settings(most)
         prefill_s = self.pace.prefill_s if self.pace else 0.0  # the next trial fills the shop first
-        step = search.decide(seen, settings, self.spent_s + prefill_s)
+        step = policy.decide(seen, settings, self.spent_s + prefill_s)
         if isinstance(step, Next) and not self._affordable(step, most):
             self.capped = True
-            step = search.decide(seen, settings, settings.time_budget_s)  # as when time is over
+            step = policy.decide(seen, settings, settings.time_budget_s)  # as when time is over
             if isinstance(step, Next) or step.verdict == "inconclusive":
-                return Stop("inconclusive", search.known_bounds(seen), _CAPPED)
+                return Stop("inconclusive", policy.known_bounds(seen), _CAPPED)
         if (
             isinstance(step, Stop)
             and step.verdict == "not_reached"
@@ -189,7 +189,7 @@ class Run:
     def _settings(self, most: float) -> Settings:
         asked = self.allowed or allowed(self.job.max_rate_rps, most, None)
         highest = min((r for r in (asked, self.standing.ceiling) if r is not None), default=None)
-        first, lowest = FIRST_RATE / max(self.per_arrival, 1.0), search.LOWEST_RATE
+        first, lowest = FIRST_RATE / max(self.per_arrival, 1.0), policy.LOWEST_RATE
         if asked is not None and not self._valid():
             # the check visit is too short to tell how many requests an arrival makes
             first = min(first, asked / 2)
@@ -291,7 +291,7 @@ class Run:
     def known(self) -> Bounds:
         """Return what the valid trials say of the sustained rate, in arrivals/s."""
         valid = self._valid()
-        return search.known_bounds([observation(t) for t in valid]) if valid else Bounds()
+        return policy.known_bounds([observation(t) for t in valid]) if valid else Bounds()
 
     def so_far(self) -> Measurement:
         """Return what is known when the search ends before it is done."""
@@ -318,7 +318,7 @@ class Run:
         ]
 
     def _bounds_rps(self, bounds: Bounds | None = None) -> Bounds:
-        known = bounds or search.known_bounds([observation(t) for t in self._valid()])
+        known = bounds or policy.known_bounds([observation(t) for t in self._valid()])
         low, mid, high = (
             None if rate is None else rate * self.per_arrival
             for rate in (known.low, known.mid, known.high)

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from capplan.loadtest.observation import Misses, Observation
 from capplan.loadtest.resources import level
+from capplan.loadtest.search.observation import Misses, Observation
 from capplan.results.capacity import Criterion, LatencySummary, Trial
 
 

@@ -11,7 +11,7 @@ from contextlib import ExitStack
 from dataclasses import dataclass, field, replace
 from typing import Literal
 
-from capplan.loadtest.engine import Engine
+from capplan.loadtest.generators.engine import Engine
 from capplan.loadtest.job import engine_for
 from capplan.loadtest.measure import Job, Measurement, Run
 from capplan.loadtest.pairing import (
@@ -25,7 +25,7 @@ from capplan.loadtest.pairing import (
     trial_s,
 )
 from capplan.loadtest.progress import Progress
-from capplan.loadtest.search import Next, Stop
+from capplan.loadtest.search.policy import Next, Stop
 from capplan.results.capacity import Trial
 
 Name = Literal["base", "head"]

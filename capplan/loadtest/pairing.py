@@ -15,7 +15,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from capplan.loadtest.search import Bounds, Next, Stop
+from capplan.loadtest.search.policy import Bounds, Next, Stop
 from capplan.model.ratio import Ratio, paired, unpaired
 from capplan.plan.sla import Sla
 from capplan.results.capacity import Criterion, Trial

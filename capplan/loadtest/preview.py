@@ -13,7 +13,7 @@ import numpy as np
 
 from capplan.errors import UsageError
 from capplan.loadtest.endpoints import misspelt
-from capplan.loadtest.engine import CheckedVisit
+from capplan.loadtest.generators.engine import CheckedVisit
 from capplan.loadtest.protocol import Unit
 from capplan.loadtest.visiting import Pace, pace
 

@@ -9,7 +9,7 @@ import numpy as np
 from capplan.loadtest.evaluate import summarise
 from capplan.loadtest.protocol import SUCCESS
 from capplan.loadtest.recording import Recording
-from capplan.loadtest.search import Bounds
+from capplan.loadtest.search.policy import Bounds
 from capplan.results.capacity import LatencySummary
 
 

@@ -4,18 +4,21 @@ With one of them these are JSON lines on one socket. Several are workers of a Lo
 load test speaks with the master's process, which passes on by Locust's messages what is for a
 worker, and the other way round.
 
-To a generator: one ``WorkerConfig``, then commands ``{"do": "begin" | "check" | "trial" | "go" |
-"lead" | "end" | "quit" | "leave"}``.
-From a generator: ``{"is": "ready" | "refused" | "checking" | "checked" | "prepared" | "rows" |
-"wire" | "visits" | "progress" | "done"}``. A child that has spawned its users says ``prepared``;
-when all have, ``go`` names the instant of the performance counter at which their schedules start.
-That clock is the machine's, the same in every process of it; a worker on another machine is told in
-how many seconds instead. ``lead`` says that the first child is gone, and this one takes its place.
-``begin`` says that all are there, ``quit`` lets the script's own clean-up run, ``leave`` does not.
+To a generator: one ``WorkerConfig``, then ``{"do": "begin" | "check" | "trial" | "go" | "lead" |
+"end" | "quit" | "leave"}``. ``begin`` says that all generators are there. ``lead`` says that the
+first of them is gone, and this one takes its place. ``quit`` lets the script's own clean-up run,
+``leave`` does not.
+
+From a generator: ``{"is": "ready" | "refused" | "begun" | "checking" | "checked" | "prepared" |
+"rows" | "wire" | "visits" | "progress" | "done"}``. One that has spawned its users says
+``prepared``; when all have, ``go`` names the instant of the performance counter at which their
+schedules start. That clock is the machine's, the same in every process of it; a worker on another
+machine is told in how many seconds instead.
 
 To a master: ``{"do": "line" | "answer" | "begin" | "quit"}``; from it: ``{"is": "listening" |
 "refused" | "begun" | "knock" | "stranger"}``. A ``line`` comes with the sockets on which it is to
 pass on what a worker says. Who comes from another machine says ``knock`` first, and gets an answer.
+
 This module is imported on both sides and must stay light.
 """
 

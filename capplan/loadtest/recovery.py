@@ -13,7 +13,7 @@ from time import monotonic
 import numpy as np
 
 from capplan.errors import SetupError
-from capplan.loadtest.engine import Engine
+from capplan.loadtest.generators.engine import Engine
 from capplan.loadtest.job import Job
 from capplan.loadtest.protocol import SUCCESS, TrialSpec
 from capplan.loadtest.recording import Recording, Rows

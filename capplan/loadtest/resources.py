@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 
-from capplan.loadtest.levels import Level
 from capplan.loadtest.probes.readings import Seen
+from capplan.loadtest.search.levels import Level
 from capplan.model.line import through
 from capplan.results.base import Note
 from capplan.results.capacity import Criterion, Trial

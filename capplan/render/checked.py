@@ -9,7 +9,7 @@ from statistics import fmean
 from rich.console import Group, RenderableType
 from rich.text import Text
 
-from capplan.loadtest.engine import CheckedVisit
+from capplan.loadtest.generators.engine import CheckedVisit
 from capplan.render.parts import answer, next_step, table, titled
 from capplan.units import format_count, format_duration, format_number
 

@@ -10,7 +10,7 @@ from rich.table import Table
 from rich.text import Text
 
 from capplan.loadtest.progress import Progress
-from capplan.loadtest.search import Bounds
+from capplan.loadtest.search.policy import Bounds
 from capplan.render.parts import bounds, latency
 from capplan.results.capacity import Trial
 from capplan.units import format_duration, format_number, format_rate, format_share

@@ -7,7 +7,7 @@ with the command that renews it.
 from __future__ import annotations
 
 from capplan.errors import UsageError
-from capplan.loadtest.sources import sources
+from capplan.loadtest.generators.sources import sources
 from capplan.plan.load import PlanFile
 from capplan.results.capacity import Capacity
 from capplan.workflow import sections

@@ -7,7 +7,7 @@ import math
 from collections.abc import Sequence
 from dataclasses import asdict
 
-from capplan.loadtest.engine import CheckedVisit
+from capplan.loadtest.generators.engine import CheckedVisit
 
 
 def all_well(visits: Sequence[CheckedVisit]) -> bool:

@@ -9,12 +9,12 @@ from pathlib import Path
 
 from capplan.errors import Interrupted, SetupError, UsageError
 from capplan.loadtest import measure
-from capplan.loadtest.engine import CheckedVisit, Engine
+from capplan.loadtest.generators.engine import CheckedVisit, Engine
 from capplan.loadtest.job import Earlier
 from capplan.loadtest.measure import Measurement
 from capplan.loadtest.phases.asked import NO_PHASES, AskedPhases
 from capplan.loadtest.recovery import TargetLost
-from capplan.loadtest.search import CONFIDENCE
+from capplan.loadtest.search.policy import CONFIDENCE
 from capplan.model.overload import ServerRate
 from capplan.plan.load import PlanFile
 from capplan.results.base import Note, Provenance

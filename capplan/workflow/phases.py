@@ -9,14 +9,14 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from capplan.errors import Interrupted, UsageError
-from capplan.loadtest.engine import Engine
+from capplan.loadtest.generators.engine import Engine
 from capplan.loadtest.job import Watching, engine_for
 from capplan.loadtest.measure import Job, Measurement
 from capplan.loadtest.phases.asked import AskedPhases
 from capplan.loadtest.phases.run import PhaseRun, Setting
 from capplan.loadtest.probes.probe import Probe
 from capplan.loadtest.protocol import Retry, Unit
-from capplan.loadtest.search import Bounds
+from capplan.loadtest.search.policy import Bounds
 from capplan.plan.schema import Saleday
 from capplan.results.base import Note, Provenance
 from capplan.results.capacity import Capacity, Identity

@@ -7,11 +7,11 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from capplan.errors import SetupError, UsageError
+from capplan.loadtest.generators.remote import Wanted
+from capplan.loadtest.generators.sources import sources
 from capplan.loadtest.job import Watching
 from capplan.loadtest.machine import cores
 from capplan.loadtest.measure import Job
-from capplan.loadtest.remote import Wanted
-from capplan.loadtest.sources import sources
 from capplan.loadtest.target import require_loadable, without_credentials
 from capplan.plan.load import PlanFile
 from capplan.plan.schema import SeenPeak, Service, Visit

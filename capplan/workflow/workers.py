@@ -6,9 +6,9 @@ import os
 import secrets
 
 from capplan.errors import UsageError
-from capplan.loadtest.join import join as join
-from capplan.loadtest.remote import Wanted
-from capplan.loadtest.seal import TOKEN_VARIABLE
+from capplan.loadtest.generators.join import join as join
+from capplan.loadtest.generators.remote import Wanted
+from capplan.loadtest.generators.seal import TOKEN_VARIABLE
 
 USUAL_BIND = "0.0.0.0:5577"
 _SHORTEST_TOKEN = 12

@@ -46,7 +46,7 @@ def test_a_window_that_is_no_whole_number_of_seconds_is_kept():
 
 
 def test_when_nobody_is_left_the_rate_is_none_and_no_residue_of_rounding():
-    """Sums of 1e8 requests are known to 1e-8, and differences of them are what a rate is made of."""
+    """Sums of 1e9 requests are known to 1e-7, and a rate is the difference of two of them."""
     many = plan(channel(reach="200M", visits="50% to 100%", arrive="at the start"), sale=SALE)
     for shown in (by_second(forecast(many, 1, 200)), demand_of(many, 200).profile):
         for band in (shown.rps_p5, shown.rps_p50, shown.rps_p95):

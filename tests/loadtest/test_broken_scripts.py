@@ -4,7 +4,7 @@ import psutil
 import pytest
 
 from capplan.errors import SetupError, UsageError
-from capplan.loadtest import engine as engine_module
+from capplan.loadtest.generators import engine as engine_module
 from tests.loadtest.harness import IMPORTS, engine, script
 
 NOBODY = "http://127.0.0.1:1"

@@ -14,10 +14,10 @@ import psutil
 import pytest
 
 from capplan.errors import UsageError
-from capplan.loadtest.engine import Engine
-from capplan.loadtest.peer import ChildDied
+from capplan.loadtest.generators.engine import Engine
+from capplan.loadtest.generators.peer import ChildDied
+from capplan.loadtest.generators.remote import Wanted
 from capplan.loadtest.protocol import SUCCESS
-from capplan.loadtest.remote import Wanted
 from capplan.model.service_time import Deterministic
 from capplan.refserver import RefServer, RefServerConfig
 from tests.loadtest.harness import engine, script, spec, to_the_end, worker
@@ -91,6 +91,31 @@ def test_a_script_that_hands_out_data_gives_each_process_its_own(tmp_path, proce
             "0 begins with 2500 accounts": 1,
             "1 begins with 2500 accounts": 1,
         }
+
+
+@pytest.mark.parametrize("processes", [1, 2])
+def test_no_user_is_there_before_the_script_has_prepared_what_it_needs(tmp_path, processes):
+    body = """
+    prepared = []
+
+    @events.test_start.add_listener
+    def at_start(environment, **_):
+        gevent.sleep(0.5)
+        prepared.append(environment)
+
+    class Buyer(FastHttpUser):
+        def on_start(self):
+            assert prepared
+
+        @task
+        def t(self):
+            self.client.get("/a")
+    """
+    locustfile = script(tmp_path, body)
+    with ref_server() as target, engine(locustfile, target.url, processes=processes) as fleet:
+        made = fleet.trial(spec(), to_the_end)
+    assert made.state["failed_starts"] == 0
+    assert made.count == made.tickets_due
 
 
 def test_the_master_has_the_statistics_and_the_users_of_all_workers(tmp_path):

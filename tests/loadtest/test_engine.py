@@ -8,8 +8,8 @@ import psutil
 import pytest
 
 from capplan.errors import SetupError
-from capplan.loadtest.engine import Engine
 from capplan.loadtest.evaluate import evaluate
+from capplan.loadtest.generators.engine import Engine
 from capplan.loadtest.protocol import SUCCESS
 from capplan.loadtest.recording import Recording
 from capplan.loadtest.validity import Usage

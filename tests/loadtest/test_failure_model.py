@@ -5,8 +5,8 @@ import pytest
 
 from benchmarks.search import search
 from benchmarks.servers import SERVERS
-from capplan.loadtest.failure_model import FailureModel, at_once
-from capplan.loadtest.observation import Misses, Observation
+from capplan.loadtest.search.failure_model import FailureModel, at_once
+from capplan.loadtest.search.observation import Misses, Observation
 from capplan.model.queueing import erlang_b
 
 KNOWN = {server.name: server for server in SERVERS}

@@ -19,13 +19,13 @@ import psutil
 import pytest
 
 from capplan.errors import SetupError, UsageError
-from capplan.loadtest import engine as engine_module
-from capplan.loadtest import search
 from capplan.loadtest.evaluate import evaluate
+from capplan.loadtest.generators import engine as engine_module
 from capplan.loadtest.measure import Measurement, measure
 from capplan.loadtest.progress import Progress
 from capplan.loadtest.protocol import FAILURE, NOT_STARTED, SUCCESS, TIMEOUT
 from capplan.loadtest.recording import Recording
+from capplan.loadtest.search import policy
 from capplan.loadtest.validity import Usage
 from capplan.model.service_time import Deterministic
 from capplan.plan.sla import parse_sla
@@ -283,7 +283,7 @@ def test_a_server_may_hang_up_when_a_connection_is_idle(tmp_path):
 def test_a_server_that_fails_everything_is_below_the_sla_and_the_reason_says_so(
     tmp_path, monkeypatch
 ):
-    monkeypatch.setattr(search, "LOWEST_RATE", 20.0)  # no long trials at a request per second
+    monkeypatch.setattr(policy, "LOWEST_RATE", 20.0)  # no long trials at a request per second
     with server(says(b"HTTP/1.1 500 Oops\r\nContent-Length: 4\r\n\r\noops")) as url:
         locustfile = script(tmp_path, ONE_PAGE)
         found = measure(job(locustfile, url), lambda _: None, lambda _: None)
@@ -402,7 +402,7 @@ def test_a_server_that_is_restarted_fails_meanwhile_and_is_found_again(tmp_path)
 def test_an_sla_below_what_an_idle_server_needs_is_missed_with_the_floor_that_was_measured(
     tmp_path, monkeypatch
 ):
-    monkeypatch.setattr(search, "LOWEST_RATE", 20.0)  # no long trials at a request per second
+    monkeypatch.setattr(policy, "LOWEST_RATE", 20.0)  # no long trials at a request per second
     with RefServer(RefServerConfig(64, Deterministic(0.1), lifetime_s=60.0)) as target:
         wanted = job(script(tmp_path, ONE_PAGE), target.url, sla=parse_sla("p95<50ms"))
         found = measure(wanted, lambda _: None, lambda _: None)

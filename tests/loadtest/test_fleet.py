@@ -12,8 +12,8 @@ import psutil
 import pytest
 
 from capplan.loadtest import schedule
-from capplan.loadtest.engine import Engine
-from capplan.loadtest.peer import ChildDied
+from capplan.loadtest.generators.engine import Engine
+from capplan.loadtest.generators.peer import ChildDied
 from capplan.loadtest.protocol import SUCCESS
 from capplan.loadtest.recording import Recording
 from capplan.model.service_time import Deterministic

@@ -12,9 +12,9 @@ import pytest
 import zmq
 
 from capplan.errors import SetupError
-from capplan.loadtest import join
+from capplan.loadtest.generators import join
+from capplan.loadtest.generators.seal import seal
 from capplan.loadtest.protocol import MESSAGE
-from capplan.loadtest.seal import seal
 
 TOKEN = "only for this test"
 

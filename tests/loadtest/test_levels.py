@@ -8,11 +8,11 @@ import pytest
 from benchmarks.search import trial
 from benchmarks.servers import SERVERS, Bench
 from capplan.loadtest.binding import what_binds
-from capplan.loadtest.levels import Level, LevelAt, above, median
-from capplan.loadtest.observation import Misses, Observation
 from capplan.loadtest.observed import observation
 from capplan.loadtest.resources import with_use
-from capplan.loadtest.search import Next, Settings, Stop, decide
+from capplan.loadtest.search.levels import Level, LevelAt, above, median
+from capplan.loadtest.search.observation import Misses, Observation
+from capplan.loadtest.search.policy import Next, Settings, Stop, decide
 from capplan.results.capacity import Trial
 from capplan.results.resources import ResourceUse
 

@@ -8,8 +8,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy.stats import lognorm
 
-from capplan.loadtest.nearer import beyond, idle, nearer
-from capplan.loadtest.observation import Misses
+from capplan.loadtest.search.nearer import beyond, idle, nearer
+from capplan.loadtest.search.observation import Misses
 
 P99_IN_200_MS = 0.01, 0.2
 LEVELS = 0.5, 0.25, 0.1, 0.05, 0.01, 0.001

@@ -17,7 +17,7 @@ from capplan.loadtest.pairing import (
     next_rates,
     trial_s,
 )
-from capplan.loadtest.search import Bounds, Next, Stop
+from capplan.loadtest.search.policy import Bounds, Next, Stop
 from capplan.model.ratio import Ratio
 from capplan.plan.sla import parse_sla
 from capplan.results.capacity import Criterion, Trial

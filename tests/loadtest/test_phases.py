@@ -27,7 +27,7 @@ from capplan.loadtest.protocol import (
     pack,
 )
 from capplan.loadtest.recording import Recording
-from capplan.loadtest.search import Bounds
+from capplan.loadtest.search.policy import Bounds
 from capplan.plan.sla import parse_sla
 from capplan.results.phases import OverloadSeries
 from tests.loadtest.harness import recording, spec

@@ -18,15 +18,15 @@ import pytest
 
 from capplan import __version__
 from capplan.errors import SetupError, UsageError
-from capplan.loadtest import remote
-from capplan.loadtest.distributed import Master
-from capplan.loadtest.engine import Engine
+from capplan.loadtest.generators import remote
+from capplan.loadtest.generators.distributed import Master
+from capplan.loadtest.generators.engine import Engine
+from capplan.loadtest.generators.remote import Entrance, Wanted
+from capplan.loadtest.generators.seal import TOKEN_VARIABLE
 from capplan.loadtest.machine import Meter
 from capplan.loadtest.protocol import MOST_USERS, SUCCESS, MasterAddress
 from capplan.loadtest.reach import own_reach
 from capplan.loadtest.recording import Recording
-from capplan.loadtest.remote import Entrance, Wanted
-from capplan.loadtest.seal import TOKEN_VARIABLE
 from capplan.model.service_time import Deterministic
 from capplan.refserver import RefServer, RefServerConfig
 from capplan.workflow.workers import parse_address, wanted

@@ -12,7 +12,7 @@ from collections.abc import Iterator
 import pytest
 
 from capplan.errors import UsageError
-from capplan.loadtest.engine import Engine
+from capplan.loadtest.generators.engine import Engine
 from capplan.loadtest.protocol import FAILURE, SUCCESS, WorkerConfig
 from capplan.model.service_time import Deterministic
 from capplan.refserver import RefServer, RefServerConfig

@@ -9,9 +9,9 @@ from hypothesis import strategies as st
 
 from benchmarks.search import search
 from benchmarks.servers import SERVERS
-from capplan.loadtest.belief import posterior
-from capplan.loadtest.observation import Misses, Observation, Purpose
-from capplan.loadtest.search import (
+from capplan.loadtest.search.belief import posterior
+from capplan.loadtest.search.observation import Misses, Observation, Purpose
+from capplan.loadtest.search.policy import (
     LOWEST_RATE,
     Bounds,
     Next,

@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from capplan.loadtest.sources import sources
+from capplan.loadtest.generators.sources import sources
 
 
 def written(folder: Path, **bodies: str) -> Path:

@@ -12,14 +12,14 @@ from datetime import UTC, datetime
 import pytest
 
 from capplan.errors import SetupError
-from capplan.loadtest.engine import Engine
+from capplan.loadtest.generators.engine import Engine
 from capplan.loadtest.job import Watching
 from capplan.loadtest.phases.asked import AskedPhases, Surge
 from capplan.loadtest.phases.overload import Definitions
 from capplan.loadtest.phases.run import PhaseRun, Setting
 from capplan.loadtest.probes.probe import Probe
 from capplan.loadtest.protocol import Retry
-from capplan.loadtest.search import Bounds
+from capplan.loadtest.search.policy import Bounds
 from capplan.model.service_time import Exponential
 from capplan.refserver import RefServer, RefServerConfig
 from capplan.results.phases import Overload, Phases

@@ -6,12 +6,12 @@ from pathlib import Path
 import pytest
 
 from capplan.loadtest import machine, measure, remedy
-from capplan.loadtest.engine import Engine
 from capplan.loadtest.evaluate import evaluate
+from capplan.loadtest.generators.engine import Engine
 from capplan.loadtest.measure import Measurement, Run
 from capplan.loadtest.protocol import MOST_USERS, NOT_STARTED, TrialSpec, WorkerConfig
 from capplan.loadtest.recording import Recording
-from capplan.loadtest.search import Bounds, Next
+from capplan.loadtest.search.policy import Bounds, Next
 from capplan.loadtest.validity import MAX_GENERATOR_CPU, Usage
 from capplan.model.service_time import Deterministic
 from capplan.plan.sla import parse_sla

@@ -12,7 +12,7 @@ from capplan.loadtest import measure
 from capplan.loadtest.measure import Measurement
 from capplan.loadtest.paired import HeldPair, PairedMeasurement
 from capplan.loadtest.pairing import Estimate
-from capplan.loadtest.search import Bounds, Stop
+from capplan.loadtest.search.policy import Bounds, Stop
 from capplan.model.ratio import Ratio
 from capplan.model.service_time import Exponential
 from capplan.plan.sla import parse_sla

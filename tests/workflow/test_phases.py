@@ -6,11 +6,11 @@ from typing import cast
 import pytest
 
 from capplan.errors import Interrupted
-from capplan.loadtest.engine import Engine
+from capplan.loadtest.generators.engine import Engine
 from capplan.loadtest.measure import Job
 from capplan.loadtest.phases.asked import AskedPhases, Surge
 from capplan.loadtest.phases.run import PhaseRun
-from capplan.loadtest.search import Bounds
+from capplan.loadtest.search.policy import Bounds
 from capplan.plan.schema import Saleday
 from capplan.plan.sla import parse_sla
 from capplan.results.base import Note

@@ -11,7 +11,7 @@ from rich.console import Console
 from capplan.errors import Interrupted, SetupError, UsageError
 from capplan.loadtest import measure
 from capplan.loadtest.measure import Measurement
-from capplan.loadtest.search import Bounds
+from capplan.loadtest.search.policy import Bounds
 from capplan.render import terminal
 from capplan.results.capacity import Capacity, CapacityVerdict, Generator
 from capplan.results.store import read_result

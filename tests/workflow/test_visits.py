@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from capplan.errors import UsageError
-from capplan.loadtest.engine import CheckedVisit
+from capplan.loadtest.generators.engine import CheckedVisit
 from capplan.loadtest.phases.asked import AskedPhases
 from capplan.model.service_time import Deterministic
 from capplan.refserver import RefServer, RefServerConfig

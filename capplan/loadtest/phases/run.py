@@ -12,8 +12,8 @@ from datetime import datetime
 import numpy as np
 
 from capplan.errors import SetupError
-from capplan.loadtest.engine import Engine
 from capplan.loadtest.evaluate import evaluate
+from capplan.loadtest.generators.engine import Engine
 from capplan.loadtest.measure import Job
 from capplan.loadtest.phases import opening as first_seconds
 from capplan.loadtest.phases import overload as surge
@@ -24,7 +24,7 @@ from capplan.loadtest.phases.watch import SurgeWatch, moment
 from capplan.loadtest.progress import Progress
 from capplan.loadtest.protocol import FAILURE, MOST_USERS, Retry, TrialSpec
 from capplan.loadtest.recording import Recording
-from capplan.loadtest.search import Bounds
+from capplan.loadtest.search.policy import Bounds
 from capplan.loadtest.validity import Usage
 from capplan.results.base import Note
 from capplan.results.phases import Opening, Overload, Phases, Soak

@@ -10,7 +10,7 @@ from capplan.loadtest.phases.overload import Definitions, judge, per_second
 from capplan.loadtest.progress import Progress, snapshot
 from capplan.loadtest.protocol import TrialSpec
 from capplan.loadtest.recording import Recording
-from capplan.loadtest.search import Bounds
+from capplan.loadtest.search.policy import Bounds
 from capplan.results.base import Note
 from capplan.units import format_number
 

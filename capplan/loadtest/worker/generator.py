@@ -92,10 +92,10 @@ class Generator:
         classes = {cls.__name__: weight for cls, weight in self._script.weights.items()}
         self._link.send({"is": "ready", "classes": classes, "notes": self._script.notes})
         obey: dict[str, Callable[[_Command], None]] = {
-            "begin": lambda command: self._pool.begin(),
+            "begin": self._begin_test,
             "check": self._check,
             "lead": lambda command: self._script.lead(),
-            "trial": self._begin,
+            "trial": self._begin_trial,
             "go": self._go,
             "end": self._end,
             "quit": self._quit,
@@ -126,7 +126,12 @@ class Generator:
         else:
             self._link.send({"is": "checked", "visits": found})
 
-    def _begin(self, command: _Command) -> None:
+    def _begin_test(self, command: _Command) -> None:
+        """Tell the script that the test starts, and wait for what it does then."""
+        self._pool.begin()
+        self._link.send({"is": "begun"})
+
+    def _begin_trial(self, command: _Command) -> None:
         """Prepare a trial; it waits for ``go``."""
         spec, timeout_s = TrialSpec.from_json(command["spec"]), self._config.timeout_s
         parts = (self._pool, self._recorder, self._wire)

@@ -16,8 +16,8 @@ import zmq
 from gevent.monkey import get_original
 from locust.rpc import Message, zmqrpc
 
+from capplan.loadtest.generators.seal import seal
 from capplan.loadtest.protocol import MESSAGE, MasterAddress
-from capplan.loadtest.seal import seal
 from capplan.loadtest.worker.link import Link
 
 _LOST = (

@@ -19,8 +19,8 @@ from dataclasses import dataclass
 import numpy as np
 from scipy.special import expit, logit
 
-from capplan.loadtest.observation import Misses, Observation
-from capplan.loadtest.trial_model import SPREADS, Floats, TrialModel
+from capplan.loadtest.search.observation import Misses, Observation
+from capplan.loadtest.search.trial_model import SPREADS, Floats, TrialModel
 
 BUNCH_S = 0.5
 """How long failures are taken to hang together before any were seen."""

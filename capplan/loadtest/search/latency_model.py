@@ -17,8 +17,8 @@ from dataclasses import dataclass
 import numpy as np
 from scipy.special import expit, logit
 
-from capplan.loadtest.observation import Observation
-from capplan.loadtest.trial_model import SPREADS, Floats, TrialModel, cold
+from capplan.loadtest.search.observation import Observation
+from capplan.loadtest.search.trial_model import SPREADS, Floats, TrialModel, cold
 from capplan.model.filling_queue import mean_share_over
 
 _STEEPNESS_SPREAD = 0.55  # sd of its logarithm, around what arrivals and services give

@@ -12,11 +12,11 @@ from functools import cached_property
 import numpy as np
 from scipy.special import logit
 
-from capplan.loadtest.failure_model import FailureModel, at_once
-from capplan.loadtest.latency_model import LatencyModel
-from capplan.loadtest.nearer import beyond, idle, nearer
-from capplan.loadtest.observation import Misses, Observation
-from capplan.loadtest.trial_model import ALL, TRIAL_NOISE, Floats, TrialModel, log_likelihood
+from capplan.loadtest.search.failure_model import FailureModel, at_once
+from capplan.loadtest.search.latency_model import LatencyModel
+from capplan.loadtest.search.nearer import beyond, idle, nearer
+from capplan.loadtest.search.observation import Misses, Observation
+from capplan.loadtest.search.trial_model import ALL, TRIAL_NOISE, Floats, TrialModel, log_likelihood
 
 _WARM = np.inf  # seconds of load behind a target that is warm
 _UNLIKELY = 1e-3  # rates that the choice of the next load leaves aside

@@ -19,14 +19,14 @@ from typing import Any
 
 from capplan.errors import CapplanError, SetupError
 from capplan.loadtest import schedule
-from capplan.loadtest.child import START_TIMEOUT_S, Child
-from capplan.loadtest.distributed import LocalWorker, Master, private_address
-from capplan.loadtest.peer import ChildDied, Peer
+from capplan.loadtest.generators.child import START_TIMEOUT_S, Child
+from capplan.loadtest.generators.distributed import LocalWorker, Master, private_address
+from capplan.loadtest.generators.peer import ChildDied, Peer
+from capplan.loadtest.generators.remote import Entrance, RemoteWorker, Wanted
+from capplan.loadtest.generators.running import Running
 from capplan.loadtest.protocol import TrialSpec, WorkerConfig
 from capplan.loadtest.reach import Reach, own_reach
 from capplan.loadtest.recording import Recording
-from capplan.loadtest.remote import Entrance, RemoteWorker, Wanted
-from capplan.loadtest.running import Running
 
 LONGEST_CHECK_S = 3600.0
 SILENCE_S = 15.0
@@ -223,6 +223,8 @@ class Engine:
             self._master.begin()
         for child in newcomers:
             child.send({"do": "begin"})
+        for child in newcomers:
+            child.expect("begun", START_TIMEOUT_S)
         return found[0]
 
     @property

@@ -12,10 +12,10 @@ from functools import lru_cache
 
 import numpy as np
 
-from capplan.loadtest.criterion import Criterion, learn
-from capplan.loadtest.levels import LevelAt, above, median
-from capplan.loadtest.observation import Observation
-from capplan.loadtest.trial_model import Floats
+from capplan.loadtest.search.criterion import Criterion, learn
+from capplan.loadtest.search.levels import LevelAt, above, median
+from capplan.loadtest.search.observation import Observation
+from capplan.loadtest.search.trial_model import Floats
 
 _WIDE, _FINE = 48, 40  # points of the grids
 _UNLIKELY = 1e-4  # beyond this, at each end, the fine grid leaves out

@@ -26,10 +26,10 @@ from zmq.utils.monitor import parse_monitor_message
 
 from capplan import __version__
 from capplan.errors import SetupError
-from capplan.loadtest.child import worker_command
+from capplan.loadtest.generators.child import worker_command
+from capplan.loadtest.generators.seal import TOKEN_VARIABLE, seal
 from capplan.loadtest.protocol import MESSAGE, WorkerConfig
 from capplan.loadtest.reach import file_limit
-from capplan.loadtest.seal import TOKEN_VARIABLE, seal
 
 PATIENCE_S = 5.0
 """How long the other side may take to show that it knows the token."""

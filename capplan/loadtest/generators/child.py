@@ -13,7 +13,7 @@ from dataclasses import asdict
 from pathlib import Path
 
 from capplan.errors import SetupError
-from capplan.loadtest.peer import ChildDied, Peer
+from capplan.loadtest.generators.peer import ChildDied, Peer
 from capplan.loadtest.protocol import WorkerConfig
 
 # not "-m": that looks for every module in the working directory first, where a shop may well have
@@ -27,7 +27,7 @@ from capplan.loadtest.worker.__main__ import main
 main()
 """
 START_TIMEOUT_S = 30.0
-_HOME = Path(__file__).parents[2]
+_HOME = Path(__file__).parents[3]
 
 
 def worker_command(descriptor: int) -> list[str]:
@@ -105,6 +105,4 @@ class Child(Peer):
         how = f"killed by signal {-code}" if code < 0 else f"code {code}"
         tail = self.log.read_text(errors="replace").strip().splitlines()[-5:]
         last = ("\n  " + "\n  ".join(tail)) if tail else ""
-        return ChildDied(
-            f"{self.called} ended by itself ({how}){last}", f"see its log: {self.log}"
-        )
+        return ChildDied(f"{self.called} ended by itself ({how}){last}", f"see its log: {self.log}")

@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.special import log_ndtr, logit
 
-from capplan.loadtest.observation import Misses, Observation
+from capplan.loadtest.search.observation import Misses, Observation
 
 Floats = NDArray[np.float64]
 

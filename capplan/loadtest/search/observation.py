@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
-from capplan.loadtest.levels import Level
+from capplan.loadtest.search.levels import Level
 
 Purpose = Literal["probe", "bisect", "refine", "confirm"]
 

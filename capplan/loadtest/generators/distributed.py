@@ -14,7 +14,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from capplan.loadtest.child import START_TIMEOUT_S, Child
+from capplan.loadtest.generators.child import START_TIMEOUT_S, Child
 from capplan.loadtest.protocol import MasterAddress, WorkerConfig
 
 _EVERYWHERE = {"0.0.0.0": "127.0.0.1", "::": "::1"}

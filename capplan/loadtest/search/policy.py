@@ -13,8 +13,8 @@ from typing import Literal
 
 import numpy as np
 
-from capplan.loadtest.belief import Posterior, posterior
-from capplan.loadtest.observation import Observation, Purpose
+from capplan.loadtest.search.belief import Posterior, posterior
+from capplan.loadtest.search.observation import Observation, Purpose
 
 CONFIDENCE = 0.95
 GROW, SHRINK = 2.0, 4.0

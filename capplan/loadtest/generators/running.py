@@ -8,7 +8,7 @@ from dataclasses import asdict
 from time import monotonic, perf_counter
 from typing import Any
 
-from capplan.loadtest.peer import ChildDied, Peer
+from capplan.loadtest.generators.peer import ChildDied, Peer
 from capplan.loadtest.protocol import TrialSpec
 
 _GO_IN_S = 0.1  # long enough for every generator to hear of it first

@@ -18,11 +18,11 @@ from typing import Any
 
 from capplan import __version__
 from capplan.errors import SetupError
-from capplan.loadtest.distributed import Master
-from capplan.loadtest.peer import ChildDied, Peer
+from capplan.loadtest.generators.distributed import Master
+from capplan.loadtest.generators.peer import ChildDied, Peer
+from capplan.loadtest.generators.seal import TOKEN_VARIABLE
+from capplan.loadtest.generators.sources import sources
 from capplan.loadtest.protocol import MasterAddress, WorkerConfig
-from capplan.loadtest.seal import TOKEN_VARIABLE
-from capplan.loadtest.sources import sources
 from capplan.loadtest.target import host_of, is_loopback
 from capplan.units import format_duration
 

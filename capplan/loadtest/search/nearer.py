@@ -18,8 +18,8 @@ from math import exp, inf, log
 
 import numpy as np
 
-from capplan.loadtest.observation import Misses
-from capplan.loadtest.trial_model import Floats
+from capplan.loadtest.search.observation import Misses
+from capplan.loadtest.search.trial_model import Floats
 
 _EXPONENT = 2.0  # -ln of the share over the nearer limit: f²·exp(-f·y) is largest at f·y = 2
 _PART = 0.7  # of the way at most; nearer to the limit it would tell little more

@@ -1,0 +1,1 @@
+"""The processes that make load, here and on other machines, and what is said to them."""

@@ -1,0 +1,1 @@
+"""Which load comes next, and what the trials so far say of the sustained rate; pure."""
