@@ -4,6 +4,7 @@ import shlex
 import sys
 from collections.abc import Callable
 from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
 from io import BytesIO, TextIOWrapper
 from pathlib import Path
 
@@ -322,7 +323,8 @@ def test_what_an_estimate_cannot_do_is_said(options: str, message: str, capplan:
     assert Path("sale.yaml").read_text() == PLAN
 
 
-SOON = PLAN.replace("2026-11-27", "2099-11-27").replace("servers: {", "servers: {group: shop, ")
+IN_TWO_MONTHS = f"{datetime.now(UTC) + timedelta(days=60):%Y-%m-%d}"
+SOON = PLAN.replace("2026-11-27", IN_TWO_MONTHS).replace("servers: {", "servers: {group: shop, ")
 
 
 def test_exports_are_written_among_the_results_and_said_after_the_answer(capplan: Capplan) -> None:
@@ -367,13 +369,14 @@ def test_with_json_the_exports_are_said_on_stderr(capplan: Capplan) -> None:
     ("plan", "options", "said"),
     [
         (PLAN.replace("2026", "2020"), "--export keda", "is past"),
+        (SOON.replace(IN_TWO_MONTHS, "2099-11-27"), "--export keda", "more than a year away"),
         (SOON.replace("capacity: 350", "today: 900, capacity: 350"), "--export keda", "are enough"),
         (SOON.replace("group: shop", "group: My Shop"), "--export keda", "name of a Deployment"),
         (SOON, "--export keda --export-to - --json", "both want stdout"),
         (SOON, "--export-to -", "--export-to needs --export"),
         (SOON, "--export nomad", "'--export': 'nomad' is not one of"),
     ],
-    ids=["past", "enough", "name", "two on stdout", "no format", "unknown format"],
+    ids=["past", "far", "enough", "name", "two on stdout", "no format", "unknown format"],
 )
 def test_an_export_that_cannot_be_is_refused_and_writes_nothing(
     plan: str, options: str, said: str, capplan: Capplan

@@ -5,7 +5,13 @@ from __future__ import annotations
 from itertools import pairwise
 from typing import Any
 
-from capplan.render.exports.order import Order, cron, header, require_kubernetes_name
+from capplan.render.exports.order import (
+    Order,
+    cron,
+    header,
+    require_cron_year,
+    require_kubernetes_name,
+)
 from capplan.results.recommendation import Autoscaling
 
 _QUERY = "sum(rate(http_requests_total[1m]))"
@@ -20,6 +26,7 @@ def scaled_object(order: Order) -> str:
     from yaml import safe_dump
 
     require_kubernetes_name(order.group)
+    require_cron_year(order)
     triggers = [
         {
             "type": "cron",

@@ -9,7 +9,13 @@ import json
 from datetime import timedelta
 from typing import Any
 
-from capplan.render.exports.order import Order, cron, header, require_kubernetes_name
+from capplan.render.exports.order import (
+    Order,
+    cron,
+    header,
+    require_cron_year,
+    require_kubernetes_name,
+)
 from capplan.results.recommendation import Autoscaling
 
 _IMAGE = "registry.k8s.io/kubectl:v1.33.4"
@@ -23,6 +29,7 @@ def manifests(order: Order) -> str:
     from yaml import safe_dump
 
     require_kubernetes_name(order.group)
+    require_cron_year(order)
     account = f"capplan-{order.slug}"
     names = [f"{account}-{i}" for i in range(1, len(order.steps) + 1)]
     clean_up = f"{account}-clean-up"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 
 from capplan import __version__
 from capplan.errors import UsageError
@@ -20,7 +20,8 @@ class Order:
     """A schedule to be carried out: by whom it is ordered, for whom, and what.
 
     ``group`` is the Deployment or the Auto Scaling group, ``named`` whether the plan says so.
-    ``ready_s`` is how long a server takes from its order to full speed.
+    ``ready_s`` is how long a server takes from its order to full speed, ``made_at`` when the
+    recommendation was made.
     """
 
     group: str
@@ -29,6 +30,7 @@ class Order:
     steps: tuple[Step, ...]
     trigger: Autoscaling
     ready_s: float
+    made_at: datetime
     prometheus: str | None
 
     @property
@@ -69,6 +71,7 @@ def order(plan: Plan, advice: Recommendation) -> Order:
         steps=advice.schedule,
         trigger=advice.autoscaling,
         ready_s=plan.servers.boot + plan.servers.warmup,
+        made_at=advice.made_at,
         prometheus=metrics.prometheus if metrics else None,
     )
 
@@ -106,6 +109,17 @@ def zulu(moment: datetime) -> str:
     '2026-11-27T10:39:00Z'
     """
     return f"{utc(moment):%Y-%m-%dT%H:%M:%SZ}"
+
+
+def require_cron_year(order: Order) -> None:
+    """Raise ``UsageError`` where cron, which has no year, would do a step a year too early."""
+    last = max(step.at for step in order.steps)
+    if last - timedelta(days=365) > order.made_at:
+        raise UsageError(
+            f"{last:%Y-%m-%d} is more than a year away: cron knows no year, and servers would be "
+            f"ordered a year too early",
+            "export it within the year before the sale, or as aws-asg or terraform",
+        )
 
 
 def cron(moment: datetime) -> str:

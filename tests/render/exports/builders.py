@@ -37,6 +37,7 @@ def order(start: datetime = START, **changes: Any) -> Order:
         "steps": tuple(step(minute, count, start) for minute, count in MINUTES_AND_COUNTS),
         "trigger": trigger(),
         "ready_s": 360.0,
+        "made_at": start - timedelta(days=3),
         "prometheus": None,
     }
     return Order(**fields | changes)

@@ -76,3 +76,16 @@ def test_any_name_of_a_sale_can_be_written(name: str, sale: str) -> None:
     text = FORMATS[name].write(order(sale=sale))
     assert text.isprintable() is False
     assert sale.split()[0] in text.splitlines()[0] + text.splitlines()[1]
+
+
+@pytest.mark.parametrize("days", [364, 366])
+@pytest.mark.parametrize("name", FORMATS)
+def test_cron_is_not_trusted_with_what_is_more_than_a_year_away(name: str, days: int) -> None:
+    """It would order the servers on the same day of this year; AWS is told the year."""
+    far = order(made_at=START - timedelta(days=days))
+    if days > 365 and name in ("kubernetes", "keda"):
+        with pytest.raises(UsageError, match="2026-11-27 is more than a year away") as refused:
+            FORMATS[name].write(far)
+        assert "as aws-asg or terraform" in refused.value.hint
+    else:
+        assert "2026-11-27" in FORMATS[name].write(far)
