@@ -14,7 +14,7 @@ from datetime import datetime
 from typing import Any
 from urllib.parse import urlsplit
 
-from capplan.units import Range, parse_range
+from capplan.units import Range, parse_count, parse_range
 
 Check = Callable[[float], str | None]
 """A bound: the complaint about a value, or None when it is fine."""
@@ -96,13 +96,21 @@ def _brief(value: Any) -> str:
 
 
 def read_integer(value: Any) -> int:
-    """Read a whole number of things."""
+    """Read a whole number of things.
+
+    >>> read_integer("2500"), read_integer("1.001k")
+    (2500, 1001)
+    """
     text = str(value) if isinstance(value, int) else _text(value).strip()
-    if not text.isascii() or not text.isdigit() or len(text) > 9:
+    thousands = re.fullmatch(r"[0-9]+(\.[0-9]+)? ?[kKM]", text[:20])
+    number = round(parse_count(text), 6) if thousands else None
+    if number is None and re.fullmatch("[0-9]{1,9}", text):
+        number = int(text)
+    if number is None or number % 1:
         raise ValueError(f"{text[:40]!r} is not a whole number")
-    if not 1 <= int(text) <= _MOST_THINGS:
+    if not 1 <= number <= _MOST_THINGS:
         raise ValueError(f"{text!r} must be from 1 to {_MOST_THINGS:,}")
-    return int(text)
+    return int(number)
 
 
 def read_level(value: Any) -> int:

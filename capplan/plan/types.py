@@ -135,7 +135,7 @@ UsdPerHour = Annotated[
     _schema("A price per hour in US dollars.", "$0.17/h", unit="usd_per_h"),
 ]
 Integer = Annotated[
-    int, BeforeValidator(read_integer), _schema("A whole number.", "6", unit="whole")
+    int, BeforeValidator(read_integer), _schema("A whole number.", "6", "2k", unit="whole")
 ]
 Attempts = Annotated[
     int,
