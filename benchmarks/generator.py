@@ -3,8 +3,8 @@
 nginx has one core and the generators another. Plain Locust and capplan run on it side by side, so
 that both meet the same caches, clock and neighbours; k6 runs in turn with them. Medians over the
 rounds. Requests/s are per core in full: requests over seconds of CPU time of the process that makes
-them, so that a busy machine does not decide. Then capplan holds three rates, the highest also with
-two processes: what left, how evenly, and how late.
+them, so that a busy machine does not decide. Then capplan holds three rates, two of them also with
+two processes and their master: what left, how evenly, and how late.
 
 Takes about three minutes. nginx has to be installed, and k6 is left out where it is not:
 
@@ -34,6 +34,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
+import psutil
 
 from capplan.loadtest.generators.engine import Engine
 from capplan.loadtest.protocol import TrialSpec, WorkerConfig
@@ -44,7 +45,7 @@ LIFETIME_S = 1800
 """After this long nginx and k6 end by themselves, whatever became of this process."""
 
 CLASSES = ("FastHttpUser", "HttpUser")
-RATES = ((200.0, 1), (1000.0, 1), (4000.0, 1), (4000.0, 2))
+RATES = ((200.0, 1), (1000.0, 1), (1000.0, 2), (4000.0, 1), (4000.0, 2))
 """Arrivals/s, and the processes that share them."""
 
 _BESIDE = Path(sys.executable).parent
@@ -258,13 +259,16 @@ def at_rates(folder: Path, url: str, seconds: float) -> None:
     script = locustfile(folder, "FastHttpUser")
     config = WorkerConfig((str(script),), url, 10.0, ())
     print(
-        "\n| asked | processes | sent | index of dispersion | lateness p99 | CPU of the busiest |"
+        "\n| asked | processes | sent | index of dispersion | lateness p99 | CPU of the busiest "
+        "| of the master |"
     )
-    print("|---|---|---|---|---|---|")
+    print("|---|---|---|---|---|---|---|")
     for rate, processes in RATES:
         spec = TrialSpec(0, rate, 2 * seconds, 10.0, 10.0, 1, 100, 1000)
         with Engine(config, folder / "rates.log", processes) as engine:
+            before_s = spent_s(engine.master_pid)
             made = engine.trial(spec, lambda _: False)
+            master = (spent_s(engine.master_pid) - before_s) / spec.duration_s
         rows = made.rows()
         starts_s = rows.intended_s + rows.lateness_s
         bins, _ = np.histogram(starts_s, np.arange(0.0, spec.duration_s, 0.01))
@@ -272,9 +276,17 @@ def at_rates(folder: Path, url: str, seconds: float) -> None:
             f"| {rate:,.0f}/s | {processes} | {len(rows) / spec.duration_s:,.0f}/s "
             f"({len(rows)} of {made.tickets_due} due) | {bins.var(ddof=1) / bins.mean():.2f} "
             f"| {np.quantile(rows.lateness_s, 0.99) * 1000:.1f} ms "
-            f"| {max(made.each('generator_cpu')):.0%} |",
+            f"| {max(made.each('generator_cpu')):.0%} | {master:.0%} |",
             flush=True,
         )
+
+
+def spent_s(pid: int | None) -> float:
+    """Return the CPU time of a process so far; none where there is no process."""
+    if pid is None:
+        return 0.0
+    times = psutil.Process(pid).cpu_times()
+    return float(times.user + times.system)
 
 
 def main() -> None:

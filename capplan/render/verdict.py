@@ -8,7 +8,7 @@ from capplan.render.parts import answer, next_step, notes, table
 from capplan.results.verdict import Check, Verdict
 
 _COLOURS = {"pass": "bold green", "fail": "bold red", "inconclusive": "bold yellow"}
-_NEXT = {"fail": "capplan recommend", "inconclusive": "capplan loadtest"}
+_AGAIN = ("--paired", "BASE", "HEAD")
 
 
 def verdict(result: Verdict, plan: str) -> RenderableType:
@@ -21,9 +21,18 @@ def verdict(result: Verdict, plan: str) -> RenderableType:
             [(check.name, shown(check), check.message) for check in result.checks],
         ),
         notes(result.notes),
-        next_step(_NEXT[result.verdict], plan) if result.verdict in _NEXT else None,
+        _next(worst, plan),
         style=_COLOURS[result.verdict],
     )
+
+
+def _next(worst: Check, plan: str) -> RenderableType | None:
+    if worst.outcome == "pass":
+        return None
+    if worst.outcome == "fail":
+        return next_step("capplan recommend", plan)
+    in_turns = worst.name == "capacity drop, paired"
+    return next_step("capplan loadtest", plan, *(_AGAIN if in_turns else ()))
 
 
 def left_out(result: Verdict) -> str:

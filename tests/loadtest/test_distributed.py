@@ -213,8 +213,7 @@ class Buyer(FastHttpUser):
 
 def kill_the_master(fleet: Engine, after_s: float) -> threading.Timer:
     """Kill it in the middle of a trial."""
-    assert fleet._master is not None
-    return threading.Timer(after_s, os.kill, (fleet._master.pid, signal.SIGKILL))
+    return threading.Timer(after_s, os.kill, (fleet.master_pid, signal.SIGKILL))
 
 
 def test_the_end_of_the_master_ends_the_run_and_all_workers(tmp_path):

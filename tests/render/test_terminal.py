@@ -520,11 +520,14 @@ def test_a_passed_gate_asks_for_nothing() -> None:
     assert text(terminal.verdict(passed, "sale.yaml")).startswith("PASS: with a zone lost")
 
 
-def test_a_gate_that_cannot_tell_asks_for_a_new_measurement() -> None:
-    unsure = Check(name="sla", outcome="inconclusive", measured=None, required=None, message="?")
+@pytest.mark.parametrize(
+    ("name", "options"), [("sla", ""), ("capacity drop, paired", " --paired BASE HEAD")]
+)
+def test_a_gate_that_cannot_tell_asks_for_a_new_measurement(name: str, options: str) -> None:
+    unsure = Check(name=name, outcome="inconclusive", measured=None, required=None, message="?")
     shown = text(terminal.verdict(verdict(verdict="inconclusive", checks=(unsure,)), "sale.yaml"))
     assert shown.startswith("INCONCLUSIVE: ?\n")
-    assert shown.splitlines()[-1] == "next: capplan loadtest sale.yaml"
+    assert shown.splitlines()[-1] == f"next: capplan loadtest sale.yaml{options}"
 
 
 def test_a_schedule_shows_what_it_saves_and_what_autoscaling_alone_would_lose() -> None:

@@ -195,6 +195,11 @@ class Engine:
         return tuple(child.pid for child in self._children if isinstance(child, Child))
 
     @property
+    def master_pid(self) -> int | None:
+        """The process id of Locust's master, which several generators have."""
+        return self._master.pid if self._master else None
+
+    @property
     def here(self) -> bool:
         """Whether some of the load comes from this machine."""
         return self.wanted is None or bool(self.pids)
