@@ -5,9 +5,8 @@ Importing this imports Locust, which patches threads and sockets.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
 from time import perf_counter
-from typing import Any
+from typing import Any, NoReturn
 from urllib.parse import urlsplit
 
 import gevent
@@ -16,7 +15,7 @@ from capplan.loadtest.protocol import TrialSpec, WorkerConfig
 from capplan.loadtest.worker import clients
 from capplan.loadtest.worker.check import check
 from capplan.loadtest.worker.gate import Gate
-from capplan.loadtest.worker.link import Link, ParentLink
+from capplan.loadtest.worker.link import Command, Link, Orders, ParentLink
 from capplan.loadtest.worker.master import Conductor
 from capplan.loadtest.worker.messages import MasterLink, seal_all
 from capplan.loadtest.worker.pool import Pool
@@ -29,9 +28,7 @@ from capplan.loadtest.worker.visit_trial import VisitRun
 from capplan.loadtest.worker.visits import Visits
 from capplan.loadtest.worker.wire import Wire
 
-_LOOK_EVERY_S = 0.02
 _CLEAN_UP_S = 1.0
-_Command = Mapping[str, Any]
 
 
 def serve(parent: ParentLink, config: WorkerConfig) -> None:
@@ -87,11 +84,11 @@ class Generator:
         if self._visits:
             self._visits.failed = self._pool.on_user_error
 
-    def serve(self) -> None:
+    def serve(self) -> NoReturn:
         """Say what the script holds, then obey until the parent says quit."""
         classes = {cls.__name__: weight for cls, weight in self._script.weights.items()}
         self._link.send({"is": "ready", "classes": classes, "notes": self._script.notes})
-        obey: dict[str, Callable[[_Command], None]] = {
+        orders: Orders = {
             "begin": self._begin_test,
             "check": self._check,
             "lead": lambda command: self._script.lead(),
@@ -101,14 +98,9 @@ class Generator:
             "quit": self._quit,
             "leave": lambda command: self._link.leave(0),
         }
-        while True:
-            command = self._link.poll()
-            if command is None:
-                gevent.sleep(_LOOK_EVERY_S)
-            else:
-                obey[command["do"]](command)
+        self._link.obey(orders, gevent.sleep)
 
-    def _check(self, command: _Command) -> None:
+    def _check(self, command: Command) -> None:
         """Run a visit of each user class without load."""
 
         def alive() -> None:
@@ -126,12 +118,12 @@ class Generator:
         else:
             self._link.send({"is": "checked", "visits": found})
 
-    def _begin_test(self, command: _Command) -> None:
+    def _begin_test(self, command: Command) -> None:
         """Tell the script that the test starts, and wait for what it does then."""
         self._pool.begin()
         self._link.send({"is": "begun"})
 
-    def _begin_trial(self, command: _Command) -> None:
+    def _begin_trial(self, command: Command) -> None:
         """Prepare a trial; it waits for ``go``."""
         spec, timeout_s = TrialSpec.from_json(command["spec"]), self._config.timeout_s
         parts = (self._pool, self._recorder, self._wire)
@@ -141,17 +133,17 @@ class Generator:
             self._trial = TrialRun(spec, timeout_s, self._link, self._gate, *parts)
         gevent.spawn(self._trial.run).link_exception(self._trial_broke)
 
-    def _go(self, command: _Command) -> None:
+    def _go(self, command: Command) -> None:
         """Start the schedule at an instant of the shared clock, or so many seconds from now."""
         if self._trial is not None:
             in_s = command.get("in_s")
             self._trial.go_at = command["at"] if in_s is None else perf_counter() + in_s
 
-    def _end(self, command: _Command) -> None:
+    def _end(self, command: Command) -> None:
         if self._trial is not None:
             self._trial.end = True
 
-    def _quit(self, command: _Command) -> None:
+    def _quit(self, command: Command) -> None:
         self._tally.settle()  # the script may look at its statistics once more
         gevent.spawn(self._clean_up).join(timeout=_CLEAN_UP_S)
         self._link.leave(0)

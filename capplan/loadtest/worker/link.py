@@ -14,8 +14,14 @@ import os
 import socket
 from abc import ABC, abstractmethod
 from collections import deque
+from collections.abc import Callable, Mapping
 from typing import Any, NoReturn
 
+Command = Mapping[str, Any]
+Orders = Mapping[str, Callable[[Command], None]]
+"""What to do for each command."""
+
+_LOOK_EVERY_S = 0.02
 _MOST_DESCRIPTORS = 16
 
 
@@ -28,6 +34,15 @@ class Link(ABC):
     def poll(self) -> dict[str, Any] | None:
         """Return the next message, or None when there is none yet."""
         return self._inbox.popleft() if self._inbox else None
+
+    def obey(self, orders: Orders, sleep: Callable[[float], None]) -> NoReturn:
+        """Do what each message asks for; ``sleep`` lets others go on meanwhile."""
+        while True:
+            message = self.poll()
+            if message is None:
+                sleep(_LOOK_EVERY_S)
+            else:
+                orders[message["do"]](message)
 
     @abstractmethod
     def send(self, message: dict[str, Any]) -> None:

@@ -10,9 +10,9 @@ from __future__ import annotations
 
 import json
 import socket
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from contextlib import suppress
-from typing import Any
+from typing import Any, NoReturn
 
 import gevent
 import zmq
@@ -22,15 +22,13 @@ from locust.runners import STATE_RUNNING
 from zmq.utils.monitor import parse_monitor_message
 
 from capplan.loadtest.protocol import MESSAGE
-from capplan.loadtest.worker.link import ParentLink
+from capplan.loadtest.worker.link import Command, Orders, ParentLink
 from capplan.loadtest.worker.script import Script
 
-_LOOK_EVERY_S = 0.02
 _KNOCK_EVERY_S = 0.25
 _LAST_WORDS_S = 0.2  # what a worker said before its end may still be on the way
 _CLEAN_UP_S = 1.0
 _STRANGERS = zmq.EVENT_HANDSHAKE_FAILED_PROTOCOL | zmq.EVENT_HANDSHAKE_FAILED_AUTH
-_Command = Mapping[str, Any]
 
 
 class Line:
@@ -45,7 +43,7 @@ class Line:
         index: int,
         ours: socket.socket,
         lifeline: socket.socket | None,
-        pass_on: Callable[[str, _Command], None],
+        pass_on: Callable[[str, Command], None],
         forget: Callable[[str], None],
     ) -> None:
         self.index = index
@@ -53,14 +51,14 @@ class Line:
         self.lifeline = lifeline
         self.is_open = True
         self._socket, self._pass_on, self._forget = ours, pass_on, forget
-        self._early: list[_Command] = []
+        self._early: list[Command] = []
         self._heard: Queue[bytes | None] = Queue()
         gevent.spawn(self._read)
         gevent.spawn(self._write)
         if lifeline:
             gevent.spawn(self._outlive, lifeline)
 
-    def hear(self, client: str, message: _Command) -> None:
+    def hear(self, client: str, message: Command) -> None:
         """Pass on what the worker has said."""
         self.client = client
         self._heard.put(json.dumps(message).encode() + b"\n")
@@ -116,44 +114,39 @@ class Conductor:
         # a new connection has the port of the old one
         self._runner.master_bind_port = self._runner.server.port
 
-    def serve(self) -> None:
+    def serve(self) -> NoReturn:
         """Say where workers can connect, then obey until the parent says quit."""
         gevent.spawn(self._look_for_the_dead)
         gevent.spawn(self._look_for_strangers)
-        obey: dict[str, Callable[[_Command], None]] = {
+        orders: Orders = {
             "line": self._line,
             "answer": self._answer,
             "begin": self._begin,
             "quit": self._quit,
         }
         self._link.send({"is": "listening", "port": self._runner.server.port})
-        while True:
-            command = self._link.poll()
-            if command is None:
-                gevent.sleep(_LOOK_EVERY_S)
-            else:
-                obey[command["do"]](command)
+        self._link.obey(orders, gevent.sleep)
 
-    def _line(self, command: _Command) -> None:
+    def _line(self, command: Command) -> None:
         """Take the sockets of a worker that is about to connect."""
         ends = [socket.socket(fileno=self._link.descriptor()) for _ in range(command["sockets"])]
         lifeline = ends[1] if len(ends) > 1 else None
         line = Line(command["index"], ends[0], lifeline, self._tell, self._forget)
         self._lines[command["line"]] = line
 
-    def _answer(self, command: _Command) -> None:
+    def _answer(self, command: Command) -> None:
         """Pass on what becomes of somebody who knocked, unless they are gone again."""
         said = Message(MESSAGE, command["message"], command["to"])
         if not self._reached(said) and command["line"] in self._lines:
             self._lines[command["line"]].end()
 
-    def _begin(self, command: _Command) -> None:
+    def _begin(self, command: Command) -> None:
         """Tell the script that the test starts: all its workers are there."""
         self._script.environment.events.test_start.fire(environment=self._script.environment)
         self._runner.update_state(STATE_RUNNING)
         self._link.send({"is": "begun"})
 
-    def _quit(self, command: _Command) -> None:
+    def _quit(self, command: Command) -> None:
         self._leaving = True
         gevent.spawn(self._clean_up).join(timeout=_CLEAN_UP_S)
         self._link.leave(0)
@@ -182,7 +175,7 @@ class Conductor:
         else:
             self._tell(msg.node_id, {"do": "leave"})
 
-    def _tell(self, client: str, message: _Command) -> None:
+    def _tell(self, client: str, message: Command) -> None:
         self._runner.server.send_to_client(Message(MESSAGE, message, client))
 
     def _look_for_the_dead(self) -> None:
