@@ -5,13 +5,13 @@ load test speaks with the master's process, which passes on by Locust's messages
 worker, and the other way round.
 
 To a generator: one ``WorkerConfig``, then ``{"do": "begin" | "check" | "trial" | "go" | "lead" |
-"end" | "quit" | "leave"}``. ``begin`` says that all generators are there. ``lead`` says that the
-first of them is gone, and this one takes its place. ``quit`` lets the script's own clean-up run,
-``leave`` does not.
+"end" | "quit" | "leave"}``. ``begin`` says that all generators are there, ``lead`` that this one
+is the first of them, which has the users with a fixed number. ``quit`` lets the script's own
+clean-up run, ``leave`` does not.
 
-From a generator: ``{"is": "ready" | "refused" | "begun" | "checking" | "checked" | "prepared" |
-"rows" | "wire" | "visits" | "progress" | "done"}``. One that has spawned its users says
-``prepared``; when all have, ``go`` names the instant of the performance counter at which their
+From a generator: ``{"is": "loading" | "ready" | "refused" | "begun" | "checking" | "checked" |
+"prepared" | "rows" | "wire" | "visits" | "progress" | "done"}``. One that has spawned its users
+says ``prepared``; when all have, ``go`` names the instant of the performance counter at which their
 schedules start. That clock is the machine's, the same in every process of it; a worker on another
 machine is told in how many seconds instead.
 

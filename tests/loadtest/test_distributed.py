@@ -175,6 +175,44 @@ def test_a_script_that_stops_the_test_at_the_master_is_refused(tmp_path):
         fleet.trial(spec(100.0, 60.0), to_the_end)
 
 
+def test_a_script_that_leaves_at_the_master_is_refused_whatever_is_done_meanwhile(tmp_path):
+    body = """
+    import sys
+    from locust.runners import MasterRunner
+
+    @events.test_start.add_listener
+    def at_start(environment, **_):
+        if isinstance(environment.runner, MasterRunner):
+            gevent.spawn_later(0.5, sys.exit, "no stock left")
+
+    class Buyer(User):
+        @task
+        def t(self):
+            gevent.sleep(3)
+    """
+    with (
+        ref_server() as target,
+        engine(script(tmp_path, body), target.url, processes=2) as fleet,
+        pytest.raises(UsageError, match="it ends the whole process: SystemExit: no stock left"),
+    ):
+        fleet.check()
+
+
+def test_an_error_whose_words_cannot_be_encoded_is_told_like_any_other(tmp_path):
+    body = """
+    class Buyer(FastHttpUser):
+        @task
+        def t(self):
+            self.client.get("/a")
+            raise ValueError("unknown city " + chr(0xD83D))
+    """
+    with ref_server() as target, engine(script(tmp_path, body), target.url, processes=2) as fleet:
+        made = fleet.trial(spec(), to_the_end)
+    assert made.lost == ()
+    assert any("unknown city" in error for error in made.state["errors"])
+    assert made.count == made.tickets_due
+
+
 def test_a_script_that_only_a_worker_cannot_use_is_refused_with_its_reason(tmp_path):
     """As where a library is missing on the worker's machine: its process has no runner yet."""
     body = """

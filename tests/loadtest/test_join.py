@@ -5,6 +5,7 @@ import socket
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from time import monotonic
 from typing import Any
 
 import msgpack
@@ -20,21 +21,25 @@ TOKEN = "only for this test"
 
 
 @contextmanager
-def master(answer: dict[str, Any] | None, token: str = TOKEN) -> Iterator[int]:
+def master(
+    answer: dict[str, Any] | None, token: str = TOKEN, lasts_s: float = 30.0
+) -> Iterator[int]:
     """Listen as Locust's master does, and give whoever is let in that answer."""
     with zmq.Context() as context, context.socket(zmq.ROUTER) as router:
         router.linger = 0
         seal(router, token)
         port = router.bind_to_random_port("tcp://127.0.0.1")
         over = threading.Event()
+        ends_at = monotonic() + lasts_s
 
         def serve() -> None:
-            while not over.is_set():
+            while not over.is_set() and monotonic() < ends_at:
                 if router.poll(20):
                     name, _ = router.recv_multipart()
                     if answer is not None:
                         said = msgpack.dumps((MESSAGE, answer, name.decode()))
                         router.send_multipart([name, said])
+            router.close()
 
         thread = threading.Thread(target=serve)
         thread.start()
@@ -65,8 +70,8 @@ def listener(talk: Callable[[socket.socket], None]) -> Iterator[int]:
             thread.join()
 
 
-def joins(port: int, token: str = TOKEN, wait_s: float = 1.0) -> None:
-    join.join("127.0.0.1", port, token, wait_s, lambda _: None)
+def joins(port: int, host: str = "127.0.0.1", wait_s: float = 1.0) -> None:
+    join.join(host, port, TOKEN, wait_s, lambda _: None)
 
 
 def script(**files: str) -> dict[str, Any]:
@@ -97,17 +102,33 @@ def test_nothing_is_written_outside_of_the_folder_of_the_script(tmp_path, monkey
     assert [path for path in tmp_path.rglob("*") if path.is_file()] == []
 
 
-def test_a_refusal_is_passed_on_in_its_words():
+@pytest.mark.parametrize("host", ["127.0.0.1", "localhost"])
+def test_a_refusal_is_passed_on_in_its_words(host):
     with (
         master({"refused": "it has capplan 0.0.1"}) as port,
         pytest.raises(SetupError, match=r"was not joined: it has capplan 0\.0\.1"),
     ):
-        joins(port)
+        joins(port, host)
 
 
-def test_a_master_that_says_nothing_is_not_waited_for_for_ever(monkeypatch):
-    monkeypatch.setattr(join, "PATIENCE_S", 0.3)
-    with master(None) as port, pytest.raises(SetupError, match="it said nothing in time"):
+def test_of_a_name_the_address_is_taken_at_which_somebody_listens(monkeypatch):
+    """A name may have several, and ZeroMQ would try the first."""
+    plain = socket.getaddrinfo
+
+    def two(host: str, *arguments: Any, **options: Any) -> Any:
+        some = plain("127.0.0.1", *arguments, **options)
+        dead = plain("127.0.0.2", *arguments, **options)
+        return dead + some if host == "shop.test" else plain(host, *arguments, **options)
+
+    monkeypatch.setattr(socket, "getaddrinfo", two)
+    with socket.create_server(("127.0.0.1", 0)) as listening:
+        found = join._wait_for("shop.test", listening.getsockname()[1], 0.0)
+    assert found == ("127.0.0.1", "127.0.0.1")
+
+
+def test_a_worker_waits_as_long_as_the_load_test_is_there():
+    """It is let in between two trials, and a trial may last for hours."""
+    with pytest.raises(SetupError, match="it has hung up"), master(None, lasts_s=1.0) as port:
         joins(port, wait_s=0.1)
 
 

@@ -502,9 +502,13 @@ PROGRAMS = {
     "a master and its workers pass on messages of any type, and can be told what not to do": """
         from locust.rpc import Message
 
+        from locust import runners
+        from locust.runners import STATE_RUNNING
+
         done, heard = [], []
         master = Environment(events=locust.event.Events()).create_master_runner("127.0.0.1", 0)
-        master.start = master.stop = master.check_stopped = lambda *_, **__: done.append(_)
+        for name in ("start", "stop", "check_stopped"):
+            setattr(master, name, lambda *_, name=name, **__: done.append(name))
         worker = Environment(events=locust.event.Events()).create_worker_runner(
             "127.0.0.1", master.server.port
         )
@@ -525,7 +529,15 @@ PROGRAMS = {
         worker._send_stats()
         gevent.sleep(0.1)
         assert master.clients[worker.client_id].state == "running"
-        assert done  # it looks these up when it needs them
+        assert "check_stopped" in done
+        master.clients[worker.client_id].state = STATE_RUNNING
+        worker.client.send(Message("quit", None, worker.client_id))
+        gevent.sleep(0.1)
+        assert "stop" in done and worker.client_id not in master.clients
+        worker.client.send(Message("client_ready", locust.__version__, worker.client_id))
+        gevent.sleep(0.1)
+        assert worker.client_id in master.clients
+        assert runners.MASTER_HEARTBEAT_TIMEOUT > 0
         import msgpack
         assert msgpack.loads(said.serialize()) == ["ours", {"n": 1, "raw": b"2"}, worker.client_id]
         master.worker_indexes[worker.client_id] = 7

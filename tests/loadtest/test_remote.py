@@ -9,6 +9,8 @@ import signal
 import socket
 import subprocess
 import sys
+import threading
+import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from types import SimpleNamespace
@@ -47,9 +49,19 @@ class Admin(FastHttpUser):
     fixed_count = 1
     wait_time = constant(0.05)
 
+    def on_start(self):
+        with open(ADMINS, "a") as admins:
+            admins.write("here\\n")
+
     @task
     def t(self):
         self.client.get("/stock")
+"""
+BUYER = """
+class Buyer(FastHttpUser):
+    @task
+    def t(self):
+        self.client.get("/a")
 """
 Joining = Callable[..., subprocess.Popen[str]]
 
@@ -108,7 +120,8 @@ def test_workers_hold_one_load_and_the_others_go_on_when_one_dies(tmp_path, join
             assert workers[1].wait(10) == 128 + signal.SIGTERM
         return False
 
-    locustfile = script(tmp_path, WITH_A_NEIGHBOUR)
+    admins = tmp_path / "admins"
+    locustfile = script(tmp_path, f"ADMINS = {str(admins)!r}\n{WITH_A_NEIGHBOUR}")
     (tmp_path / "pages.py").write_text('PAGE = "/a"\n')
     with RefServer(RefServerConfig(64, Deterministic(0.001), lifetime_s=90.0)) as target:
         fleet = Engine(
@@ -129,7 +142,9 @@ def test_workers_hold_one_load_and_the_others_go_on_when_one_dies(tmp_path, join
             late = joining(addresses[0])
             assert fleet._master is not None
             assert select.select([fleet._master], [], [], 20.0)[0]  # it knocks
+            before = admins.read_text()
             again = fleet.trial(spec(index=3), to_the_end)
+            assert admins.read_text() == before  # whoever comes later has none of them
         assert late.wait(10) == workers[2].wait(10) == 0
 
     assert sorted(whole.rows().intended_s) == pytest.approx(drawn(spec(), 2), abs=1e-6)
@@ -149,6 +164,66 @@ def test_workers_hold_one_load_and_the_others_go_on_when_one_dies(tmp_path, join
     assert "it does not know the token" in stranger
     assert sum("was not let in: it does not know the token" in text for text in told) == 1
     assert sum("goes on with the others" in text for text in told) == 1
+
+
+@pytest.mark.load
+def test_another_worker_may_come_for_one_that_went_while_others_were_waited_for(tmp_path, joining):
+    told: list[str] = []
+    workers: list[subprocess.Popen[str]] = []
+    loaded = tmp_path / "loaded"
+
+    def replace_the_first(address: str) -> None:
+        while not loaded.exists() or str(workers[0].pid) not in loaded.read_text():
+            time.sleep(0.05)
+        workers[0].kill()
+        workers.extend(joining(address) for _ in range(2))
+
+    def tell(text: str) -> None:
+        told.append(text)
+        if found := re.search(r"capplan worker (127\.0\.0\.1:\d+)", text):
+            workers.append(joining(found[1]))
+            threading.Thread(target=replace_the_first, args=(found[1],), daemon=True).start()
+
+    says_so = f"""
+import os
+with open({str(loaded)!r}, "a") as loaded:
+    loaded.write(f"{{os.getpid()}}\\n")
+"""
+    with RefServer(RefServerConfig(64, Deterministic(0.001), lifetime_s=60.0)) as target:
+        config = worker(script(tmp_path, says_so + BUYER), target.url)
+        wanted = Wanted(2, "127.0.0.1", 0, TOKEN)
+        with Engine(config, tmp_path / "log", 0, wanted=wanted, tell=tell) as fleet:
+            made = fleet.trial(spec(), to_the_end)
+    assert made.workers == 2
+    assert made.lost == ()
+    assert made.tickets_due == made.count
+    assert sum("has gone: another one is waited for" in text for text in told) == 1
+
+
+@pytest.mark.load
+def test_a_worker_that_knocks_while_the_master_prepares_is_let_in(tmp_path, joining):
+    """The port is open before the script has done what it does at its start."""
+    body = """
+    from locust.runners import MasterRunner
+
+    @events.init.add_listener
+    def at_init(environment, **_):
+        if isinstance(environment.runner, MasterRunner):
+            gevent.sleep(4.0)
+
+    class Buyer(FastHttpUser):
+        @task
+        def t(self):
+            self.client.get("/a")
+    """
+    with socket.create_server(("127.0.0.1", 0)) as free:
+        port = free.getsockname()[1]
+    joining(f"127.0.0.1:{port}")
+    with RefServer(RefServerConfig(64, Deterministic(0.001), lifetime_s=60.0)) as target:
+        config = worker(script(tmp_path, body), target.url)
+        wanted = Wanted(1, "127.0.0.1", port, TOKEN)
+        with Engine(config, tmp_path / "log", 0, wanted=wanted) as fleet:
+            assert fleet.processes == 1
 
 
 @pytest.mark.load
@@ -213,7 +288,9 @@ def entrance(folder: Path, target: str, host: str, told: list[str]) -> Entrance:
     """The entrance to a master to whom nobody comes."""
     config = worker(script(folder, ""), target)
     nobody = SimpleNamespace(
-        address=MasterAddress(host, 7, TOKEN), listen=lambda patience_s=0.0: False
+        address=MasterAddress(host, 7, TOKEN),
+        listen=lambda patience_s=0.0: False,
+        take=lambda kind: [],
     )
     return Entrance(cast(Master, nobody), Wanted(1, host, 7, TOKEN), config, told.append)
 

@@ -36,7 +36,7 @@ class Master(Child):
         self._begun = False
         self._heard: list[dict[str, Any]] = []
         try:
-            port = self.expect("listening", START_TIMEOUT_S)["port"]
+            port = self._wait_for("listening")["port"]
         except BaseException:
             self.kill()
             raise
@@ -48,9 +48,7 @@ class Master(Child):
             return
         self._begun = True
         self.send({"do": "begin"})
-        while not self.take("begun"):
-            if not self.listen(START_TIMEOUT_S):
-                raise self.stuck(START_TIMEOUT_S)
+        self._wait_for("begun")
 
     def listen(self, patience_s: float = 0.0) -> bool:
         """Take in what the process says within that time, and return whether it said anything.
@@ -90,6 +88,13 @@ class Master(Child):
             for end in ends:
                 end.close()
         return ours
+
+    def _wait_for(self, kind: str) -> dict[str, Any]:
+        """Wait for a message; what else is said meanwhile is kept, unlike by ``expect``."""
+        while not (said := self.take(kind)):
+            if not self.listen(START_TIMEOUT_S):
+                raise self.stuck(START_TIMEOUT_S)
+        return said[0]
 
     def _pass(self, command: dict[str, Any], sockets: tuple[socket.socket, ...]) -> None:
         said = json.dumps(command).encode() + b"\n"

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from itertools import count
 from pathlib import Path
@@ -89,7 +90,7 @@ class Engine:
             raise SetupError(f"the load generator could not start: {error}") from error
         try:
             self._start()
-            ready = self._begin(self._children)
+            ready = self._begin(list(self._children))[0]
         except BaseException:
             self.kill()
             raise
@@ -120,7 +121,7 @@ class Engine:
         else:
             self._children.pop().quit()
             self._start()
-            self._begin(self._children)
+            self._begin(list(self._children))
 
     def check(
         self, expect: Iterable[str] = (), limit_s: float = math.inf
@@ -132,8 +133,9 @@ class Engine:
         has not ended after ``limit_s`` is given up.
         """
         command = {"do": "check", "expect": list(expect), "limit_s": min(limit_s, LONGEST_CHECK_S)}
-        self._children[0].send(command)
-        message = self._children[0].expect("checked", SILENCE_S + self.config.timeout_s)
+        with self._asking_the_master():
+            self._children[0].send(command)
+            message = self._children[0].expect("checked", SILENCE_S + self.config.timeout_s)
         return tuple(
             CheckedVisit(
                 v["user_class"],
@@ -221,16 +223,43 @@ class Engine:
             self._entrance = Entrance(self._master, self.wanted, self.config, self.tell)
             self._children += self._entrance.gather(self._free_indexes())
 
-    def _begin(self, newcomers: list[Peer]) -> dict[str, Any]:
-        """Wait until they have loaded the script, and begin; return what the first one found."""
-        found = [child.expect("ready", START_TIMEOUT_S) for child in newcomers]
+    def _begin(self, newcomers: list[Peer]) -> list[dict[str, Any]]:
+        """Wait until they have loaded the script, and begin; return what each one found.
+
+        One on another machine that dies meanwhile is left out.
+        """
+        found = self._from_each(newcomers, "ready")
         if self._master:
             self._master.begin()
-        for child in newcomers:
+        for child in found:
+            if child is self._children[0]:
+                child.send({"do": "lead"})
             child.send({"do": "begin"})
-        for child in newcomers:
-            child.expect("begun", START_TIMEOUT_S)
-        return found[0]
+        begun = self._from_each(list(found), "begun")
+        return [found[child] for child in begun]
+
+    def _from_each(self, children: list[Peer], kind: str) -> dict[Peer, dict[str, Any]]:
+        """Wait for a message of each, and return those of the ones that did not die."""
+        found: dict[Peer, dict[str, Any]] = {}
+        for child in children:
+            try:
+                with self._asking_the_master():
+                    found[child] = child.expect(kind, START_TIMEOUT_S)
+            except ChildDied as death:
+                if child.replaceable:
+                    raise
+                self._go_on_without({child: death})
+        return found
+
+    @contextmanager
+    def _asking_the_master(self) -> Iterator[None]:
+        """Raise what the master says instead, where a worker died because that did."""
+        try:
+            yield
+        except ChildDied:
+            if self._master:
+                self._master.listen(_LAST_WORDS_S)
+            raise
 
     @property
     def _masters(self) -> tuple[Master, ...]:
@@ -241,13 +270,12 @@ class Engine:
         if self._entrance is None:
             return
         for worker in self._entrance.newcomers(self._free_indexes()):
+            self._children.append(worker)
             try:
                 self._begin([worker])
             except CapplanError as error:  # it cannot cost those that work their load
                 self.tell(f"the worker on {worker.name} is not used: {error}")
-                worker.kill()
-            else:
-                self._children.append(worker)
+                self._leave_out(worker)
         self.processes = len(self._children)
 
     def _free_indexes(self) -> Iterator[int]:
@@ -268,21 +296,28 @@ class Engine:
         if here and self._lost_before:
             raise lost[here[0]]
         self._lost_before = bool(here)
-        for worker in lost:
-            self._children[worker].kill()
+        gone = {self._children[w]: death for w, death in lost.items() if w not in here}
         for worker in here:
+            self._children[worker].kill()
             self._children[worker] = self._child(self._children[worker].index)
         if here:
             self._begin([self._children[worker] for worker in here])
-        if gone := {w: death for w, death in lost.items() if w not in here}:
+        if gone:
             self._go_on_without(gone)
 
-    def _go_on_without(self, gone: dict[int, ChildDied]) -> None:
-        self._children = [c for w, c in enumerate(self._children) if w not in gone]
-        self.processes = len(self._children)
+    def _go_on_without(self, gone: dict[Peer, ChildDied]) -> None:
+        """Do without workers of other machines; raise when they were the last."""
+        led = self._children[0]
+        for child in gone:
+            self._leave_out(child)
         if not self._children:
             raise next(iter(gone.values()))
         for death in gone.values():
             self.tell(f"{death}: the search goes on with the others")
-        if 0 in gone:
+        if led in gone:
             self._children[0].send({"do": "lead"})
+
+    def _leave_out(self, child: Peer) -> None:
+        child.kill()
+        self._children.remove(child)
+        self.processes = len(self._children)

@@ -46,10 +46,9 @@ def join(host: str, port: int, token: str, wait_s: float, tell: Callable[[str], 
 
     Raises ``SetupError`` when nobody answers there within ``wait_s``, or does not know the token.
     """
-    address = _wait_for(host, port, wait_s)
+    own, theirs = _wait_for(host, port, wait_s)
     try:
-        # it lets workers in between two trials only
-        welcome = _introduce(host, port, token, address, max(wait_s, PATIENCE_S))
+        welcome = _introduce(theirs, port, token, own)
         root = _unpack(welcome["files"])
     except NotJoined as failed:
         raise SetupError(
@@ -61,19 +60,23 @@ def join(host: str, port: int, token: str, wait_s: float, tell: Callable[[str], 
     config = replace(
         config,
         locustfiles=tuple(str(root / name) for name in config.locustfiles),
-        master=replace(config.master, host=host, port=port, token=token),
+        master=replace(config.master, host=theirs, port=port, token=token),
     )
     tell(f"joined the load test at {host}:{port}; it ends when that does")
     _become(config)
 
 
-def _wait_for(host: str, port: int, wait_s: float) -> str:
-    """Wait until somebody listens there; return the own address as seen from there."""
+def _wait_for(host: str, port: int, wait_s: float) -> tuple[str, str]:
+    """Wait until somebody listens there; return the own address as seen from there, and theirs.
+
+    A name may have several, of which ZeroMQ tries only the first.
+    """
     deadline = monotonic() + wait_s
     while True:
         try:
             with socket.create_connection((host, port), timeout=PATIENCE_S) as connection:
-                return str(connection.getsockname()[0]).removeprefix("::ffff:")
+                own, theirs = connection.getsockname()[0], connection.getpeername()[0]
+                return own.removeprefix("::ffff:"), theirs
         except (OSError, UnicodeError) as error:
             if monotonic() > deadline:
                 raise SetupError(
@@ -83,13 +86,16 @@ def _wait_for(host: str, port: int, wait_s: float) -> str:
             sleep(_RETRY_S)
 
 
-def _introduce(host: str, port: int, token: str, address: str, patience_s: float) -> dict[str, Any]:
-    """Say who wants to take part, and return the answer; by a message as Locust writes them."""
+def _introduce(host: str, port: int, token: str, own: str) -> dict[str, Any]:
+    """Say who wants to take part, and return the answer; by a message as Locust writes them.
+
+    A load test lets workers in between two trials, and a trial may last for hours.
+    """
     hello = {
         "is": "knock",
         "capplan": __version__,
         "host": socket.gethostname(),
-        "address": address,
+        "address": own,
         "files": file_limit(),
     }
     name = uuid4().hex
@@ -99,9 +105,8 @@ def _introduce(host: str, port: int, token: str, address: str, patience_s: float
         poller = zmq.Poller()
         for heard in (client, ears):
             poller.register(heard, zmq.POLLIN)
-        heard_of = dict(poller.poll(int(patience_s * 1000)))
-        if client not in heard_of:
-            raise NotJoined("it has hung up" if heard_of else "it said nothing in time")
+        if client not in dict(poller.poll()):
+            raise NotJoined("it has hung up")
         _, answer, _ = msgpack.loads(client.recv())
     if "refused" in answer:
         raise NotJoined(str(answer["refused"]))

@@ -70,7 +70,7 @@ class Peer(ABC):
         return messages
 
     def expect(self, kind: str, silence_s: float) -> dict[str, Any]:
-        """Wait for a message; raise when the generator says nothing for ``silence_s``."""
+        """Wait for a message and pass over others; raise when nothing comes for ``silence_s``."""
         while True:
             if not select.select([self], [], [], silence_s)[0]:
                 raise self.stuck(silence_s)

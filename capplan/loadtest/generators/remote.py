@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import base64
 import os
+import select
 import socket
 from collections.abc import Callable, Iterator
 from contextlib import suppress
@@ -69,6 +70,13 @@ class RemoteWorker(Peer):
         self.name = name
         self.files = files
 
+    @property
+    def is_gone(self) -> bool:
+        """Whether the master has hung up, though there may be something left to read."""
+        asked = select.poll()
+        asked.register(self, 0)
+        return bool(asked.poll(0))
+
     def go(self, at: float) -> None:
         """Let the schedule start at an instant; on the way the message loses a moment."""
         self.send({"do": "go", "in_s": at - perf_counter()})
@@ -109,7 +117,10 @@ class Entrance:
         self, master: Master, wanted: Wanted, config: WorkerConfig, tell: Callable[[str], None]
     ) -> None:
         self._master, self._wanted, self._config, self._tell = master, wanted, config, tell
-        self._scripts = sources([Path(name) for name in config.locustfiles])
+        self._locustfiles = [
+            Path(os.path.normpath(Path(name).absolute())) for name in config.locustfiles
+        ]
+        self._scripts = sources(self._locustfiles)
 
     def gather(self, free: Iterator[int]) -> list[RemoteWorker]:
         """Wait for all workers that are wanted; raise ``SetupError`` when they do not come.
@@ -126,6 +137,7 @@ class Entrance:
         )
         deadline, workers = monotonic() + WAIT_S, list[RemoteWorker]()
         try:
+            workers += self.newcomers(free)  # who came while the script was loaded
             while len(workers) < wanted.count:
                 if not self._master.listen(max(0.0, deadline - monotonic())):
                     raise SetupError(
@@ -133,11 +145,20 @@ class Entrance:
                         f"start them with: {TOKEN_VARIABLE}=... capplan worker {at}",
                     )
                 workers += self.newcomers(free)
+                workers = self._still_there(workers)
         except BaseException:
             for worker in workers:
                 worker.kill()
             raise
         return workers
+
+    def _still_there(self, workers: list[RemoteWorker]) -> list[RemoteWorker]:
+        """Return those that have not gone while others were waited for."""
+        gone = [worker for worker in workers if worker.is_gone]
+        for worker in gone:
+            self._tell(f"{worker.death()}: another one is waited for")
+            worker.kill()
+        return [worker for worker in workers if worker not in gone]
 
     def newcomers(self, free: Iterator[int]) -> Iterator[RemoteWorker]:
         """Yield those who have come since, and may take part."""
@@ -164,8 +185,7 @@ class Entrance:
             for path in self._scripts
         }
         there = tuple(
-            PurePosixPath(Path(name).relative_to(root)).as_posix()
-            for name in self._config.locustfiles
+            PurePosixPath(path.relative_to(root)).as_posix() for path in self._locustfiles
         )
         at, index = replace(self._master.next_line(), token=""), next(free)  # it knows the token
         line = self._master.line(at.line, index)

@@ -14,6 +14,8 @@ import zmq
 from zmq.utils import z85
 
 TOKEN_VARIABLE = "CAPPLAN_TOKEN"
+_ASK_EVERY_MS = 3_000
+_PATIENCE_MS = 10_000
 
 
 def seal(socket: zmq.Socket[bytes], token: str) -> None:
@@ -21,6 +23,8 @@ def seal(socket: zmq.Socket[bytes], token: str) -> None:
 
     A ROUTER is the master's, everything else a worker's.
     """
+    # a machine that is gone says nothing of it: ZeroMQ's own thread asks, whatever Python does
+    socket.heartbeat_ivl, socket.heartbeat_timeout = _ASK_EVERY_MS, _PATIENCE_MS
     master_public, master_secret = _keys(token)
     if socket.type == zmq.ROUTER:
         socket.curve_secretkey, socket.curve_server = master_secret, True

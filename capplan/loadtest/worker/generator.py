@@ -43,6 +43,8 @@ def serve(parent: ParentLink, config: WorkerConfig) -> None:
     try:
         if config.role == "master" and config.master:
             seal_all(config.master.token)
+        if config.role == "worker":
+            link.send({"is": "loading"})
         script = Script(config)
     except ScriptRefused as refusal:
         _refuse(link, str(refusal), refusal.trace, refusal.why)
@@ -52,6 +54,7 @@ def serve(parent: ParentLink, config: WorkerConfig) -> None:
             Conductor(parent, script).serve()
         if isinstance(link, MasterLink):
             link.attach(script.runner)
+        script.initialise()
         Generator(link, config, script, wire).serve()
     except SystemExit as left:  # gevent hands it here from the user whose task calls sys.exit
         why = f"it ends the whole process: {script.describe(left)}"

@@ -19,7 +19,6 @@ import zmq
 from gevent.queue import Queue
 from locust.rpc import Message
 from locust.runners import STATE_RUNNING
-from zmq.utils.monitor import parse_monitor_message
 
 from capplan.loadtest.protocol import MESSAGE
 from capplan.loadtest.worker.link import Command, Orders, ParentLink
@@ -44,7 +43,7 @@ class Line:
         ours: socket.socket,
         lifeline: socket.socket | None,
         pass_on: Callable[[str, Command], None],
-        forget: Callable[[str], None],
+        forget: Callable[[Line], None],
     ) -> None:
         self.index = index
         self.client: str | None = None
@@ -58,10 +57,10 @@ class Line:
         if lifeline:
             gevent.spawn(self._outlive, lifeline)
 
-    def hear(self, client: str, message: Command) -> None:
+    def hear(self, client: str, said: str) -> None:
         """Pass on what the worker has said."""
         self.client = client
-        self._heard.put(json.dumps(message).encode() + b"\n")
+        self._heard.put(said.encode() + b"\n")
         while self._early:
             self._pass_on(client, self._early.pop(0))
 
@@ -90,8 +89,7 @@ class Line:
         _hang_up(self._socket)
         if self.lifeline:
             self.lifeline.close()
-        if self.client:
-            self._forget(self.client)
+        self._forget(self)
 
     def _outlive(self, lifeline: socket.socket) -> None:
         for _ in _messages(lifeline):
@@ -118,6 +116,7 @@ class Conductor:
         """Say where workers can connect, then obey until the parent says quit."""
         gevent.spawn(self._look_for_the_dead)
         gevent.spawn(self._look_for_strangers)
+        self._script.initialise()  # which may take its time, and workers knock meanwhile
         orders: Orders = {
             "line": self._line,
             "answer": self._answer,
@@ -164,14 +163,13 @@ class Conductor:
             self._link.send({"is": "refused", "why": "script", "message": why, "trace": ""})
 
     def _hear(self, msg: Message, **_: Any) -> None:
-        message = msg.data
-        if message["is"] == "knock":
-            self._link.send({**message, "from": msg.node_id})
+        if "line" not in msg.data:
+            self._link.send({**msg.data, "from": msg.node_id})
             return
-        line = self._lines.get(message.pop("line"))
+        line = self._lines.get(msg.data["line"])
         if line and line.is_open:
             self._runner.worker_indexes[msg.node_id] = line.index  # not in the order of connecting
-            line.hear(msg.node_id, message)
+            line.hear(msg.node_id, msg.data["said"])
         else:
             self._tell(msg.node_id, {"do": "leave"})
 
@@ -202,13 +200,15 @@ class Conductor:
             router.setsockopt(zmq.ROUTER_MANDATORY, 0)
         return True
 
-    def _forget(self, client: str) -> None:
-        self._runner.clients.pop(client, None)
+    def _forget(self, line: Line) -> None:
+        self._lines = {n: other for n, other in self._lines.items() if other is not line}
+        if line.client:
+            self._runner.clients.pop(line.client, None)
 
     def _look_for_strangers(self) -> None:
         ears = self._runner.server.socket.get_monitor_socket(_STRANGERS)
         while True:
-            parse_monitor_message(ears.recv_multipart())
+            ears.recv_multipart()
             self._link.send({"is": "stranger"})
 
 

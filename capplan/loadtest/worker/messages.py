@@ -7,6 +7,8 @@ to seal the sockets that its runners open. Contract tests cover it.
 
 from __future__ import annotations
 
+import json
+import math
 import os
 from types import SimpleNamespace
 from typing import Any, NoReturn
@@ -14,6 +16,7 @@ from uuid import uuid4
 
 import zmq
 from gevent.monkey import get_original
+from locust import runners
 from locust.rpc import Message, zmqrpc
 
 from capplan.loadtest.generators.seal import seal
@@ -49,8 +52,15 @@ class MasterLink(Link):
     def __init__(self, master: MasterAddress) -> None:
         super().__init__()
         seal_all(master.token)
+        # by the wall's clock, which may leap; ZeroMQ says when the master is gone
+        library: Any = runners
+        library.MASTER_HEARTBEAT_TIMEOUT = math.inf
         self._master = master
-        self._runner: Any = None
+        name = uuid4().hex
+        client = zmqrpc.Client(master.host, master.port, name)
+        # until there is a runner, and kept: its end would be that of the process
+        self._before: Any = SimpleNamespace(client=client, client_id=name)
+        self._runner = self._before
 
     def attach(self, runner: Any) -> None:
         """Speak through the worker's runner."""
@@ -59,21 +69,17 @@ class MasterLink(Link):
 
     def send(self, message: dict[str, Any]) -> None:
         """Write one message; it waits while the queue to the master is full."""
-        if self._runner is None:  # the script was refused before it had one
-            name = uuid4().hex
-            client = zmqrpc.Client(self._master.host, self._master.port, name)
-            self._runner = SimpleNamespace(client=client, client_id=name)
-        data = {"line": self._master.line, **message}
+        # as JSON: MessagePack cannot say half a surrogate pair, and a shop can
+        data = {"line": self._master.line, "said": json.dumps(message)}
         said = Message(MESSAGE, data, self._runner.client_id)
         self._runner.client.socket.send(said.serialize())
 
     def leave(self, code: int) -> NoReturn:
         """End this process when the master's machine has what was said."""
-        if self._runner is not None:
-            socket = self._runner.client.socket
-            socket.disable_monitor()
-            socket.close(linger=_LAST_WORDS_MS)
-            socket.context.term()
+        socket = self._runner.client.socket
+        socket.disable_monitor()
+        socket.close(linger=_LAST_WORDS_MS)
+        socket.context.term()
         os._exit(code)
 
     def _hear(self, msg: Message, **_: Any) -> None:

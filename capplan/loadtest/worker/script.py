@@ -55,17 +55,13 @@ class Script:
         for cls in self.classes:
             cls.host = config.target
         self.weights, self._all_beside = self._share()
-        # the first of several processes has them all
-        self.beside: dict[type[User], int] = {} if config.index else self._all_beside
+        self.beside: dict[type[User], int] = {}
         self.environment._filter_tasks_by_tags()
         for cls in self.classes:
             if not cls.tasks:
                 raise ScriptRefused(f"the user class {cls.__name__} has no tasks")
         self.runner: Any = _runner(self.environment, config)
         self.runner.target_user_count = MOST_USERS
-        self.environment.events.init.fire(
-            environment=self.environment, runner=self.runner, web_ui=None
-        )
 
     def describe(self, error: BaseException) -> str:
         """Return an error in one line, with the line of the script from which it came."""
@@ -86,8 +82,14 @@ class Script:
         frames = traceback.extract_tb(error.__traceback__)
         return [frame for frame in frames if frame.filename in self._files]
 
+    def initialise(self) -> None:
+        """Tell the script of its runner, as Locust does before anything is asked of that."""
+        self.environment.events.init.fire(
+            environment=self.environment, runner=self.runner, web_ui=None
+        )
+
     def lead(self) -> None:
-        """Run the users with a fixed number here from now on: the process that had them is gone."""
+        """Run the users with a fixed number here, and in no other of several processes."""
         self.beside = self._all_beside
 
     def report(self) -> None:
