@@ -24,8 +24,9 @@ from capplan.loadtest.protocol import (
     pack,
 )
 from capplan.loadtest.recording import Recording
+from capplan.model.service_time import Deterministic
 from capplan.plan.sla import Sla, parse_sla
-from capplan.refserver import RefServer
+from capplan.refserver import RefServer, RefServerConfig
 
 SLA = parse_sla("p95<300ms, failures<1%")
 TIMEOUT_S = 2.0
@@ -105,6 +106,13 @@ def recording(
 
 
 # scripts and engines
+
+BUYER = """
+class Buyer(FastHttpUser):
+    @task
+    def t(self):
+        self.client.get("/a")
+"""
 
 
 def script(folder: Path, body: str, name: str = "shop.py") -> Path:
@@ -192,6 +200,11 @@ def received(server: RefServer) -> Iterator[Counter[str]]:
     counted: Counter[str] = Counter()
     yield counted
     counted.update(Counter(server.stats()["endpoints"]) - before)
+
+
+def ref_server() -> RefServer:
+    """A server that no load of these tests brings to its limit."""
+    return RefServer(RefServerConfig(64, Deterministic(0.001), lifetime_s=60.0))
 
 
 # servers that misbehave

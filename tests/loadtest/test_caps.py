@@ -10,11 +10,19 @@ from capplan.loadtest.caps import affordable, surely_at_most
 from capplan.loadtest.evaluate import evaluate
 from capplan.loadtest.measure import measure
 from capplan.loadtest.validity import Usage
-from capplan.model.service_time import Deterministic
 from capplan.model.streams import stream
-from capplan.refserver import RefServer, RefServerConfig
 from capplan.results.capacity import Trial
-from tests.loadtest.harness import SLA, engine, job, recording, run, script, spec, to_the_end
+from tests.loadtest.harness import (
+    SLA,
+    engine,
+    job,
+    recording,
+    ref_server,
+    run,
+    script,
+    spec,
+    to_the_end,
+)
 
 MIXED = """
 class Buyer(FastHttpUser):
@@ -27,10 +35,6 @@ class Buyer(FastHttpUser):
         for name in "abcde":
             self.client.get(f"/{name}")
 """
-
-
-def ref_server() -> RefServer:
-    return RefServer(RefServerConfig(64, Deterministic(0.001), lifetime_s=60.0))
 
 
 def trial(requests: list[int]) -> Trial:

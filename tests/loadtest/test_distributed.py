@@ -18,9 +18,15 @@ from capplan.loadtest.generators.engine import Engine
 from capplan.loadtest.generators.peer import ChildDied
 from capplan.loadtest.generators.remote import Wanted
 from capplan.loadtest.protocol import SUCCESS
-from capplan.model.service_time import Deterministic
-from capplan.refserver import RefServer, RefServerConfig
-from tests.loadtest.harness import engine, script, spec, to_the_end, worker
+from tests.loadtest.harness import (
+    BUYER,
+    engine,
+    ref_server,
+    script,
+    spec,
+    to_the_end,
+    worker,
+)
 
 pytestmark = pytest.mark.load
 
@@ -56,10 +62,6 @@ class Buyer(FastHttpUser):
     def t(self):
         self.client.get(f"/cart/{accounts.pop()}", name="/cart")
 """
-
-
-def ref_server() -> RefServer:
-    return RefServer(RefServerConfig(64, Deterministic(0.001), lifetime_s=60.0))
 
 
 def log(locustfile: Path) -> list[str]:
@@ -240,13 +242,6 @@ def test_a_script_that_only_a_worker_cannot_use_is_refused_with_its_reason(tmp_p
 # death
 
 BY_FORCE = r"Locust's master ended by itself \(killed by signal 9\)"
-
-BUYER = """
-class Buyer(FastHttpUser):
-    @task
-    def t(self):
-        self.client.get("/a")
-"""
 
 
 def kill_the_master(fleet: Engine, after_s: float) -> threading.Timer:

@@ -38,6 +38,7 @@ from tests.loadtest.harness import (
     engine,
     free_port,
     job,
+    ref_server,
     run,
     says,
     script,
@@ -55,10 +56,6 @@ class Buyer(FastHttpUser):
     def t(self):
         self.client.get("/a")
 """
-
-
-def ref_server() -> RefServer:
-    return RefServer(RefServerConfig(64, Deterministic(0.001), lifetime_s=60.0))
 
 
 # scripts that break later

@@ -16,9 +16,15 @@ from capplan.loadtest.generators.engine import Engine
 from capplan.loadtest.generators.peer import ChildDied
 from capplan.loadtest.protocol import SUCCESS
 from capplan.loadtest.recording import Recording
-from capplan.model.service_time import Deterministic
-from capplan.refserver import RefServer, RefServerConfig
-from tests.loadtest.harness import engine, received, requests, script, spec, to_the_end
+from tests.loadtest.harness import (
+    engine,
+    received,
+    ref_server,
+    requests,
+    script,
+    spec,
+    to_the_end,
+)
 
 pytestmark = pytest.mark.load
 
@@ -35,10 +41,6 @@ class Seller(FastHttpUser):
     def t(self):
         self.client.get("/b")
 """
-
-
-def ref_server() -> RefServer:
-    return RefServer(RefServerConfig(64, Deterministic(0.001), lifetime_s=60.0))
 
 
 def drawn(load, workers: int) -> list[float]:

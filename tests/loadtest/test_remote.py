@@ -32,7 +32,16 @@ from capplan.loadtest.recording import Recording
 from capplan.model.service_time import Deterministic
 from capplan.refserver import RefServer, RefServerConfig
 from capplan.workflow.workers import parse_address, wanted
-from tests.loadtest.harness import received, requests, script, spec, to_the_end, worker
+from tests.loadtest.harness import (
+    BUYER,
+    received,
+    ref_server,
+    requests,
+    script,
+    spec,
+    to_the_end,
+    worker,
+)
 from tests.loadtest.test_fleet import drawn
 
 ROOT = Path(__file__).parents[2]
@@ -56,12 +65,6 @@ class Admin(FastHttpUser):
     @task
     def t(self):
         self.client.get("/stock")
-"""
-BUYER = """
-class Buyer(FastHttpUser):
-    @task
-    def t(self):
-        self.client.get("/a")
 """
 Joining = Callable[..., subprocess.Popen[str]]
 
@@ -189,7 +192,7 @@ import os
 with open({str(loaded)!r}, "a") as loaded:
     loaded.write(f"{{os.getpid()}}\\n")
 """
-    with RefServer(RefServerConfig(64, Deterministic(0.001), lifetime_s=60.0)) as target:
+    with ref_server() as target:
         config = worker(script(tmp_path, says_so + BUYER), target.url)
         wanted = Wanted(2, "127.0.0.1", 0, TOKEN)
         with Engine(config, tmp_path / "log", 0, wanted=wanted, tell=tell) as fleet:
@@ -219,7 +222,7 @@ def test_a_worker_that_knocks_while_the_master_prepares_is_let_in(tmp_path, join
     with socket.create_server(("127.0.0.1", 0)) as free:
         port = free.getsockname()[1]
     joining(f"127.0.0.1:{port}")
-    with RefServer(RefServerConfig(64, Deterministic(0.001), lifetime_s=60.0)) as target:
+    with ref_server() as target:
         config = worker(script(tmp_path, body), target.url)
         wanted = Wanted(1, "127.0.0.1", port, TOKEN)
         with Engine(config, tmp_path / "log", 0, wanted=wanted) as fleet:

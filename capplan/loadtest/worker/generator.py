@@ -15,7 +15,7 @@ from capplan.loadtest.protocol import TrialSpec, WorkerConfig
 from capplan.loadtest.worker import clients
 from capplan.loadtest.worker.check import check
 from capplan.loadtest.worker.gate import Gate
-from capplan.loadtest.worker.link import Command, Link, Orders, ParentLink
+from capplan.loadtest.worker.link import ENDS_BY_ITSELF, Command, Link, Orders, ParentLink
 from capplan.loadtest.worker.master import Conductor
 from capplan.loadtest.worker.messages import MasterLink, seal_all
 from capplan.loadtest.worker.pool import Pool
@@ -47,7 +47,7 @@ def serve(parent: ParentLink, config: WorkerConfig) -> None:
             link.send({"is": "loading"})
         script = Script(config)
     except ScriptRefused as refusal:
-        _refuse(link, str(refusal), refusal.trace, refusal.why)
+        link.refuse(str(refusal), refusal.trace, refusal.why)
         link.leave(0)
     try:
         if config.role == "master":
@@ -58,7 +58,7 @@ def serve(parent: ParentLink, config: WorkerConfig) -> None:
         Generator(link, config, script, wire).serve()
     except SystemExit as left:  # gevent hands it here from the user whose task calls sys.exit
         why = f"it ends the whole process: {script.describe(left)}"
-        _refuse(link, why, script.trace(left))
+        link.refuse(why, script.trace(left))
         link.leave(0)
 
 
@@ -66,7 +66,7 @@ def _bound_clients(link: Link, config: WorkerConfig, wire: Wire) -> None:
     """Let the clients of Locust reach the target and the hosts that the plan names."""
     target = urlsplit(config.target).hostname or ""
     allowed = frozenset({target, *map(str.lower, config.allowed_hosts)})
-    clients.install(config.timeout_s, allowed, lambda host: _refuse(link, host, why="host"), wire)
+    clients.install(config.timeout_s, allowed, lambda host: link.refuse(host, why="host"), wire)
 
 
 class Generator:
@@ -123,7 +123,7 @@ class Generator:
 
     def _begin_test(self, command: Command) -> None:
         """Tell the script that the test starts, and wait for what it does then."""
-        self._pool.begin()
+        self._script.begin()
         self._link.send({"is": "begun"})
 
     def _begin_trial(self, command: Command) -> None:
@@ -167,13 +167,8 @@ class Generator:
         """Refuse the script for an error in which it has a part; return whether it has."""
         own = self._script.has_part_in(error)
         if own:
-            _refuse(self._link, self._script.describe(error), self._script.trace(error))
+            self._link.refuse(self._script.describe(error), self._script.trace(error))
         return own
 
     def _script_ended(self) -> None:
-        why = "it stops the test by itself, but how long a load lasts is not its choice"
-        _refuse(self._link, why)
-
-
-def _refuse(link: Link, message: str, trace: str = "", why: str = "script") -> None:
-    link.send({"is": "refused", "why": why, "message": message, "trace": trace})
+        self._link.refuse(ENDS_BY_ITSELF)

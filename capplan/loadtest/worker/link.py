@@ -21,6 +21,9 @@ Command = Mapping[str, Any]
 Orders = Mapping[str, Callable[[Command], None]]
 """What to do for each command."""
 
+ENDS_BY_ITSELF = "it stops the test by itself, but how long a load lasts is not its choice"
+"""Why a script is refused that ends the test."""
+
 _LOOK_EVERY_S = 0.02
 _MOST_DESCRIPTORS = 16
 
@@ -47,6 +50,10 @@ class Link(ABC):
     @abstractmethod
     def send(self, message: dict[str, Any]) -> None:
         """Write one message."""
+
+    def refuse(self, message: str, trace: str = "", why: str = "script") -> None:
+        """Say that the script cannot be used."""
+        self.send({"is": "refused", "why": why, "message": message, "trace": trace})
 
     @abstractmethod
     def leave(self, code: int) -> NoReturn:

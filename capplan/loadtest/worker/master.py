@@ -21,7 +21,7 @@ from locust.rpc import Message
 from locust.runners import STATE_RUNNING
 
 from capplan.loadtest.protocol import MESSAGE
-from capplan.loadtest.worker.link import Command, Orders, ParentLink
+from capplan.loadtest.worker.link import ENDS_BY_ITSELF, Command, Orders, ParentLink
 from capplan.loadtest.worker.script import Script
 
 _KNOCK_EVERY_S = 0.25
@@ -141,7 +141,7 @@ class Conductor:
 
     def _begin(self, command: Command) -> None:
         """Tell the script that the test starts: all its workers are there."""
-        self._script.environment.events.test_start.fire(environment=self._script.environment)
+        self._script.begin()
         self._runner.update_state(STATE_RUNNING)
         self._link.send({"is": "begun"})
 
@@ -151,16 +151,13 @@ class Conductor:
         self._link.leave(0)
 
     def _clean_up(self) -> None:
-        environment = self._script.environment
         self._stop(send_stop_to_client=False)
-        environment.events.quitting.fire(environment=environment, reverse=True)
-        environment.events.quit.fire(exit_code=0)
+        self._script.close()
 
     def _ended(self, **_: Any) -> None:
         """Refuse the script when it ends the test; Locust itself does without workers."""
         if not self._leaving and self._runner.worker_count:
-            why = "it stops the test by itself, but how long a load lasts is not its choice"
-            self._link.send({"is": "refused", "why": "script", "message": why, "trace": ""})
+            self._link.refuse(ENDS_BY_ITSELF)
 
     def _hear(self, msg: Message, **_: Any) -> None:
         if "line" not in msg.data:
@@ -180,12 +177,7 @@ class Conductor:
         while True:
             gevent.sleep(_KNOCK_EVERY_S)
             for line in list(self._lines.values()):
-                client = None if line.lifeline else line.client
-                if (
-                    client
-                    and line.is_open
-                    and not self._reached(Message("heartbeat", None, client))
-                ):
+                if line.client and not line.lifeline and not self._reached(_heartbeat(line.client)):
                     line.end()
 
     def _reached(self, message: Message) -> bool:

@@ -90,16 +90,10 @@ class Pool:
         with suppress(gevent.Timeout):  # a task may catch what ends it
             gevent.killall(stuck, timeout=1.0)
 
-    def begin(self) -> None:
-        """Tell the script that the test starts."""
-        self._script.environment.events.test_start.fire(environment=self._script.environment)
-
     def stop(self) -> None:
         """End all users and tell the script that the test is over, and then that all is."""
         self._stop()
-        environment = self._script.environment
-        environment.events.quitting.fire(environment=environment, reverse=True)
-        environment.events.quit.fire(exit_code=0)
+        self._script.close()
 
     def say_complete(self) -> None:
         """Tell the script that its users are there: some hold back until then."""

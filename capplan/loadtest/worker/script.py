@@ -88,6 +88,15 @@ class Script:
             environment=self.environment, runner=self.runner, web_ui=None
         )
 
+    def begin(self) -> None:
+        """Tell the script that the test starts."""
+        self.environment.events.test_start.fire(environment=self.environment)
+
+    def close(self) -> None:
+        """Tell the script that all is over."""
+        self.environment.events.quitting.fire(environment=self.environment, reverse=True)
+        self.environment.events.quit.fire(exit_code=0)
+
     def lead(self) -> None:
         """Run the users with a fixed number here, and in no other of several processes."""
         self.beside = self._all_beside
