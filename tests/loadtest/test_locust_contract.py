@@ -537,7 +537,15 @@ PROGRAMS = {
         worker.client.send(Message("client_ready", locust.__version__, worker.client_id))
         gevent.sleep(0.1)
         assert worker.client_id in master.clients
+        looked_up = {
+            runners.WorkerRunner.heartbeat_timeout_checker: "MASTER_HEARTBEAT_TIMEOUT",
+            runners.MasterRunner.heartbeat_worker: "start",
+            runners.MasterRunner.reset_connection: "master_bind_port",
+        }
+        for function, name in looked_up.items():
+            assert name in function.__code__.co_names, name
         assert runners.MASTER_HEARTBEAT_TIMEOUT > 0
+        assert "send_stop_to_client" in names(runners.MasterRunner.stop)
         import msgpack
         assert msgpack.loads(said.serialize()) == ["ours", {"n": 1, "raw": b"2"}, worker.client_id]
         master.worker_indexes[worker.client_id] = 7
